@@ -1,0 +1,17 @@
+// Everything of libasyncio, for people in a hurry. The adapters
+// (asyncio/http.h) are libraries of their own and included one by one.
+#pragma once
+
+#include <asyncio/base.h>
+#include <asyncio/error.h>
+#include <asyncio/executor.h>
+#include <asyncio/file.h>
+#include <asyncio/future.h>
+#include <asyncio/gather.h>
+#include <asyncio/group.h>
+#include <asyncio/loop.h>
+#include <asyncio/run.h>
+#include <asyncio/semaphore.h>
+#include <asyncio/task.h>
+#include <asyncio/thread_future.h>
+#include <asyncio/timeout.h>

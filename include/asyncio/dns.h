@@ -1,0 +1,101 @@
+// Names to addresses, on the loop (library libasyncio-dns).
+//
+//     struct asyncio_addrinfo *list;
+//     int err = asyncio_getaddrinfo("debian.org", "https", &list);
+//     if (err < 0) return err;
+//     ... connect to list->addr, or to list->next->addr, ...
+//     asyncio_freeaddrinfo(list);
+//
+// A numeric address is answered at once; a name is looked for in /etc/hosts and
+// then asked of the name servers, for IPv4 and IPv6 together. No thread is used
+// and no call blocks. Servers that never answer are given up after a minute and
+// more: limit a lookup from outside, with asyncio_wait_for or asyncio_timeout.
+//
+// Call all of it on the loop's thread.
+#pragma once
+
+#include <asyncio/task.h>
+
+#include <sys/socket.h>
+
+ASYNCIO__BEGIN
+
+// Sockets to the name servers, and the lookups that share them.
+struct asyncio_resolver;
+
+struct asyncio_resolver_options {
+    ASYNCIO__OPTIONS_HEAD
+    // "127.0.0.1:5353,[::1]:53", asked in this order; else those of
+    // /etc/resolv.conf
+    const char *servers ASYNCIO__UNSET;
+    double try_seconds ASYNCIO__UNSET; // for the first answer, else 5
+    int tries
+        ASYNCIO__UNSET; // of each server, else 4; each waits twice as long
+    void *reserved_[3] ASYNCIO__UNSET;
+};
+
+// Makes a resolver for the running loop.
+//
+// returns   0; -EPERM without a running loop; -EINVAL for servers or times that
+//           cannot be; -ENOMEM
+// suspends  never
+// owns      asyncio_resolver_free, before the loop is closed
+ASYNCIO_API int(asyncio_resolver_create)(
+    struct asyncio_resolver **resolver,
+    const struct asyncio_resolver_options *options);
+#define asyncio_resolver_create(...) ASYNCIO__RESOLVER_CREATE(__VA_ARGS__, )
+#define ASYNCIO__RESOLVER_CREATE(resolver, ...)                                \
+    (asyncio_resolver_create)(                                                 \
+        resolver, ASYNCIO__OPTIONS(asyncio_resolver_options, __VA_ARGS__))
+
+// Closes its sockets and frees it. Lookups that are under way end with
+// -ESHUTDOWN. Accepts NULL.
+ASYNCIO_API void asyncio_resolver_free(struct asyncio_resolver *resolver);
+
+// One address of a list.
+struct asyncio_addrinfo {
+    struct asyncio_addrinfo *next; // the next best, or NULL
+    int family, type, protocol;    // what socket() takes
+    socklen_t addr_len;
+    struct sockaddr *addr;
+    const char *canonname; // with AI_CANONNAME: of the first entry, else NULL
+};
+
+struct asyncio_getaddrinfo_options {
+    ASYNCIO__OPTIONS_HEAD
+    // Who asks; else one that is made for this lookup, and reads
+    // /etc/resolv.conf anew.
+    struct asyncio_resolver *resolver ASYNCIO__UNSET;
+    int family ASYNCIO__UNSET; // AF_INET or AF_INET6, else both
+    int type ASYNCIO__UNSET;   // else SOCK_STREAM
+    int protocol ASYNCIO__UNSET;
+    int flags ASYNCIO__UNSET; // AI_PASSIVE, AI_CANONNAME, AI_NUMERIC...
+    void *reserved_[2] ASYNCIO__UNSET;
+};
+
+// Looks up `host` and `service`, a name or a number; one of them may be NULL.
+// The addresses that are likely to be reached come first (RFC 6724).
+//
+// returns   0 and at least one address in `list`; -ENOENT for a host or service
+//           that does not exist; -ETIMEDOUT if no server answered; -EAGAIN if
+//           they could not say; -EPROTO if they talked nonsense; -EINVAL for
+//           options that cannot be; -EXDEV for the resolver of another loop;
+//           -ESHUTDOWN if it was freed; -EPERM outside a task; -ENOMEM
+// suspends  only to ask a name server
+// cancel    returns at once; an answer that comes later is dropped
+// owns      the list is yours on 0: asyncio_freeaddrinfo
+// like      loop.getaddrinfo, getaddrinfo
+// unlike    both: a type of 0 is SOCK_STREAM, so that each address comes once
+ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_getaddrinfo)(
+    const char *host, const char *service, struct asyncio_addrinfo **list,
+    const struct asyncio_getaddrinfo_options *options);
+#define asyncio_getaddrinfo(...) ASYNCIO__GETADDRINFO(__VA_ARGS__, )
+#define ASYNCIO__GETADDRINFO(host, service, list, ...)                         \
+    (asyncio_getaddrinfo)(                                                     \
+        host, service, list,                                                   \
+        ASYNCIO__OPTIONS(asyncio_getaddrinfo_options, __VA_ARGS__))
+
+// Frees a list of asyncio_getaddrinfo. Accepts NULL.
+ASYNCIO_API void asyncio_freeaddrinfo(struct asyncio_addrinfo *list);
+
+ASYNCIO__END

@@ -1,0 +1,151 @@
+// Executors: threads for calls that block, processes for calls that may crash.
+//
+// C threads run in parallel already; processes are for what threads cannot
+// give: a crash is one failed call, a limit really kills, memory is their own.
+//
+//     err = asyncio_to_thread(read_config, &config);
+//     err = asyncio_run_in_executor(pool, decode, &job, .size = sizeof job);
+//
+// A thread has your pointers, so a call returns when `fn` has ended, cancelled
+// or not, unless you say .abandon. A process has a copy of the struct, which is
+// copied back: pointers in it mean nothing there.
+#pragma once
+
+#include <asyncio/task.h>
+
+ASYNCIO__BEGIN
+
+struct asyncio_executor; // threads, or processes
+
+struct asyncio_job_options {
+    ASYNCIO__OPTIONS_HEAD
+    size_t size ASYNCIO__UNSET;  // bytes of *arg that go to a process and back
+    size_t copy ASYNCIO__UNSET;  // bytes of *arg that a thread gets as its own
+    bool abandon ASYNCIO__UNSET; // leave the thread running when cancelled
+    void *reserved_[4] ASYNCIO__UNSET;
+};
+
+// Runs fn(arg) in a thread of the loop's default pool and waits for it.
+//
+// returns   what fn returned; -ECANCELED if cancelled before fn began, or after
+//           it ended; -EPERM outside a task; -ESHUTDOWN; -ENOMEM, -EAGAIN
+// cancel    waits for `fn` to end; with .abandon returns at once, and `arg` has
+//           to outlive the call or be a .copy
+// like      asyncio.to_thread;   unlike it in waiting, without .abandon
+ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_to_thread)(
+    int (*fn)(void *arg), void *arg, const struct asyncio_job_options *options);
+#define asyncio_to_thread(...) ASYNCIO__TO_THREAD(__VA_ARGS__, )
+#define ASYNCIO__TO_THREAD(fn, arg, ...)                                       \
+    (asyncio_to_thread)(fn, arg,                                               \
+                        ASYNCIO__OPTIONS(asyncio_job_options, __VA_ARGS__))
+
+// The same in an executor of your choice; NULL is the default one. In a process
+// pool, `fn` is a registered job (ASYNCIO_JOB) or a function of an object that
+// was loaded when the launcher was forked.
+//
+// returns   too: -EOWNERDEAD if the worker died: the words name its signal or
+//           exit status; -EINVAL for a function that a process cannot find
+// like      loop.run_in_executor
+ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_run_in_executor)(
+    struct asyncio_executor *executor, int (*fn)(void *arg), void *arg,
+    const struct asyncio_job_options *options);
+#define asyncio_run_in_executor(...) ASYNCIO__RUN_IN_EXECUTOR(__VA_ARGS__, )
+#define ASYNCIO__RUN_IN_EXECUTOR(executor, fn, arg, ...)                       \
+    (asyncio_run_in_executor)(                                                 \
+        executor, fn, arg, ASYNCIO__OPTIONS(asyncio_job_options, __VA_ARGS__))
+
+// Runs `fn` on each of `count` items of `size` bytes, side by side, and waits
+// for all. The first failure cancels those that have not begun.
+//
+// returns   0, or the code of the first that failed
+// like      Executor.map
+ASYNCIO_API ASYNCIO_SUSPENDS int
+asyncio_executor_map(struct asyncio_executor *executor, int (*fn)(void *item),
+                     void *items, size_t size, size_t count);
+
+struct asyncio_pool_options {
+    ASYNCIO__OPTIONS_HEAD
+    int max_workers ASYNCIO__UNSET;  // else min(32, processors + 4) threads, or
+                                     // as many processes as processors
+    const char *name ASYNCIO__UNSET; // of the threads
+    double timeout ASYNCIO__UNSET;   // of one job: a worker process is killed
+    void *reserved_[4] ASYNCIO__UNSET;
+};
+
+// For a function that runs in an executor: has the call that waits for it been
+// cancelled?
+//
+// returns   0; -ECANCELED if so; -EPERM if this thread runs no job
+// suspends  never
+// like      anyio's from_thread.check_cancelled
+ASYNCIO_API int asyncio_check_cancelled(void);
+
+// Makes a pool of threads, started as they are needed.
+//
+// returns   0, or a negative errno
+// owns      asyncio_executor_shutdown
+ASYNCIO_API int(asyncio_thread_pool_create)(
+    struct asyncio_executor **pool, const struct asyncio_pool_options *options);
+#define asyncio_thread_pool_create(...) ASYNCIO__THREAD_POOL(__VA_ARGS__, )
+#define ASYNCIO__THREAD_POOL(pool, ...)                                        \
+    (asyncio_thread_pool_create)(                                              \
+        pool, ASYNCIO__OPTIONS(asyncio_pool_options, __VA_ARGS__))
+
+// Makes a pool of worker processes. They are forked by a launcher, which has to
+// be forked itself before there are threads: asyncio_run with .processes does
+// that, or asyncio_process_init at the start of main. A program that has
+// started no thread yet may do without: the launcher is forked here.
+//
+// returns   0; -EBUSY if it is too late, with words that say what to do; or
+//           another negative errno
+ASYNCIO_API int(asyncio_process_pool_create)(
+    struct asyncio_executor **pool, const struct asyncio_pool_options *options);
+#define asyncio_process_pool_create(...) ASYNCIO__PROCESS_POOL(__VA_ARGS__, )
+#define ASYNCIO__PROCESS_POOL(pool, ...)                                       \
+    (asyncio_process_pool_create)(                                             \
+        pool, ASYNCIO__OPTIONS(asyncio_pool_options, __VA_ARGS__))
+
+// Takes no more jobs, waits for those it has, frees the pool. Accepts NULL.
+//
+// suspends  in a task, while jobs run; elsewhere it blocks
+// like      Executor.shutdown
+ASYNCIO_API void asyncio_executor_shutdown(struct asyncio_executor *executor);
+
+// The loop's default pool of threads, made when first asked for. The loop shuts
+// it down when it closes, and waits for the jobs in it. Never NULL: outside a
+// loop, or without memory, calls that take it say so (-EPERM, -ENOMEM).
+ASYNCIO_API struct asyncio_executor *asyncio_default_executor(void);
+#define ASYNCIO_THREADS asyncio_default_executor()
+
+// Forks the launcher that process pools need, before any thread or loop exists.
+// Returns 0, also if it runs; a negative errno; -EBUSY if it is too late.
+ASYNCIO_API int asyncio_process_init(void);
+
+// Registers a job by name, once for every kind of executor, at file scope:
+//
+//     static int decode(void *arg) { ... }
+//     ASYNCIO_JOB(decode)
+struct asyncio_job {
+    int (*fn)(void *arg) ASYNCIO__UNSET;
+    const char *name ASYNCIO__UNSET;
+    struct asyncio_job *next_ ASYNCIO__UNSET;
+    void *reserved_ ASYNCIO__UNSET;
+};
+ASYNCIO_API void asyncio_job_register(struct asyncio_job *job);
+ASYNCIO_API void asyncio_job_unregister(struct asyncio_job *job);
+#define ASYNCIO_JOB(function)                                                  \
+    static struct asyncio_job asyncio__job_##function;                         \
+    __attribute__((constructor)) static void asyncio__register_##function(     \
+        void)                                                                  \
+    {                                                                          \
+        asyncio__job_##function.fn = function;                                 \
+        asyncio__job_##function.name = #function;                              \
+        asyncio_job_register(&asyncio__job_##function);                        \
+    }                                                                          \
+    __attribute__((destructor)) static void asyncio__unregister_##function(    \
+        void)                                                                  \
+    {                                                                          \
+        asyncio_job_unregister(&asyncio__job_##function);                      \
+    }
+
+ASYNCIO__END

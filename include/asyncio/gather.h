@@ -1,0 +1,76 @@
+// Gather: wait for all of a list, and have every outcome in its place.
+//
+//     struct asyncio_coroutine jobs[3] = { ... };
+//     int results[3];
+//     int err = asyncio_gather(jobs, 3, .results = results);
+//
+// A list is an array of tasks, futures, coroutine objects or `struct
+// asyncio_any`, and a count. Who makes a task joins it: tasks that gather made
+// out of coroutine objects are cancelled and joined before it ends; tasks and
+// futures of yours go on when another one fails, as in asyncio. (unlike
+// asyncio.gather, which leaves those made from coroutines running too.)
+#pragma once
+
+#include <asyncio/task.h>
+
+ASYNCIO__BEGIN
+
+struct asyncio_gather_options {
+    ASYNCIO__OPTIONS_HEAD
+    int *results ASYNCIO__UNSET;           // one per entry, in the order given
+    bool return_exceptions ASYNCIO__UNSET; // codes are results like any other
+    void *reserved_[4] ASYNCIO__UNSET;
+};
+
+// Waits until all have ended, or one has failed or was cancelled. Cancelling
+// the waiter cancels every member that is not done. An entry that stands twice
+// in the list counts once and has its outcome in both places.
+//
+// returns   0; without return_exceptions the first failure's code, -ECANCELED
+//           included; -ECANCELED if the waiter was cancelled; -EPERM outside a
+//           task; -EINVAL for an entry that is none of the three; -EALREADY for
+//           a coroutine object used before; -EXDEV; -ENOMEM: then nothing ran
+// suspends  unless all are done
+// like      asyncio.gather
+ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_gather)(
+    enum asyncio_kind kind, const void *list, size_t count,
+    const struct asyncio_gather_options *options);
+#define asyncio_gather(...) ASYNCIO__GATHER(__VA_ARGS__, )
+#define ASYNCIO__GATHER(list, count, ...)                                      \
+    (asyncio_gather)(ASYNCIO__KIND(list), list, count,                         \
+                     ASYNCIO__OPTIONS(asyncio_gather_options, __VA_ARGS__))
+
+// A gather that one holds, shields, cancels or gathers again: `future` is an
+// ordinary future. It has to live, like the results, until that is done.
+struct asyncio_gather {
+    struct asyncio_future future ASYNCIO__UNSET;
+    struct asyncio__gather_member *members_ ASYNCIO__UNSET;
+    size_t count_ ASYNCIO__UNSET;
+    size_t left_ ASYNCIO__UNSET; // members whose end has not been seen
+    int *results_ ASYNCIO__UNSET;
+    int outcome_ ASYNCIO__UNSET;
+    int flags_ ASYNCIO__UNSET;
+    void *reserved_[2] ASYNCIO__UNSET;
+};
+
+// Starts it without waiting. If all are done, `gather->future` is done before
+// the call returns.
+//
+// returns   0, or the codes of asyncio_gather: then nothing was started
+// owns      asyncio_gather_close, once the future is done or to end it early
+ASYNCIO_API int(asyncio_gather_start)(
+    struct asyncio_gather *gather, enum asyncio_kind kind, const void *list,
+    size_t count, const struct asyncio_gather_options *options);
+#define asyncio_gather_start(...) ASYNCIO__GATHER_START(__VA_ARGS__, )
+#define ASYNCIO__GATHER_START(gather, list, count, ...)                        \
+    (asyncio_gather_start)(                                                    \
+        gather, ASYNCIO__KIND(list), list, count,                              \
+        ASYNCIO__OPTIONS(asyncio_gather_options, __VA_ARGS__))
+
+// Cancels and joins what the gather made, lets go of its members and frees what
+// it holds. Accepts a zeroed struct and a second call.
+//
+// suspends  while tasks that it made are still running
+ASYNCIO_API void asyncio_gather_close(struct asyncio_gather *gather);
+
+ASYNCIO__END

@@ -1,0 +1,41 @@
+// Running a program: a loop, a main coroutine, and an orderly end.
+//
+//     int main(void) { return asyncio_main(async_main, NULL); }
+#pragma once
+
+#include <asyncio/task.h>
+
+ASYNCIO__BEGIN
+
+struct asyncio_run_options {
+    ASYNCIO__OPTIONS_HEAD
+    bool debug ASYNCIO__UNSET;
+    bool processes ASYNCIO__UNSET; // fork the pools' launcher first
+    const char *backend
+        ASYNCIO__UNSET; // "uring", "epoll"; else $ASYNCIO_BACKEND
+    void *reserved_[4] ASYNCIO__UNSET;
+};
+
+// Makes a loop, runs fn(arg) in it as its main task, then cancels the tasks
+// that are left and waits for them, shuts the default executor down and closes
+// the loop. Errors of leftover tasks are reported, and change nothing else.
+//
+// returns   what fn returned; -EBUSY in a running loop: fn has not begun;
+//           -EINTR if the loop was stopped before fn ended; or the code with
+//           which the loop could not be made
+// like      asyncio.run
+ASYNCIO_API int(asyncio_run)(int (*fn)(void *arg), void *arg,
+                             const struct asyncio_run_options *options);
+#define asyncio_run(...) ASYNCIO__RUN(__VA_ARGS__, )
+#define ASYNCIO__RUN(fn, arg, ...)                                             \
+    (asyncio_run)(fn, arg, ASYNCIO__OPTIONS(asyncio_run_options, __VA_ARGS__))
+
+// The same for a program: an error that came out is printed to standard error
+// with its words, and 1 is returned; else 0.
+ASYNCIO_API int(asyncio_main)(int (*fn)(void *arg), void *arg,
+                              const struct asyncio_run_options *options);
+#define asyncio_main(...) ASYNCIO__MAIN(__VA_ARGS__, )
+#define ASYNCIO__MAIN(fn, arg, ...)                                            \
+    (asyncio_main)(fn, arg, ASYNCIO__OPTIONS(asyncio_run_options, __VA_ARGS__))
+
+ASYNCIO__END

@@ -1,0 +1,151 @@
+// A foreman's work: it waits for orders and for the ends of workers, and has no
+// other state than who is alive.
+
+#include "exec/foreman.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "exec/mailbox.h"
+#include "platform/sys.h"
+
+struct foreman {
+    int socket;    // to the parent
+    int bell;      // for the workers
+    int endings;   // signalfd of SIGCHLD
+    sigset_t mask; // the program's, for the workers
+    uint32_t count;
+    pid_t *workers; // by number; 0: there is none
+};
+
+// Nobody is there to be told: end, and the kernel ends the workers.
+static void tell(struct foreman *foreman, enum asyncio__notice_kind kind,
+                 uint32_t worker, pid_t pid, int status)
+{
+    const struct asyncio__notice notice = {kind, worker, pid, status};
+    int err = asyncio__message_send(foreman->socket, &notice, sizeof notice,
+                                    NULL, 0, 0);
+    if (err < 0) asyncio__sys_exit(0);
+}
+
+// Here the worker begins. Its parent may be gone before it said that it wants
+// to die with it.
+static _Noreturn void become_worker(struct foreman *foreman, int memory,
+                                    pid_t parent)
+{
+    asyncio__sys_die_with_parent();
+    if (asyncio__sys_getppid() != parent) asyncio__sys_exit(0);
+
+    asyncio__sys_close(foreman->socket);
+    asyncio__sys_close(foreman->endings);
+    asyncio__sys_set_name("asyncio-worker");
+    asyncio__sys_handle(SIGTERM, SIG_DFL);
+    asyncio__sys_handle(SIGHUP, SIG_DFL);
+    asyncio__sys_sigprocmask(SIG_SETMASK, &foreman->mask, NULL);
+    asyncio__free(foreman->workers);
+    asyncio__worker_run(memory, foreman->bell);
+}
+
+static void start_worker(struct foreman *foreman, uint32_t worker, int memory)
+{
+    pid_t self = asyncio__sys_getpid();
+    pid_t pid = memory < 0 ? -EPROTO : asyncio__sys_fork();
+    if (pid == 0) become_worker(foreman, memory, self);
+
+    if (memory >= 0) asyncio__sys_close(memory);
+    if (pid < 0) {
+        tell(foreman, ASYNCIO__NOTICE_FAILED, worker, 0, pid);
+        return;
+    }
+    foreman->workers[worker] = pid;
+    tell(foreman, ASYNCIO__NOTICE_STARTED, worker, pid, 0);
+}
+
+// What is in the table has not been reaped: its number is nobody else's.
+static void kill_worker(struct foreman *foreman, uint32_t worker)
+{
+    if (foreman->workers[worker] > 0)
+        asyncio__sys_kill(foreman->workers[worker], SIGKILL);
+    else
+        tell(foreman, ASYNCIO__NOTICE_NOTHING, worker, 0, 0);
+}
+
+static void kill_all(struct foreman *foreman)
+{
+    for (uint32_t i = 0; i < foreman->count; i++)
+        if (foreman->workers[i] > 0)
+            asyncio__sys_kill(foreman->workers[i], SIGKILL);
+    for (uint32_t i = 0; i < foreman->count; i++)
+        if (foreman->workers[i] > 0) asyncio__sys_reap(foreman->workers[i]);
+}
+
+static void obey(struct foreman *foreman)
+{
+    struct asyncio__order order;
+    int fds[2];
+    int n = asyncio__message_receive(foreman->socket, &order, sizeof order, fds,
+                                     MSG_DONTWAIT);
+    if (n == -EAGAIN) return;
+    if (n <= 0 || order.worker >= foreman->count) {
+        kill_all(foreman);
+        asyncio__sys_exit(0);
+    }
+    if (order.kind == ASYNCIO__ORDER_START)
+        start_worker(foreman, order.worker, fds[0]);
+    else
+        kill_worker(foreman, order.worker);
+}
+
+static void forget(struct foreman *foreman, pid_t pid, int status)
+{
+    for (uint32_t i = 0; i < foreman->count; i++) {
+        if (foreman->workers[i] != pid) continue;
+        foreman->workers[i] = 0;
+        tell(foreman, ASYNCIO__NOTICE_ENDED, i, pid, status);
+    }
+}
+
+static void reap_workers(struct foreman *foreman)
+{
+    struct signalfd_siginfo info;
+    int status;
+    pid_t pid;
+
+    while (asyncio__sys_read(foreman->endings, &info, sizeof info) > 0)
+        continue;
+    while ((pid = asyncio__sys_reap_any(&status)) > 0)
+        forget(foreman, pid, status);
+}
+
+static int watch_children(struct foreman *foreman)
+{
+    sigset_t children;
+
+    asyncio__sys_handle(SIGCHLD, SIG_DFL);
+    sigemptyset(&children);
+    sigaddset(&children, SIGCHLD);
+    asyncio__sys_sigprocmask(SIG_BLOCK, &children, &foreman->mask);
+    foreman->endings = asyncio__sys_signalfd(&children);
+    return foreman->endings;
+}
+
+_Noreturn void asyncio__foreman_run(int socket, int bell, uint32_t workers)
+{
+    struct foreman foreman = {.socket = socket, .bell = bell, .count = workers};
+
+    asyncio__sys_set_name("asyncio-foreman");
+    foreman.workers = asyncio__alloc_array(workers, sizeof *foreman.workers);
+    if (!foreman.workers || watch_children(&foreman) < 0) asyncio__sys_exit(1);
+
+    for (;;) {
+        struct pollfd fds[] = {{.fd = socket, .events = POLLIN},
+                               {.fd = foreman.endings, .events = POLLIN}};
+        int n = asyncio__sys_poll(fds, 2, -1);
+        if (n < 0 && n != -EINTR) asyncio__sys_exit(1);
+        if (n > 0 && fds[1].revents) reap_workers(&foreman);
+        if (n > 0 && fds[0].revents) obey(&foreman);
+    }
+}

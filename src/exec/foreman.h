@@ -1,0 +1,57 @@
+// The foreman: the process that forks the workers of one pool, reaps them, and
+// tells the parent how they ended.
+//
+//     parent ---- orders ---> foreman --fork--> worker
+//            <-- notices ----                     ^
+//       '------------ mailbox, bell --------------'
+//
+// It has one thread and a copy of the program as it was when the launcher was
+// forked; that is why it can fork at any time, and the parent cannot. When the
+// parent closes its end of the socket, or is gone, the foreman kills and reaps
+// its workers and ends; when the foreman is killed, the kernel kills them.
+#pragma once
+
+#include <asyncio/base.h>
+
+#include <sys/types.h>
+
+enum asyncio__order_kind {
+    ASYNCIO__ORDER_START, // a worker; comes with its mailbox's descriptor
+    ASYNCIO__ORDER_KILL,
+};
+
+struct asyncio__order {
+    uint32_t kind;   // enum asyncio__order_kind
+    uint32_t worker; // its number, below the pool's limit
+};
+
+// Each order is answered at least once, so that a parent that found the socket
+// full will hear when there is room.
+enum asyncio__notice_kind {
+    ASYNCIO__NOTICE_STARTED,
+    ASYNCIO__NOTICE_FAILED,  // not started: `status` is a negative errno
+    ASYNCIO__NOTICE_ENDED,   // and reaped: `status` is its wait status
+    ASYNCIO__NOTICE_NOTHING, // to be killed, but there is no such worker
+};
+
+struct asyncio__notice {
+    uint32_t kind; // enum asyncio__notice_kind
+    uint32_t worker;
+    int32_t pid;
+    int32_t status;
+};
+
+// Runs as foreman for up to `workers` workers, in a process of its own.
+_Noreturn void asyncio__foreman_run(int socket, int bell, uint32_t workers);
+
+// Sends `len` bytes and up to two descriptors as one message, or nothing.
+// Returns 0 or a negative errno: -EAGAIN if `flags` has MSG_DONTWAIT.
+int asyncio__message_send(int socket, const void *message, size_t len,
+                          const int *fds, size_t fd_count, int flags);
+
+// Receives one message of exactly `len` bytes. `fds` has room for two, and is
+// -1 where none came; NULL accepts none: the kernel drops them. Returns 1; 0 at
+// the end of the stream; -EPROTO for a message of another length; or a negative
+// errno.
+int asyncio__message_receive(int socket, void *message, size_t len, int *fds,
+                             int flags);

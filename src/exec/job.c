@@ -1,0 +1,126 @@
+// A task that waits for a job, and what a cancel means to both.
+//
+// A cancel takes back a job that has not begun. One that runs is asked to end,
+// where that is possible (a process is killed), and waited for: the memory that
+// it works on is the caller's. Only .abandon leaves it behind.
+
+#include "exec/job.h"
+
+#include <string.h>
+
+#include "platform/sys.h"
+#include "task/park.h"
+
+struct asyncio__job *
+asyncio__job_make(struct asyncio_executor *executor, int (*fn)(void *arg),
+                  void *arg, const struct asyncio_job_options *options)
+{
+    size_t copy = arg ? options->copy : 0, bytes;
+    if (__builtin_add_overflow(sizeof(struct asyncio__job), copy, &bytes))
+        return NULL;
+    struct asyncio__job *job = asyncio__alloc(bytes);
+    if (!job) return NULL;
+
+    atomic_init(&job->references, 1);
+    job->executor = executor;
+    job->fn = fn;
+    job->arg = arg;
+    job->size = options->size ? options->size : options->copy;
+    job->site = options->site;
+    job->loop = asyncio__running_loop;
+    if (copy > 0) job->arg = memcpy(job->copy, arg, copy);
+    return job;
+}
+
+void asyncio__job_unref(struct asyncio__job *job)
+{
+    if (atomic_fetch_sub(&job->references, 1) > 1) return;
+    asyncio__failure_unref(job->failure);
+    asyncio__free(job);
+}
+
+// --- a task waits -----------------------------------------------------------
+
+static void call_landed(struct asyncio__job *job)
+{
+    struct asyncio_task *task = job->owner;
+    job->owner = NULL;
+    if (task) asyncio__wake(task, job->cancelled ? -ECANCELED : job->result);
+}
+
+static void leave(struct asyncio__job *job)
+{
+    struct asyncio_task *task = job->owner;
+    job->owner = NULL;
+    asyncio__wake(task, -ECANCELED);
+}
+
+static bool cancel_call(struct asyncio_task *task,
+                        const struct asyncio_cancel_options *cancel)
+{
+    struct asyncio__job *job = task->wait.object;
+    const struct asyncio__executor_ops *ops = job->executor->ops;
+    (void)cancel;
+
+    if (ops->retract(job->executor, job)) {
+        leave(job);
+        return true;
+    }
+    atomic_store(&job->cancelled, true);
+    ops->interrupt(job->executor, job);
+    return true;
+}
+
+static bool cancel_by_abandoning(struct asyncio_task *task,
+                                 const struct asyncio_cancel_options *cancel)
+{
+    struct asyncio__job *job = task->wait.object;
+    const struct asyncio__executor_ops *ops = job->executor->ops;
+    (void)cancel;
+
+    atomic_store(&job->cancelled, true);
+    leave(job);
+    if (!ops->retract(job->executor, job)) ops->abandon(job->executor, job);
+    return true;
+}
+
+static const struct asyncio__wait_kind waiting = {
+    .name = "executor",
+    .cancel = cancel_call,
+};
+static const struct asyncio__wait_kind waiting_to_abandon = {
+    .name = "executor",
+    .cancel = cancel_by_abandoning,
+};
+
+static int wait_for_job(struct asyncio__job *job, bool abandon)
+{
+    job->owner = asyncio__task();
+    int result =
+        asyncio__park(abandon ? &waiting_to_abandon : &waiting, job, NULL);
+    // A cancelled job may still be at work on its outcome.
+    if (!atomic_load(&job->cancelled) && result < 0 && result == job->result)
+        asyncio__failure_see(job->failure);
+    return result;
+}
+
+int asyncio__job_call(struct asyncio_executor *executor, int (*fn)(void *arg),
+                      void *arg, const struct asyncio_job_options *options)
+{
+    struct asyncio_task *task = asyncio__task();
+    if (!task) return -EPERM;
+    if (!fn) return -EINVAL;
+    if (asyncio__cancel_pending(task)) {
+        asyncio__take_cancel(task);
+        return -ECANCELED;
+    }
+
+    struct asyncio__job *job = asyncio__job_make(executor, fn, arg, options);
+    if (!job) return -ENOMEM;
+    job->landed = call_landed;
+
+    int result = executor->ops->start(executor, job);
+    if (result == 0) result = wait_for_job(job, options->abandon);
+    asyncio__job_unref(job);
+    return result;
+}

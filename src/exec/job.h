@@ -1,0 +1,75 @@
+// A job: one call on its way through an executor, and back.
+//
+//     MADE --start--> QUEUED --> RUNNING --> ENDED --landed(job)-->
+//                        |           |
+//                     retract     interrupt, abandon
+//
+// Two hold it: whoever waits for it, and the pool, from start until the job has
+// landed, was retracted, or (abandoned) has ended. `landed` is called on the
+// loop's thread, once, with the outcome filled in; never after a retract, and
+// nobody cares after an abandon.
+#pragma once
+
+#include <asyncio/executor.h>
+
+#include <stdatomic.h>
+
+#include "exec/home.h"
+#include "platform/offload.h"
+#include "task/executor.h"
+#include "task/failure.h"
+
+struct asyncio__worker;
+
+struct asyncio__job {
+    atomic_uint references;
+    int (*fn)(void *arg);
+    void *arg;
+    size_t size;      // bytes of *arg that go to a process and back
+    const char *site; // of the call, or NULL
+    void (*landed)(struct asyncio__job *job);
+    void *owner; // whoever waits: landed knows what that is; NULL once left
+    struct asyncio_loop *loop;
+
+    int result;
+    struct asyncio__failure *failure; // words for a negative result, or NULL
+    atomic_bool cancelled; // nobody wants the result; the job may ask
+
+    // The pool's own.
+    struct asyncio_executor *executor;
+    union {
+        struct { // threads
+            struct asyncio__offload_job offload;
+            struct asyncio__post post;
+            struct asyncio__guest guest;
+            struct asyncio__home *home; // the thread's reference
+            bool ended;                 // under the pool's lock
+            bool abandoned;             // the same
+        };
+        struct {                            // processes
+            struct asyncio_link link;       // asyncio__process_pool.queue
+            struct asyncio__worker *worker; // NULL while it is queued
+        };
+    };
+    _Alignas(max_align_t) unsigned char copy[]; // of *arg, for a thread
+};
+
+// Makes one, held once, for a call in the running task; `copy` bytes of *arg
+// become its own. NULL without memory.
+struct asyncio__job *
+asyncio__job_make(struct asyncio_executor *executor, int (*fn)(void *arg),
+                  void *arg, const struct asyncio_job_options *options);
+static inline struct asyncio__job *asyncio__job_ref(struct asyncio__job *job)
+{
+    atomic_fetch_add(&job->references, 1);
+    return job;
+}
+void asyncio__job_unref(struct asyncio__job *job);
+
+// The pools' `call`: a job that the running task waits for.
+int asyncio__job_call(struct asyncio_executor *executor, int (*fn)(void *arg),
+                      void *arg, const struct asyncio_job_options *options);
+
+// The function's registered name, or what the linker knows about it: "decode",
+// "edge_image", "libfoo.so+0x1234". Returns `buffer`.
+char *asyncio__job_name(int (*fn)(void *arg), char *buffer, size_t size);

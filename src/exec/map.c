@@ -1,0 +1,171 @@
+// One function on many items: as many jobs as keep the pool busy, each used
+// again for the next item when it lands.
+//
+// The first failure takes back what has not begun; what runs may end. A cancel
+// of the caller is a cancel of each job.
+
+#include <asyncio/executor.h>
+
+#include "exec/job.h"
+#include "platform/sys.h"
+#include "task/park.h"
+
+struct map {
+    struct asyncio_executor *executor;
+    struct asyncio_task *task;
+    char *next; // item, of those that no job has taken
+    size_t size, left;
+    struct asyncio__job **jobs; // owner is the map while a job is out
+    size_t count;               // jobs
+    size_t out;                 // jobs under way
+    bool stopped;               // no more items
+    int code;                   // 0, or what the whole returns
+    struct asyncio__failure *failure;
+};
+
+static void stop(struct map *map)
+{
+    map->stopped = true;
+    for (size_t i = 0; i < map->count; i++) {
+        struct asyncio__job *job = map->jobs[i];
+        if (!job || !job->owner) continue;
+        if (!map->executor->ops->retract(map->executor, job)) continue;
+        job->owner = NULL;
+        map->out--;
+    }
+}
+
+static void fail(struct map *map, int code, struct asyncio__failure *failure)
+{
+    if (map->stopped) return;
+    map->code = code;
+    map->failure = asyncio__failure_ref(failure);
+    stop(map);
+}
+
+// Sends the next item off with a job that is free.
+static void next_item(struct map *map, struct asyncio__job *job)
+{
+    if (map->stopped || map->left == 0) return;
+
+    job->arg = map->next;
+    asyncio__failure_unref(job->failure);
+    job->failure = NULL;
+    job->owner = map;
+    int err = map->executor->ops->start(map->executor, job);
+    if (err < 0) {
+        job->owner = NULL;
+        fail(map, err, asyncio__failure_of(err));
+        return;
+    }
+    map->next += map->size;
+    map->left--;
+    map->out++;
+}
+
+static void map_landed(struct asyncio__job *job)
+{
+    struct map *map = job->owner;
+
+    job->owner = NULL;
+    map->out--;
+    if (job->result < 0) fail(map, job->result, job->failure);
+    next_item(map, job);
+    if (map->out == 0) asyncio__wake(map->task, map->code);
+}
+
+static bool cancel_map(struct asyncio_task *task,
+                       const struct asyncio_cancel_options *cancel)
+{
+    struct map *map = task->wait.object;
+    (void)cancel;
+
+    stop(map);
+    map->code = -ECANCELED;
+    for (size_t i = 0; i < map->count; i++) {
+        struct asyncio__job *job = map->jobs[i];
+        if (!job || !job->owner) continue;
+        atomic_store(&job->cancelled, true);
+        map->executor->ops->interrupt(map->executor, job);
+    }
+    if (map->out == 0 && asyncio__parked(task)) asyncio__wake(task, -ECANCELED);
+    return true;
+}
+
+static const struct asyncio__wait_kind mapping = {
+    .name = "executor map",
+    .cancel = cancel_map,
+};
+
+static int make_jobs(struct map *map, int (*fn)(void *item))
+{
+    const struct asyncio_job_options options = {.size = map->size};
+
+    map->jobs = asyncio__alloc_array(map->count, sizeof *map->jobs);
+    if (!map->jobs) return -ENOMEM;
+    for (size_t i = 0; i < map->count; i++) {
+        map->jobs[i] = asyncio__job_make(map->executor, fn, NULL, &options);
+        if (!map->jobs[i]) return -ENOMEM;
+        map->jobs[i]->landed = map_landed;
+    }
+    return 0;
+}
+
+static void free_jobs(struct map *map)
+{
+    for (size_t i = 0; map->jobs && i < map->count; i++)
+        if (map->jobs[i]) asyncio__job_unref(map->jobs[i]);
+    asyncio__free(map->jobs);
+}
+
+static int run_map(struct map *map)
+{
+    for (size_t i = 0; i < map->count; i++)
+        next_item(map, map->jobs[i]);
+
+    int code = map->code;
+    if (map->out > 0) code = asyncio__park(&mapping, map, NULL);
+    if (code < 0 && code == map->code) asyncio__failure_see(map->failure);
+    asyncio__failure_unref(map->failure);
+    return code;
+}
+
+static int map_items(struct asyncio_executor *executor, int (*fn)(void *item),
+                     void *items, size_t size, size_t count)
+{
+    size_t most = 2 * (size_t)executor->ops->width(executor);
+    struct map *map = asyncio__alloc(sizeof *map);
+    if (!map) return -ENOMEM;
+
+    *map = (struct map){.executor = executor,
+                        .task = asyncio__task(),
+                        .next = items,
+                        .size = size,
+                        .left = count,
+                        .count = count < most ? count : most};
+    int err = make_jobs(map, fn);
+    if (err == 0) err = run_map(map);
+    free_jobs(map);
+    asyncio__free(map);
+    return err;
+}
+
+int asyncio_executor_map(struct asyncio_executor *executor,
+                         int (*fn)(void *item), void *items, size_t size,
+                         size_t count)
+{
+    struct asyncio_task *task = asyncio__task();
+    if (!task) return -EPERM;
+    if (!fn || (count > 0 && (!items || size == 0))) return -EINVAL;
+    if (asyncio__cancel_pending(task)) {
+        asyncio__take_cancel(task);
+        return -ECANCELED;
+    }
+    if (!executor) executor = asyncio_default_executor();
+    if (!asyncio__executor_hold(executor))
+        return executor == &asyncio__executor_none ? -ENOMEM : -ESHUTDOWN;
+
+    int err = map_items(executor, fn, items, size, count);
+    asyncio__executor_drop(executor);
+    return err;
+}

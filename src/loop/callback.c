@@ -1,0 +1,259 @@
+// Callbacks and their timers.
+//
+// A handle holds one core: the link by which it is queued or armed. While it is
+// armed the core is a timer; when that fires, the core becomes a step of the
+// same pass. A handle that nobody asked for is made here and kept for the next
+// one when its callback has run.
+
+#include "loop/loop.h"
+
+#include <asyncio/error.h>
+
+#include "platform/sys.h"
+
+// IDLE -> QUEUED -> RAN; IDLE -> ARMED -> QUEUED; QUEUED, ARMED -> CANCELLED
+enum handle_state {
+    HANDLE_IDLE,
+    HANDLE_ARMED,  // core is a timer in the wheel, or NEVER
+    HANDLE_QUEUED, // core is a step in the ready queue
+    HANDLE_RAN,
+    HANDLE_CANCELLED,
+};
+
+union core {
+    struct asyncio__step step;
+    struct asyncio__timer timer;
+};
+_Static_assert(sizeof(union core) <= sizeof((struct asyncio_handle *)0)->core_,
+               "a core has to fit into a handle");
+
+static union core *core_of(struct asyncio_handle *handle)
+{
+    return (union core *)(void *)handle->core_;
+}
+
+static struct asyncio_handle *handle_of(void *core)
+{
+    return list_entry(core, struct asyncio_handle, core_);
+}
+
+// A handle of ours keeps its list of spares in its core.
+static void handle_done(struct asyncio_handle *handle)
+{
+    if (handle->owned_)
+        list_add_head(&handle->loop_->spare_handles,
+                      &core_of(handle)->step.link);
+}
+
+static void run_callback(struct asyncio__step *step)
+{
+    struct asyncio_handle *handle = handle_of(step);
+    struct asyncio_loop *loop = handle->loop_;
+    const char *site = handle->site_;
+    int (*fn)(void *) = handle->fn_;
+    void *arg = handle->arg_;
+
+    // From here on the handle may be queued again, or be gone.
+    handle->state_ = HANDLE_RAN;
+    handle_done(handle);
+    int code = fn(arg);
+    if (code < 0)
+        asyncio__report(loop, code, NULL, site, "a callback failed: %s",
+                        asyncio_strerror(code));
+}
+
+static void queue_handle(struct asyncio_handle *handle)
+{
+    handle->state_ = HANDLE_QUEUED;
+    struct asyncio__step *step = &core_of(handle)->step;
+    *step = (struct asyncio__step){.run = run_callback};
+    asyncio__loop_queue(handle->loop_, step);
+}
+
+static void timer_fired(struct asyncio__timer *timer)
+{
+    queue_handle(handle_of(timer));
+}
+
+static struct asyncio_handle *spare_handle(struct asyncio_loop *loop)
+{
+    struct asyncio_link *link = list_pop(&loop->spare_handles);
+    struct asyncio_handle *handle =
+        link ? handle_of(link) : asyncio__alloc(sizeof *handle);
+    if (handle) *handle = (struct asyncio_handle){.owned_ = true};
+    return handle;
+}
+
+// Finds loop and handle for a call. Returns 0 or why there is none.
+static int prepare(int (*fn)(void *), void *arg,
+                   const struct asyncio_call_options *options,
+                   struct asyncio_handle **out)
+{
+    struct asyncio_loop *loop = options ? options->loop : NULL;
+    int err = asyncio__loop_find(&loop);
+    if (err < 0) return err;
+    if (!fn) return -EINVAL;
+
+    struct asyncio_handle *handle = options ? options->handle : NULL;
+    if (handle) {
+        if (handle->state_ == HANDLE_ARMED || handle->state_ == HANDLE_QUEUED)
+            return -EBUSY;
+        *handle = (struct asyncio_handle){0};
+    } else {
+        handle = spare_handle(loop);
+        if (!handle) return -ENOMEM;
+    }
+    handle->fn_ = fn;
+    handle->arg_ = arg;
+    handle->loop_ = loop;
+    handle->site_ = options ? options->site : NULL;
+    *out = handle;
+    return 0;
+}
+
+int(asyncio_call_soon)(int (*fn)(void *arg), void *arg,
+                       const struct asyncio_call_options *options)
+{
+    struct asyncio_handle *handle;
+    int err = prepare(fn, arg, options, &handle);
+    if (err < 0) return err;
+    queue_handle(handle);
+    return 0;
+}
+
+static int arm(int64_t when_ns, double when, int (*fn)(void *), void *arg,
+               const struct asyncio_call_options *options)
+{
+    struct asyncio_handle *handle;
+    int err = prepare(fn, arg, options, &handle);
+    if (err < 0) return err;
+
+    handle->when_ = when;
+    handle->state_ = HANDLE_ARMED;
+    struct asyncio__timer *timer = &core_of(handle)->timer;
+    *timer = (struct asyncio__timer){.fire = timer_fired};
+    if (when_ns != ASYNCIO__NEVER)
+        asyncio__timer_arm(&handle->loop_->timers, timer, when_ns);
+    else if (handle->owned_)
+        handle_done(handle); // it never runs and nobody can name it
+    return 0;
+}
+
+int(asyncio_call_later)(double delay, int (*fn)(void *arg), void *arg,
+                        const struct asyncio_call_options *options)
+{
+    struct asyncio_loop *loop = options ? options->loop : NULL;
+    int err = asyncio__loop_find(&loop);
+    if (err < 0) return err;
+    double when;
+    int64_t when_ns;
+    err = asyncio__deadline_in(asyncio__loop_now(loop), delay, &when, &when_ns);
+    if (err < 0) return err;
+    return arm(when_ns, when, fn, arg, options);
+}
+
+int(asyncio_call_at)(double when, int (*fn)(void *arg), void *arg,
+                     const struct asyncio_call_options *options)
+{
+    int64_t when_ns;
+    int err = asyncio__deadline_at(when, &when_ns);
+    if (err < 0) return err;
+    return arm(when_ns, when, fn, arg, options);
+}
+
+void asyncio_handle_cancel(struct asyncio_handle *handle)
+{
+    if (handle->state_ == HANDLE_ARMED)
+        asyncio__timer_disarm(&handle->loop_->timers, &core_of(handle)->timer);
+    else if (handle->state_ == HANDLE_QUEUED)
+        list_remove(&core_of(handle)->step.link);
+    else if (handle->state_ != HANDLE_IDLE)
+        return;
+    handle->state_ = HANDLE_CANCELLED;
+}
+
+bool asyncio_handle_cancelled(const struct asyncio_handle *handle)
+{
+    return handle->state_ == HANDLE_CANCELLED;
+}
+
+double asyncio_handle_when(const struct asyncio_handle *handle)
+{
+    return handle->when_;
+}
+
+// --- from other threads -----------------------------------------------------
+
+struct posted_call {
+    struct asyncio__post post;
+    int (*fn)(void *arg);
+    void *arg;
+    struct asyncio_loop *loop;
+};
+
+static void run_posted(struct asyncio__step *step)
+{
+    struct posted_call call = *list_entry(step, struct posted_call, post.step);
+    asyncio__free(list_entry(step, struct posted_call, post.step));
+    int code = call.fn(call.arg);
+    if (code < 0)
+        asyncio__report(call.loop, code, NULL, NULL, "a callback failed: %s",
+                        asyncio_strerror(code));
+}
+
+int asyncio_call_soon_threadsafe(struct asyncio_loop *loop,
+                                 int (*fn)(void *arg), void *arg)
+{
+    if (!loop || !fn) return -EINVAL;
+    if (loop->state == ASYNCIO__LOOP_CLOSED) return -ESHUTDOWN;
+    struct posted_call *call = asyncio__alloc(sizeof *call);
+    if (!call) return -ENOMEM;
+    call->post.step.run = run_posted;
+    call->fn = fn;
+    call->arg = arg;
+    call->loop = loop;
+    asyncio__loop_post(loop, &call->post);
+    return 0;
+}
+
+// --- closing ----------------------------------------------------------------
+
+static void drop_step(struct asyncio__step *step)
+{
+    if (step->run == run_posted) {
+        asyncio__free(list_entry(step, struct posted_call, post.step));
+    } else if (step->run == run_callback) {
+        struct asyncio_handle *handle = handle_of(step);
+        handle->state_ = HANDLE_CANCELLED;
+        handle_done(handle);
+    }
+}
+
+// Timers of ours that never fired are found by their function.
+static void drop_timers(struct asyncio_loop *loop)
+{
+    while (loop->timers.count > 0) {
+        struct asyncio__timer *timer = asyncio__timers_any(&loop->timers);
+        asyncio__timer_disarm(&loop->timers, timer);
+        if (timer->fire != timer_fired) continue;
+        struct asyncio_handle *handle = handle_of(timer);
+        handle->state_ = HANDLE_CANCELLED;
+        handle_done(handle);
+    }
+}
+
+void asyncio__callbacks_drop(struct asyncio_loop *loop)
+{
+    struct asyncio__post *post = atomic_exchange(&loop->posts, NULL);
+    while (post) {
+        struct asyncio__post *next = post->next;
+        drop_step(&post->step);
+        post = next;
+    }
+    struct asyncio_link *link;
+    while ((link = list_pop(&loop->ready)))
+        drop_step(list_entry(link, struct asyncio__step, link));
+    drop_timers(loop);
+    while ((link = list_pop(&loop->spare_handles)))
+        asyncio__free(handle_of(link));
+}

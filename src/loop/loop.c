@@ -1,0 +1,406 @@
+// The loop's life and its turn.
+//
+// Posts from other threads are a lock-free stack. The loop says that it sleeps
+// before it looks at the stack a last time, and whoever posts looks at that
+// after pushing: so either the loop sees the post, or the poster sees that a
+// wake-up is due. A wake-up costs a system call, a post to a loop that is awake
+// does not.
+
+#include "loop/loop.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "loop/testing.h"
+#include "platform/sys.h"
+
+// While tasks only hand over to each other, the kernel is asked after this many
+// passes, or this much time where time is read anyway.
+#define QUICK_PASSES_MAX 64
+#define LOOK_EVERY_NS    50000
+
+_Thread_local struct asyncio_loop *asyncio__thread_loop;
+_Thread_local struct asyncio_loop *asyncio__running_loop;
+
+static struct asyncio__step *step_of(struct asyncio_link *link)
+{
+    return list_entry(link, struct asyncio__step, link);
+}
+
+// --- life -------------------------------------------------------------------
+
+static int backend_of(const char *name, enum asyncio__backend *backend)
+{
+    *backend = ASYNCIO__BACKEND_AUTO;
+    if (!name) return 0;
+    if (strcmp(name, "uring") == 0)
+        *backend = ASYNCIO__BACKEND_URING;
+    else if (strcmp(name, "epoll") == 0)
+        *backend = ASYNCIO__BACKEND_EPOLL;
+    else
+        return -EINVAL;
+    return 0;
+}
+
+static void testing_settings(struct asyncio_loop *loop)
+{
+    loop->seed = asyncio__testing.seed;
+    if (asyncio__testing.virtual_clock)
+        loop->clock.virtual_ns = ASYNCIO__VIRTUAL_START;
+    loop->timers.now_ns = asyncio__loop_now(loop);
+}
+
+int(asyncio_new_event_loop)(struct asyncio_loop **made,
+                            const struct asyncio_loop_options *options)
+{
+    enum asyncio__backend backend;
+    int err = backend_of(options ? options->backend : NULL, &backend);
+    if (err < 0) return err;
+
+    struct asyncio_loop *loop = asyncio__alloc(sizeof *loop);
+    if (!loop) return -ENOMEM;
+    err = asyncio__poller_open(&loop->poller, backend);
+    if (err < 0) goto fail_loop;
+    err = asyncio__stacks_open(&loop->stacks);
+    if (err < 0) goto fail_poller;
+
+    testing_settings(loop);
+    loop->debug = options && options->debug;
+    asyncio__thread_loop = loop;
+    *made = loop;
+    return 0;
+
+fail_poller:
+    asyncio__poller_close(loop->poller);
+fail_loop:
+    asyncio__free(loop);
+    return err;
+}
+
+void asyncio__loop_at_close(struct asyncio_loop *loop,
+                            struct asyncio__at_close *hook)
+{
+    list_add_head(&loop->at_close, &hook->link);
+}
+
+// Waits until every operation has ended: each was asked to.
+static void drain_poller(struct asyncio_loop *loop)
+{
+    asyncio__watches_cancel(loop);
+    while (asyncio__poller_pending(loop->poller) > 0)
+        if (asyncio__poller_wait(loop->poller, -1) < 0) break;
+    asyncio__watches_free(loop);
+}
+
+int asyncio_loop_close(struct asyncio_loop *loop)
+{
+    if (loop->state == ASYNCIO__LOOP_CLOSED) return 0;
+    if (loop->state == ASYNCIO__LOOP_RUNNING) return -EBUSY;
+
+    struct asyncio_link *link;
+    while ((link = list_pop(&loop->at_close))) {
+        struct asyncio__at_close *hook =
+            list_entry(link, struct asyncio__at_close, link);
+        hook->fn(hook);
+    }
+    loop->state = ASYNCIO__LOOP_CLOSED;
+    if (loop->floor) loop->floor->cancel_waits(loop);
+    drain_poller(loop);
+    if (loop->floor) loop->floor->drop(loop);
+    asyncio__callbacks_drop(loop);
+    while ((link = list_pop(&loop->spare_blocks)))
+        asyncio__free(link);
+    asyncio__poller_close(loop->poller);
+    loop->poller = NULL;
+    asyncio__stacks_close(loop->stacks);
+    loop->stacks = NULL;
+    return 0;
+}
+
+int asyncio_loop_free(struct asyncio_loop *loop)
+{
+    if (!loop) return 0;
+    int err = asyncio_loop_close(loop);
+    if (err < 0) return err;
+    if (asyncio__thread_loop == loop) asyncio__thread_loop = NULL;
+    loop->freed = true;
+    asyncio__loop_unref(loop);
+    return 0;
+}
+
+// A task may be released after its loop.
+void asyncio__loop_unref(struct asyncio_loop *loop)
+{
+    if (loop->freed && loop->blocks == 0) asyncio__free(loop);
+}
+
+bool asyncio_loop_is_running(const struct asyncio_loop *loop)
+{
+    return loop->state == ASYNCIO__LOOP_RUNNING;
+}
+
+bool asyncio_loop_is_closed(const struct asyncio_loop *loop)
+{
+    return loop->state == ASYNCIO__LOOP_CLOSED;
+}
+
+const char *asyncio_loop_backend(const struct asyncio_loop *loop)
+{
+    return loop->poller ? asyncio__poller_name(loop->poller) : "closed";
+}
+
+struct asyncio_loop *asyncio_get_running_loop(void)
+{
+    return asyncio__running_loop;
+}
+
+struct asyncio_loop *asyncio_get_event_loop(void)
+{
+    return asyncio__running_loop ? asyncio__running_loop : asyncio__thread_loop;
+}
+
+void asyncio_set_event_loop(struct asyncio_loop *loop)
+{
+    asyncio__thread_loop = loop;
+}
+
+int asyncio__loop_find(struct asyncio_loop **loop)
+{
+    if (!*loop) *loop = asyncio_get_event_loop();
+    if (!*loop) return -EPERM;
+    return (*loop)->state == ASYNCIO__LOOP_CLOSED ? -ESHUTDOWN : 0;
+}
+
+double asyncio_time(void)
+{
+    struct asyncio_loop *loop = asyncio_get_event_loop();
+    int64_t now_ns = loop ? asyncio__loop_now(loop) : asyncio__clock_real_ns();
+    return (double)now_ns / 1e9;
+}
+
+size_t asyncio_loop_timers(const struct asyncio_loop *loop)
+{
+    return loop->timers.count;
+}
+
+uint64_t asyncio_loop_passes(const struct asyncio_loop *loop)
+{
+    return loop->passes;
+}
+
+// --- posts ------------------------------------------------------------------
+
+void asyncio__loop_post(struct asyncio_loop *loop, struct asyncio__post *post)
+{
+    struct asyncio__post *newest = loop->posts;
+    do
+        post->next = newest;
+    while (!atomic_compare_exchange_weak(&loop->posts, &newest, post));
+
+    if (atomic_exchange(&loop->sleeping, false))
+        asyncio__poller_wake(loop->poller);
+}
+
+static bool has_posts(struct asyncio_loop *loop)
+{
+    return atomic_load_explicit(&loop->posts, memory_order_acquire);
+}
+
+static void take_posts(struct asyncio_loop *loop)
+{
+    if (!has_posts(loop)) return;
+    struct asyncio__post *newest = atomic_exchange(&loop->posts, NULL);
+    struct asyncio__post *oldest = NULL;
+    while (newest) {
+        struct asyncio__post *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    for (struct asyncio__post *post = oldest; post; post = oldest) {
+        oldest = post->next;
+        asyncio__loop_queue(loop, &post->step);
+    }
+}
+
+// --- the turn ---------------------------------------------------------------
+
+bool asyncio__loop_quick_pass(struct asyncio_loop *loop)
+{
+    if (list_empty(&loop->ready) || loop->callbacks_ready || loop->stopping ||
+        loop->timers.count > 0 || loop->seed || has_posts(loop))
+        return false;
+    if (++loop->quick_passes >= QUICK_PASSES_MAX) return false;
+    if (asyncio__poller_has_news(loop->poller) == ASYNCIO__NEWS_CERTAIN)
+        return false;
+
+    loop->passes++;
+    list_splice(&loop->current, &loop->ready);
+    return true;
+}
+
+// How long the poller may wait: until the first timer, and not at all if there
+// is something to run.
+static int64_t idle_ns(struct asyncio_loop *loop)
+{
+    if (!list_empty(&loop->ready) || loop->stopping) return 0;
+    int64_t next_ns = asyncio__timers_next(&loop->timers);
+    if (next_ns == ASYNCIO__NEVER) return -1;
+    int64_t now_ns = asyncio__loop_now(loop);
+    return next_ns > now_ns ? next_ns - now_ns : 0;
+}
+
+static int sleep_in_poller(struct asyncio_loop *loop, int64_t timeout_ns)
+{
+    atomic_store(&loop->sleeping, true);
+    if (atomic_load(&loop->posts)) timeout_ns = 0;
+    int err = asyncio__poller_wait(loop->poller, timeout_ns);
+    atomic_store(&loop->sleeping, false);
+    return err;
+}
+
+// Virtual time: when there is nothing to run and no work under way that will
+// end by itself, the clock jumps to the next timer.
+static int jump_or_sleep(struct asyncio_loop *loop)
+{
+    int err = asyncio__poller_wait(loop->poller, 0);
+    if (err < 0 || !list_empty(&loop->ready) || has_posts(loop)) return err;
+
+    int64_t next_ns = asyncio__timers_next(&loop->timers);
+    bool held = loop->held > 0 || asyncio__poller_working(loop->poller) > 0;
+    if (held || next_ns == ASYNCIO__NEVER) return sleep_in_poller(loop, -1);
+    loop->clock.virtual_ns = next_ns;
+    return 0;
+}
+
+// Asks the kernel for news. While there are things to run, not in every pass.
+static int look(struct asyncio_loop *loop)
+{
+    int64_t timeout_ns = idle_ns(loop);
+    if (timeout_ns != 0 && loop->clock.virtual_ns) return jump_or_sleep(loop);
+    if (timeout_ns != 0) return sleep_in_poller(loop, timeout_ns);
+
+    bool skip = !loop->callbacks_ready && !loop->stopping &&
+                loop->quick_passes < QUICK_PASSES_MAX &&
+                asyncio__poller_has_news(loop->poller) != ASYNCIO__NEWS_CERTAIN;
+    if (skip && loop->timers.count > 0) {
+        int64_t now_ns = asyncio__loop_now(loop);
+        skip = now_ns - loop->looked_ns < LOOK_EVERY_NS;
+        if (!skip) loop->looked_ns = now_ns;
+    }
+    if (skip) {
+        loop->quick_passes++;
+        return 0;
+    }
+    loop->quick_passes = 0;
+    return asyncio__poller_wait(loop->poller, 0);
+}
+
+static void run_pass(struct asyncio_loop *loop)
+{
+    loop->passes++;
+    loop->callbacks_ready = false;
+    list_splice(&loop->current, &loop->ready);
+    if (loop->seed) asyncio__testing_shuffle(loop);
+
+    struct asyncio_link *link;
+    while ((link = list_pop(&loop->current)))
+        step_of(link)->run(step_of(link));
+}
+
+static int turn(struct asyncio_loop *loop)
+{
+    int err = look(loop);
+    if (err < 0) return err;
+    take_posts(loop);
+    if (loop->timers.count > 0)
+        asyncio__timers_run(&loop->timers, asyncio__loop_now(loop));
+    run_pass(loop);
+    return 0;
+}
+
+int asyncio__loop_run(struct asyncio_loop *loop)
+{
+    if (loop->state == ASYNCIO__LOOP_CLOSED) return -ESHUTDOWN;
+    if (loop->state == ASYNCIO__LOOP_RUNNING || asyncio__running_loop)
+        return -EBUSY;
+
+    struct asyncio_loop *outside = asyncio__thread_loop;
+    asyncio__running_loop = asyncio__thread_loop = loop;
+    loop->state = ASYNCIO__LOOP_RUNNING;
+    asyncio__context_adopt(&loop->context);
+
+    int err;
+    do
+        err = turn(loop);
+    while (err == 0 && !loop->stopping);
+
+    loop->stopping = false;
+    loop->state = ASYNCIO__LOOP_IDLE;
+    asyncio__running_loop = NULL;
+    asyncio__thread_loop = outside;
+    return err;
+}
+
+int asyncio_loop_run_forever(struct asyncio_loop *loop)
+{
+    return asyncio__loop_run(loop);
+}
+
+void asyncio_loop_stop(struct asyncio_loop *loop)
+{
+    loop->stopping = true;
+}
+
+// --- reports ----------------------------------------------------------------
+
+static void print_report(const struct asyncio_report *report)
+{
+    fprintf(stderr, "asyncio: %s%s%s%s%s%s\n", report->text,
+            report->task[0] ? " [task " : "", report->task,
+            report->site[0] ? (report->task[0] ? ", made at " : " [") : "",
+            report->site, report->task[0] || report->site[0] ? "]" : "");
+}
+
+static void deliver_report(struct asyncio_loop *loop,
+                           const struct asyncio_report *report)
+{
+    if (loop && loop->report)
+        loop->report(report, loop->report_arg);
+    else if (asyncio__testing.report)
+        asyncio__testing.report(report, asyncio__testing.report_arg);
+    else
+        print_report(report);
+}
+
+void asyncio__report(struct asyncio_loop *loop, int code, const char *task,
+                     const char *site, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    deliver_report(loop, &(struct asyncio_report){code, text, task ? task : "",
+                                                  site ? site : ""});
+}
+
+int asyncio_set_exception_handler(asyncio_report_fn *fn, void *arg)
+{
+    struct asyncio_loop *loop = asyncio_get_event_loop();
+    if (!loop) return -EPERM;
+    loop->report = fn;
+    loop->report_arg = arg;
+    return 0;
+}
+
+void asyncio_call_exception_handler(const struct asyncio_report *report)
+{
+    struct asyncio_report whole = *report;
+    if (!whole.text) whole.text = "";
+    if (!whole.task) whole.task = "";
+    if (!whole.site) whole.site = "";
+    deliver_report(asyncio_get_event_loop(), &whole);
+}

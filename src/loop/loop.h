@@ -1,0 +1,154 @@
+// The loop: one thread's queue of steps, its timers, its poller, and the turn
+// that runs them.
+//
+// A step is a callback or the next stretch of a task. What becomes ready joins
+// `ready`; a pass takes all of it over into `current` and runs that, so that a
+// step queued by a step runs in the next pass:
+//
+//        wake, call_soon          start of a pass            run
+//     ---------------------> ready -----------> current ------------>
+//
+//     one turn:  kernel's news -> posts from threads -> due timers -> pass
+//
+// The loop does not know what a task is: a task's step switches stacks.
+#pragma once
+
+#include <asyncio/loop.h>
+
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "loop/timer.h"
+#include "platform/clock.h"
+#include "platform/context.h"
+#include "platform/poller.h"
+#include "platform/stack.h"
+
+// Something that the loop runs once: a link in one of its queues and what to
+// call. It belongs to whoever embeds it, again as soon as it is called.
+struct asyncio__step {
+    struct asyncio_link link;
+    void (*run)(struct asyncio__step *step);
+};
+
+struct asyncio__watch;
+
+// A step that another thread hands over.
+struct asyncio__post {
+    struct asyncio__step step;
+    struct asyncio__post *next;
+};
+
+// Called once when the loop closes, before its poller does, in reverse order.
+struct asyncio__at_close {
+    struct asyncio_link link; // asyncio_loop.at_close
+    void (*fn)(struct asyncio__at_close *hook);
+};
+
+// What closing a loop needs of the floor above: the tasks that are not done.
+struct asyncio__task_floor {
+    void (*cancel_waits)(struct asyncio_loop *loop); // operations, above all
+    void (*drop)(struct asyncio_loop *loop);         // the tasks, once idle
+};
+
+enum asyncio__loop_state {
+    ASYNCIO__LOOP_IDLE,
+    ASYNCIO__LOOP_RUNNING,
+    ASYNCIO__LOOP_CLOSED,
+};
+
+struct asyncio_loop {
+    struct asyncio_link ready;       // asyncio__step.link, for the next pass
+    struct asyncio_link current;     // asyncio__step.link, of this pass
+    struct asyncio_task *task;       // the one that runs, or NULL
+    struct asyncio__context context; // the thread's own stack
+    uint64_t passes;
+    unsigned quick_passes; // in a row, without a look at the kernel
+    int64_t looked_ns;     // when the kernel was last asked
+    unsigned unblocked;    // operations in a row that did not block
+    bool callbacks_ready;  // some step in `ready` is no task's
+    bool stopping;
+    uint8_t state; // enum asyncio__loop_state
+
+    struct asyncio__timers timers;
+    struct asyncio__clock clock;
+    struct asyncio__poller *poller;
+    struct asyncio__stacks *stacks;
+    uint64_t seed; // of the order of ready tasks; 0: as they became ready
+
+    // Posts from other threads: a stack, newest first, turned around when
+    // taken.
+    _Atomic(struct asyncio__post *) posts;
+    _Atomic(bool) sleeping; // the loop waits in the poller, or is about to
+    size_t held;            // jobs elsewhere that hold virtual time
+
+    struct asyncio_link tasks; // asyncio_task.sibling, those not done
+    size_t blocks;             // control blocks that are not freed
+    bool freed;                // asyncio_loop_free waits for the last of them
+    uint64_t tasks_made;       // for their names
+    struct asyncio_link spare_blocks;        // of tasks, for reuse: each a link
+    const struct asyncio__task_floor *floor; // NULL: no task was ever made
+    struct asyncio_link spare_handles;       // asyncio_handle.link_, for reuse
+    struct asyncio__watch **watches;         // by descriptor
+    size_t watches_size;                     // entries in it
+    struct asyncio_link at_close;            // asyncio__at_close.link
+    struct asyncio_executor *default_executor;
+
+    asyncio_report_fn *report;
+    void *report_arg;
+    bool debug;
+};
+
+// The thread's loop: the one that runs, or else was made or set last.
+extern _Thread_local struct asyncio_loop *asyncio__thread_loop;
+// The one that runs.
+extern _Thread_local struct asyncio_loop *asyncio__running_loop;
+
+// Queues a callback's step for the next pass.
+static inline void asyncio__loop_queue(struct asyncio_loop *loop,
+                                       struct asyncio__step *step)
+{
+    loop->callbacks_ready = true;
+    list_add_tail(&loop->ready, &step->link);
+}
+
+// Queues a step from any thread and wakes the loop if it sleeps. The caller
+// vouches that the loop is open until this returns.
+void asyncio__loop_post(struct asyncio_loop *loop, struct asyncio__post *post);
+
+// The loop's time, in nanoseconds.
+static inline int64_t asyncio__loop_now(const struct asyncio_loop *loop)
+{
+    return asyncio__clock_now(&loop->clock);
+}
+
+// Starts the next pass where that needs neither clock nor kernel. False: the
+// loop itself has to turn.
+bool asyncio__loop_quick_pass(struct asyncio_loop *loop);
+
+// Runs turns until `stopping`.
+int asyncio__loop_run(struct asyncio_loop *loop);
+
+// Runs `hook` when the loop closes, the latest first.
+void asyncio__loop_at_close(struct asyncio_loop *loop,
+                            struct asyncio__at_close *hook);
+
+// The loop that `loop` or, if NULL, this thread names. Returns 0, -EPERM if
+// there is none, -ESHUTDOWN if it is closed.
+int asyncio__loop_find(struct asyncio_loop **loop);
+
+// Frees what add_reader and add_writer keep; their operations have to be done.
+void asyncio__watches_free(struct asyncio_loop *loop);
+// Asks every watch to end.
+void asyncio__watches_cancel(struct asyncio_loop *loop);
+
+// Drops a callback that will not run any more: its step is still queued.
+void asyncio__callbacks_drop(struct asyncio_loop *loop);
+
+// Frees the memory of a closed loop, once no control block refers to it.
+void asyncio__loop_unref(struct asyncio_loop *loop);
+
+// Reports on `loop`; the text is made like printf's.
+void asyncio__report(struct asyncio_loop *loop, int code, const char *task,
+                     const char *site, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));

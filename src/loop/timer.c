@@ -1,0 +1,215 @@
+// The timer wheel.
+//
+// What stays true: a timer in the wheel has a deadline after `now_ns`, and its
+// level and slot follow from these two numbers alone, as long as `now_ns` has
+// not entered its slot; entering it empties it. So a timer needs no note of
+// where it is.
+
+#include "loop/timer.h"
+
+#include <assert.h>
+#include <math.h>
+
+#define SLOT_BITS 6
+#define SLOT_MASK 63U
+
+// More timers than this in the first slot in use are not searched for the
+// earliest: the loop wakes when the slot begins, and spreads them.
+#define SEARCH_MAX 16
+
+static struct asyncio__timer *timer_of(struct asyncio_link *link)
+{
+    return list_entry(link, struct asyncio__timer, link);
+}
+
+static unsigned level_of(int64_t now_ns, int64_t when_ns)
+{
+    uint64_t differs = (uint64_t)now_ns ^ (uint64_t)when_ns;
+    return (63U - (unsigned)__builtin_clzll(differs)) / SLOT_BITS;
+}
+
+static unsigned slot_of(unsigned level, int64_t when_ns)
+{
+    return (unsigned)((uint64_t)when_ns >> (SLOT_BITS * level)) & SLOT_MASK;
+}
+
+// The first nanosecond of a slot that lies ahead.
+static int64_t slot_start(const struct asyncio__timers *timers, unsigned level,
+                          unsigned slot)
+{
+    unsigned shift = SLOT_BITS * level;
+    uint64_t above = 0;
+    if (shift + SLOT_BITS < 64)
+        above = (uint64_t)timers->now_ns >> (shift + SLOT_BITS)
+                                                << (shift + SLOT_BITS);
+    return (int64_t)(above | (uint64_t)slot << shift);
+}
+
+static void place(struct asyncio__timers *timers, struct asyncio__timer *timer)
+{
+    unsigned level = level_of(timers->now_ns, timer->when_ns);
+    unsigned slot = slot_of(level, timer->when_ns);
+    list_add_tail(&timers->slots[level][slot], &timer->link);
+    timers->used[level] |= UINT64_C(1) << slot;
+    timers->levels |= UINT64_C(1) << level;
+}
+
+static void slot_emptied(struct asyncio__timers *timers, unsigned level,
+                         unsigned slot)
+{
+    timers->used[level] &= ~(UINT64_C(1) << slot);
+    if (!timers->used[level]) timers->levels &= ~(UINT64_C(1) << level);
+}
+
+// Keeps `due` in order of deadlines; mostly the newest is the latest.
+static void place_due(struct asyncio__timers *timers,
+                      struct asyncio__timer *timer)
+{
+    struct asyncio_link *place = &timers->due;
+    struct asyncio_link *before = list_last(&timers->due);
+    while (before && before != &timers->due &&
+           timer_of(before)->when_ns > timer->when_ns) {
+        place = before;
+        before = before->prev;
+    }
+    if (place == &timers->due)
+        list_add_tail(&timers->due, &timer->link);
+    else
+        list_insert_before(place, &timer->link);
+}
+
+void asyncio__timer_arm(struct asyncio__timers *timers,
+                        struct asyncio__timer *timer, int64_t when_ns)
+{
+    assert(!asyncio__timer_armed(timer));
+    assert(when_ns != ASYNCIO__NEVER);
+
+    timer->when_ns = when_ns;
+    timers->count++;
+    if (when_ns > timers->now_ns)
+        place(timers, timer);
+    else
+        place_due(timers, timer);
+}
+
+void asyncio__timer_disarm(struct asyncio__timers *timers,
+                           struct asyncio__timer *timer)
+{
+    if (!asyncio__timer_armed(timer)) return;
+
+    list_remove(&timer->link);
+    timers->count--;
+    if (timer->when_ns <= timers->now_ns) return; // it was in no slot
+    unsigned level = level_of(timers->now_ns, timer->when_ns);
+    unsigned slot = slot_of(level, timer->when_ns);
+    if (list_empty(&timers->slots[level][slot]))
+        slot_emptied(timers, level, slot);
+}
+
+int64_t asyncio__timers_next(const struct asyncio__timers *timers)
+{
+    if (!list_empty(&timers->due))
+        return timer_of(list_first(&timers->due))->when_ns;
+    if (!timers->levels) return ASYNCIO__NEVER;
+
+    unsigned level = (unsigned)__builtin_ctzll(timers->levels);
+    unsigned slot = (unsigned)__builtin_ctzll(timers->used[level]);
+    int64_t first = ASYNCIO__NEVER;
+    int searched = 0;
+    list_for_each (link, &timers->slots[level][slot]) {
+        if (++searched > SEARCH_MAX) return slot_start(timers, level, slot);
+        if (timer_of(link)->when_ns < first) first = timer_of(link)->when_ns;
+    }
+    return first;
+}
+
+// Enters the slot that comes next, moving what is due to `expired` and the rest
+// to lower levels.
+static void enter_slot(struct asyncio__timers *timers, unsigned level,
+                       unsigned slot, struct asyncio_link *expired)
+{
+    struct asyncio_link inside = {NULL, NULL};
+    list_splice(&inside, &timers->slots[level][slot]);
+    slot_emptied(timers, level, slot);
+
+    struct asyncio_link *link;
+    while ((link = list_pop(&inside))) {
+        if (timer_of(link)->when_ns <= timers->now_ns)
+            list_add_tail(expired, link);
+        else
+            place(timers, timer_of(link));
+    }
+}
+
+static void advance(struct asyncio__timers *timers, int64_t now_ns,
+                    struct asyncio_link *expired)
+{
+    while (timers->levels) {
+        unsigned level = (unsigned)__builtin_ctzll(timers->levels);
+        unsigned slot = (unsigned)__builtin_ctzll(timers->used[level]);
+        int64_t start = slot_start(timers, level, slot);
+        if (start > now_ns) break;
+        timers->now_ns = start;
+        enter_slot(timers, level, slot, expired);
+    }
+    timers->now_ns = now_ns;
+}
+
+void asyncio__timers_run(struct asyncio__timers *timers, int64_t now_ns)
+{
+    // While it fires, an expired timer may be disarmed by another one: it then
+    // leaves this list, whose head is here.
+    struct asyncio_link expired = {NULL, NULL};
+    list_splice(&expired, &timers->due);
+    if (now_ns > timers->now_ns) advance(timers, now_ns, &expired);
+
+    struct asyncio_link *link;
+    while ((link = list_pop(&expired))) {
+        timers->count--;
+        timer_of(link)->fire(timer_of(link));
+    }
+}
+
+int asyncio__deadline_at(double when, int64_t *when_ns)
+{
+    if (isnan(when)) return -EINVAL;
+    if (isinf(when) && when > 0) {
+        *when_ns = ASYNCIO__NEVER;
+        return 0;
+    }
+    if (when >= 9.2e9) return -EINVAL;
+    if (when <= 0) {
+        *when_ns = 0;
+        return 0;
+    }
+    int64_t ns = (int64_t)(when * 1e9);
+    // The product was rounded: step to the first that is not before `when`.
+    while ((double)ns / 1e9 >= when && ns > 0)
+        ns--;
+    while ((double)ns / 1e9 < when)
+        ns++;
+    *when_ns = ns;
+    return 0;
+}
+
+int asyncio__deadline_in(int64_t now_ns, double seconds, double *when,
+                         int64_t *when_ns)
+{
+    *when = (double)now_ns / 1e9 + seconds;
+    if (seconds <= 0) { // and not NaN
+        *when_ns = now_ns;
+        return 0;
+    }
+    int err = asyncio__deadline_at(*when, when_ns);
+    if (err == 0 && *when_ns < now_ns) *when_ns = now_ns;
+    return err;
+}
+
+struct asyncio__timer *asyncio__timers_any(const struct asyncio__timers *timers)
+{
+    if (!list_empty(&timers->due)) return timer_of(list_first(&timers->due));
+    if (!timers->levels) return NULL;
+    unsigned level = (unsigned)__builtin_ctzll(timers->levels);
+    unsigned slot = (unsigned)__builtin_ctzll(timers->used[level]);
+    return timer_of(list_first(&timers->slots[level][slot]));
+}

@@ -1,0 +1,68 @@
+// Timers: a hierarchical wheel, exact to the nanosecond.
+//
+// Level 0 has a slot for each of the next 64 ns, level 1 for each of the next
+// 64 times 64 ns, and so on: a deadline goes to the level of the highest group
+// of six bits in which it differs from `now`. Arming and cancelling is a list
+// operation. As time passes, the slots that it enters are emptied into lower
+// levels, so timers come out in order of their deadlines, and those of one
+// deadline in order of arming.
+#pragma once
+
+#include <asyncio/base.h>
+
+#include "base/list.h"
+
+#define ASYNCIO__NEVER INT64_MAX
+
+struct asyncio__timer {
+    struct asyncio_link link;
+    int64_t when_ns;
+    void (*fire)(struct asyncio__timer *timer);
+};
+
+#define ASYNCIO__WHEEL_LEVELS 11 // 6 bits each: all of an int64_t
+
+struct asyncio__timers {
+    int64_t now_ns;  // every timer that was due then has left the wheel
+    size_t count;    // armed
+    uint64_t levels; // bit n: some slot of level n is in use
+    uint64_t used[ASYNCIO__WHEEL_LEVELS]; // bit n: slot n is in use
+    struct asyncio_link slots[ASYNCIO__WHEEL_LEVELS][64];
+    struct asyncio_link due; // armed for the past, in order
+};
+
+// Arms the timer for `when_ns`, which may be in the past, but not
+// ASYNCIO__NEVER. `fire` is called once, by asyncio__timers_run.
+void asyncio__timer_arm(struct asyncio__timers *timers,
+                        struct asyncio__timer *timer, int64_t when_ns);
+
+// Disarms it if it is armed.
+void asyncio__timer_disarm(struct asyncio__timers *timers,
+                           struct asyncio__timer *timer);
+
+static inline bool asyncio__timer_armed(const struct asyncio__timer *timer)
+{
+    return list_linked(&timer->link);
+}
+
+// When to look again: no later than the first deadline, and mostly just then;
+// ASYNCIO__NEVER if no timer is armed.
+int64_t asyncio__timers_next(const struct asyncio__timers *timers);
+
+// Fires all that are due at `now_ns`, in order. Those that are armed meanwhile
+// wait for the next call, however short.
+void asyncio__timers_run(struct asyncio__timers *timers, int64_t now_ns);
+
+// Turns a time in seconds of the loop's clock into a deadline that is never
+// early; infinity is ASYNCIO__NEVER. -EINVAL for what is not a number or does
+// not fit.
+int asyncio__deadline_at(double when, int64_t *when_ns);
+
+// The same for `seconds` from `now_ns`, and what that is as a time. What is 0
+// or less is now.
+int asyncio__deadline_in(int64_t now_ns, double seconds, double *when,
+                         int64_t *when_ns);
+
+// Some timer that is armed, or NULL: for whoever disarms them all.
+struct asyncio__timer *
+asyncio__timers_any(const struct asyncio__timers *timers);

@@ -1,0 +1,206 @@
+// Readers and writers: a callback for as long as a descriptor is ready.
+//
+// Each direction of a descriptor has one poll operation. When it is done, the
+// callback joins the pass; after the callback, the operation is submitted
+// again. Removing only says so: the block stays until its operation has ended,
+// and a new watch of the same descriptor may take it over meanwhile.
+
+#include "loop/loop.h"
+
+#include <poll.h>
+
+#include <asyncio/error.h>
+
+#include "platform/sys.h"
+
+struct direction {
+    struct asyncio__op op;
+    struct asyncio__step step;
+    int (*fn)(void *arg); // NULL: not wanted
+    void *arg;
+};
+
+struct asyncio__watch {
+    struct asyncio_loop *loop;
+    struct direction reader, writer;
+};
+
+static struct asyncio__watch *watch_of(struct direction *direction)
+{
+    if (direction->op.events == POLLIN)
+        return list_entry(direction, struct asyncio__watch, reader);
+    return list_entry(direction, struct asyncio__watch, writer);
+}
+
+static void arm(struct direction *direction)
+{
+    struct asyncio_loop *loop = watch_of(direction)->loop;
+    int err = asyncio__poller_submit(loop->poller, &direction->op);
+    if (err == 0) return;
+    direction->fn = NULL;
+    asyncio__report(loop, err, NULL, NULL,
+                    "descriptor %d is not watched any more: %s",
+                    direction->op.fd, asyncio_strerror(err));
+}
+
+// The operation has ended: ready, failed (which the callback will find out by
+// reading), or cancelled because nobody wants it.
+static void polled(struct asyncio__op *op)
+{
+    struct direction *direction = list_entry(op, struct direction, op);
+    if (!direction->fn) return;
+    struct asyncio_loop *loop = watch_of(direction)->loop;
+    if (op->result == -ECANCELED)
+        arm(direction); // removed, and wanted again before that was done
+    else
+        asyncio__loop_queue(loop, &direction->step);
+}
+
+static void run_direction(struct asyncio__step *step)
+{
+    struct direction *direction = list_entry(step, struct direction, step);
+    struct asyncio_loop *loop = watch_of(direction)->loop;
+    if (!direction->fn) return;
+
+    int code = direction->fn(direction->arg);
+    if (code < 0)
+        asyncio__report(loop, code, NULL, NULL,
+                        "the callback of descriptor %d failed: %s",
+                        direction->op.fd, asyncio_strerror(code));
+    bool idle = direction->op.state == ASYNCIO__OP_IDLE &&
+                !list_linked(&direction->step.link);
+    if (direction->fn && idle) arm(direction);
+}
+
+static int grow_table(struct asyncio_loop *loop, int fd)
+{
+    size_t size = loop->watches_size ? loop->watches_size : 64;
+    while (size <= (size_t)fd)
+        size *= 2;
+    struct asyncio__watch **table = asyncio__alloc(size * sizeof *table);
+    if (!table) return -ENOMEM;
+    for (size_t i = 0; i < loop->watches_size; i++)
+        table[i] = loop->watches[i];
+    asyncio__free(loop->watches);
+    loop->watches = table;
+    loop->watches_size = size;
+    return 0;
+}
+
+static void init_direction(struct direction *direction, int fd, int events)
+{
+    direction->op.code = ASYNCIO__OP_POLL;
+    direction->op.events = (uint16_t)events;
+    direction->op.fd = fd;
+    direction->op.done = polled;
+    direction->step.run = run_direction;
+}
+
+static struct asyncio__watch *find_watch(const struct asyncio_loop *loop,
+                                         int fd)
+{
+    if (fd < 0 || (size_t)fd >= loop->watches_size) return NULL;
+    return loop->watches[fd];
+}
+
+static int make_watch(struct asyncio_loop *loop, int fd,
+                      struct asyncio__watch **out)
+{
+    *out = find_watch(loop, fd);
+    if (*out) return 0;
+    if ((size_t)fd >= loop->watches_size && grow_table(loop, fd) < 0)
+        return -ENOMEM;
+    struct asyncio__watch *watch = asyncio__alloc(sizeof *watch);
+    if (!watch) return -ENOMEM;
+    watch->loop = loop;
+    init_direction(&watch->reader, fd, POLLIN);
+    init_direction(&watch->writer, fd, POLLOUT);
+    loop->watches[fd] = *out = watch;
+    return 0;
+}
+
+static int add(struct direction *direction, int (*fn)(void *), void *arg)
+{
+    direction->fn = fn;
+    direction->arg = arg;
+    if (direction->op.state != ASYNCIO__OP_IDLE ||
+        list_linked(&direction->step.link))
+        return 0;
+    struct asyncio_loop *loop = watch_of(direction)->loop;
+    int err = asyncio__poller_submit(loop->poller, &direction->op);
+    if (err < 0) direction->fn = NULL;
+    return err;
+}
+
+static int add_watch(int fd, int (*fn)(void *), void *arg, bool write)
+{
+    struct asyncio_loop *loop = NULL;
+    int err = asyncio__loop_find(&loop);
+    if (err < 0) return err;
+    if (!fn) return -EINVAL;
+    if (fd < 0 || asyncio__sys_fd_flags(fd) < 0) return -EBADF;
+    struct asyncio__watch *watch;
+    err = make_watch(loop, fd, &watch);
+    if (err < 0) return err;
+    return add(write ? &watch->writer : &watch->reader, fn, arg);
+}
+
+static void retire(struct direction *direction)
+{
+    direction->fn = NULL;
+    if (list_linked(&direction->step.link)) list_remove(&direction->step.link);
+    if (direction->op.state == ASYNCIO__OP_PENDING)
+        asyncio__poller_cancel(watch_of(direction)->loop->poller,
+                               &direction->op);
+}
+
+static int remove_watch(int fd, bool write)
+{
+    struct asyncio_loop *loop = NULL;
+    int err = asyncio__loop_find(&loop);
+    if (err < 0) return err;
+    struct asyncio__watch *watch = find_watch(loop, fd);
+    if (!watch) return 0;
+    struct direction *direction = write ? &watch->writer : &watch->reader;
+    if (!direction->fn) return 0;
+    retire(direction);
+    return 1;
+}
+
+int asyncio_add_reader(int fd, int (*fn)(void *arg), void *arg)
+{
+    return add_watch(fd, fn, arg, false);
+}
+
+int asyncio_add_writer(int fd, int (*fn)(void *arg), void *arg)
+{
+    return add_watch(fd, fn, arg, true);
+}
+
+int asyncio_remove_reader(int fd)
+{
+    return remove_watch(fd, false);
+}
+
+int asyncio_remove_writer(int fd)
+{
+    return remove_watch(fd, true);
+}
+
+void asyncio__watches_cancel(struct asyncio_loop *loop)
+{
+    for (size_t i = 0; i < loop->watches_size; i++) {
+        if (!loop->watches[i]) continue;
+        retire(&loop->watches[i]->reader);
+        retire(&loop->watches[i]->writer);
+    }
+}
+
+void asyncio__watches_free(struct asyncio_loop *loop)
+{
+    for (size_t i = 0; i < loop->watches_size; i++)
+        asyncio__free(loop->watches[i]);
+    asyncio__free(loop->watches);
+    loop->watches = NULL;
+    loop->watches_size = 0;
+}

@@ -1,0 +1,147 @@
+// How a context begins, and the switch by ucontext for other machines.
+//
+// A new context holds the address of asyncio__context_entry (a few lines of
+// assembly) as the place where it goes on. That calls asyncio__context_begin,
+// which gives the context a clean errno and exception state of its own and then
+// runs its function. What to run lies at the top of the new stack, so that a
+// parked task does not pay for it.
+
+#include "platform/context.h"
+
+#include "platform/stack.h"
+
+struct start {
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+// Room at the top of a stack, which keeps it aligned.
+#define START_SIZE ((sizeof(struct start) + 15) & ~(size_t)15)
+
+// The C++ runtime's, if there is one in the process when we are loaded.
+extern void *__cxa_get_globals(void) __attribute__((weak));
+
+#ifdef ASYNCIO__ASAN
+__thread struct asyncio__sanitizer *asyncio__sanitizer_previous;
+#endif
+
+// Called from assembly, which link-time optimisation does not see.
+__attribute__((used)) _Noreturn void
+asyncio__context_begin(struct asyncio__context *context);
+
+static void bind_to_thread(struct asyncio__context *context)
+{
+    context->error_number = &errno;
+    context->exceptions = __cxa_get_globals ? __cxa_get_globals() : NULL;
+}
+
+static void arrive(struct asyncio__context *context)
+{
+    asyncio__sanitizer_arrive(asyncio__context_sanitizer(context));
+    *context->error_number = 0;
+    if (!context->exceptions) return;
+    *context->exceptions = (struct asyncio__exceptions){NULL, 0};
+}
+
+static _Noreturn void run(const struct start *start)
+{
+    start->fn(start->arg);
+    __builtin_trap(); // It returned, and there is nowhere to return to.
+}
+
+void asyncio__context_adopt(struct asyncio__context *context)
+{
+    *context = (struct asyncio__context){.sp = NULL};
+    bind_to_thread(context);
+    asyncio__sanitizer_adopt(asyncio__context_sanitizer(context));
+}
+
+void asyncio__context_destroy(struct asyncio__context *context)
+{
+    asyncio__sanitizer_destroy(asyncio__context_sanitizer(context));
+}
+
+#ifndef ASYNCIO_CONTEXT_UCONTEXT
+
+void asyncio__context_entry(void);
+
+void asyncio__context_make(struct asyncio__context *context,
+                           struct asyncio__stack *stack, void (*fn)(void *arg),
+                           void *arg)
+{
+    struct start *start = (void *)(stack->top - START_SIZE);
+    *start = (struct start){fn, arg};
+    *context = (struct asyncio__context){.sp = start};
+    context->pc = (void *)(uintptr_t)asyncio__context_entry;
+    bind_to_thread(context);
+    asyncio__sanitizer_make(asyncio__context_sanitizer(context), stack->low,
+                            (size_t)(stack->top - stack->low));
+}
+
+_Noreturn void asyncio__context_begin(struct asyncio__context *context)
+{
+    arrive(context);
+    run(context->sp);
+}
+
+#else
+
+#include <stdlib.h>
+#include <ucontext.h>
+
+// Between `start` and the frames lies what ucontext keeps of the beginning.
+// Later it is in the frame that switches, and context.sp points there.
+struct first {
+    ucontext_t saved;
+    struct start start;
+};
+
+#define FIRST_SIZE ((sizeof(struct first) + 15) & ~(size_t)15)
+
+// makecontext passes ints only: the pointer travels in two halves.
+static void enter(unsigned high, unsigned low)
+{
+    uintptr_t address = (uintptr_t)((uint64_t)high << 32 | low);
+    asyncio__context_begin((struct asyncio__context *)address);
+}
+
+void asyncio__context_make(struct asyncio__context *context,
+                           struct asyncio__stack *stack, void (*fn)(void *arg),
+                           void *arg)
+{
+    struct first *first = (void *)(stack->top - FIRST_SIZE);
+    uint64_t address = (uintptr_t)context;
+
+    *context = (struct asyncio__context){.sp = first};
+    bind_to_thread(context);
+    first->start = (struct start){fn, arg};
+    if (getcontext(&first->saved) < 0) abort(); // Cannot fail on Linux.
+    first->saved.uc_stack.ss_sp = stack->low;
+    first->saved.uc_stack.ss_size = (size_t)((char *)first - stack->low);
+    first->saved.uc_link = NULL;
+    makecontext(&first->saved, (void (*)(void))enter, 2,
+                (unsigned)(address >> 32), (unsigned)address);
+    asyncio__sanitizer_make(asyncio__context_sanitizer(context), stack->low,
+                            (size_t)(stack->top - stack->low));
+}
+
+_Noreturn void asyncio__context_begin(struct asyncio__context *context)
+{
+    arrive(context);
+    run(&((struct first *)context->sp)->start);
+}
+
+void asyncio__switch(struct asyncio__context *from, struct asyncio__context *to)
+{
+    ucontext_t saved;
+    from->sp = &saved;
+    if (swapcontext(&saved, to->sp) < 0) abort();
+}
+
+_Noreturn void asyncio__jump(struct asyncio__context *to)
+{
+    setcontext(to->sp);
+    abort();
+}
+
+#endif

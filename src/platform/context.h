@@ -1,0 +1,120 @@
+// The context switch: how one stack becomes another.
+//
+// A context that does not run is four words, kept here: where its stack, its
+// frame and its code go on. All other registers that matter are spilled by the
+// compiler to the context's own stack, and only those in use, because a switch
+// is expanded in place. It leaves by an indirect jump and neither calls nor
+// returns, so the processor's stack of return addresses stays as it was and is
+// right again whenever two tasks wait in the same function:
+//
+//     context.pc, sp --> | frames of the task ...           |
+//                        | start: fn and arg, read once     | <- top
+//
+// `errno` and, where a C++ runtime is linked, the two words of its exception
+// state belong to a context and survive a switch. Floating-point modes and the
+// signal mask belong to the thread and are left alone. Each switch is announced
+// to the sanitizers and to Valgrind. A context stays on the thread that made
+// it.
+#pragma once
+
+#include <asyncio/base.h>
+
+#include "platform/sanitizer.h"
+
+struct asyncio__stack;
+
+// What a C++ runtime keeps for each thread, and would mix up between tasks: the
+// exceptions being handled, and how many are on their way.
+struct asyncio__exceptions {
+    void *caught;
+    unsigned uncaught;
+};
+
+struct asyncio__context {
+    void *sp;   // where the stack stands, while the context does not run
+    void *fp;   // rbp, x29
+    void *base; // rbx, x19: finds the locals of a frame that was realigned
+    void *pc;   // where it goes on
+    int *error_number;                      // &errno of the thread
+    struct asyncio__exceptions *exceptions; // of the thread; NULL without C++
+#ifdef ASYNCIO__SANITIZED
+    struct asyncio__sanitizer sanitizer;
+#endif
+};
+
+// Makes `context` begin with fn(arg) on `stack` when it is first switched to.
+// `fn` must never return: it leaves by asyncio__context_leave. Writes to the
+// upper end of the stack, so nobody may be running on it.
+void asyncio__context_make(struct asyncio__context *context,
+                           struct asyncio__stack *stack, void (*fn)(void *arg),
+                           void *arg);
+
+// Makes `context` stand for what runs now, as the place to return to: usually
+// the thread's own stack.
+void asyncio__context_adopt(struct asyncio__context *context);
+
+// Stands still as `from`, which must be what runs now, and goes on as `to`.
+// Returns when somebody switches back to `from`.
+static inline void asyncio__context_switch(struct asyncio__context *from,
+                                           struct asyncio__context *to);
+
+// The same, never to come back: as soon as `to` runs, the stack of `from` may
+// be used by others, and `from` may be destroyed. `to` must be on another
+// stack.
+static inline _Noreturn void
+asyncio__context_leave(struct asyncio__context *from,
+                       struct asyncio__context *to);
+
+// Frees what the sanitizers keep of a context that was left or never begun, or
+// that was adopted. Accepts a zeroed struct and a second call.
+void asyncio__context_destroy(struct asyncio__context *context);
+
+// ---- How it is done ---------------------------------------------------------
+
+#if defined(ASYNCIO_CONTEXT_UCONTEXT)
+void asyncio__switch(struct asyncio__context *from,
+                     struct asyncio__context *to);
+_Noreturn void asyncio__jump(struct asyncio__context *to);
+#elif defined(__x86_64__) && defined(__LP64__)
+#include "platform/context_x86_64.h"
+#elif defined(__aarch64__) && defined(__LP64__)
+#include "platform/context_aarch64.h"
+#else
+#error "no context switch for this machine: define ASYNCIO_CONTEXT_UCONTEXT"
+#endif
+
+static inline struct asyncio__sanitizer *
+asyncio__context_sanitizer(struct asyncio__context *context)
+{
+#ifdef ASYNCIO__SANITIZED
+    return &context->sanitizer;
+#else
+    (void)context;
+    return NULL;
+#endif
+}
+
+static inline void asyncio__context_switch(struct asyncio__context *from,
+                                           struct asyncio__context *to)
+{
+    int error_number = *from->error_number;
+    struct asyncio__exceptions exceptions = {NULL, 0};
+    if (from->exceptions) exceptions = *from->exceptions;
+
+    asyncio__sanitizer_switch(asyncio__context_sanitizer(from),
+                              asyncio__context_sanitizer(to));
+    asyncio__switch(from, to);
+    asyncio__sanitizer_arrive(asyncio__context_sanitizer(from));
+
+    if (from->exceptions) *from->exceptions = exceptions;
+    *from->error_number = error_number;
+}
+
+static inline _Noreturn void
+asyncio__context_leave(struct asyncio__context *from,
+                       struct asyncio__context *to)
+{
+    asyncio__sanitizer_leave(asyncio__context_sanitizer(from),
+                             asyncio__context_sanitizer(to));
+    asyncio__jump(to);
+}

@@ -1,0 +1,333 @@
+// The poller on epoll, for kernels and containers without io_uring.
+//
+// What can be polled waits in the entry of its descriptor; epoll knows the
+// union of what the operations there wait for. Every registration is one-shot
+// and is renewed by each submit: a kernel that answers "not registered" tells
+// us that the number belongs to a new file. A registration carries the
+// generation of its entry, so that an event of an older file with the same
+// number (a duplicate keeps it alive) is known for what it is.
+//
+//     pages[fd / 256] -> entries[fd % 256] -> { generation, ops }
+//
+// Files are always ready for epoll, and block all the same: epoll_file.c gives
+// them to threads.
+
+#include "platform/epoll.h"
+
+#include <assert.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+
+#include "base/list.h"
+#include "platform/sys.h"
+
+#define PAGE_ENTRIES 256
+#define EVENTS       256 // taken from the kernel at once
+
+// The key of wake_fd; no other key has such a descriptor in its lower half.
+#define KEY_WAKE UINT64_MAX
+
+struct entry {
+    struct asyncio_link ops;
+    uint32_t generation; // of the registration that the kernel holds
+};
+
+struct asyncio__epoll_page {
+    struct entry entries[PAGE_ENTRIES];
+};
+
+static struct asyncio__epoll *epoll_of(struct asyncio__poller *poller)
+{
+    return (struct asyncio__epoll *)poller;
+}
+
+static struct asyncio__op *op_of(struct asyncio_link *link)
+{
+    return list_entry(link, struct asyncio__op, link);
+}
+
+// ---- The table of descriptors -----------------------------------------------
+
+static struct entry *entry_of(struct asyncio__epoll *e, int fd)
+{
+    size_t page = (size_t)fd / PAGE_ENTRIES;
+    if (page >= e->page_count || !e->pages[page]) return NULL;
+    return &e->pages[page]->entries[fd % PAGE_ENTRIES];
+}
+
+static int make_page(struct asyncio__epoll *e, size_t page)
+{
+    if (page >= e->page_count) {
+        size_t count = e->page_count ? e->page_count * 2 : 16;
+        if (count <= page) count = page + 1;
+        void *grown = asyncio__realloc_array(e->pages, e->page_count, count,
+                                             sizeof *e->pages);
+        if (!grown) return -ENOMEM;
+        e->pages = grown;
+        e->page_count = count;
+    }
+    e->pages[page] = asyncio__alloc(sizeof *e->pages[page]);
+    return e->pages[page] ? 0 : -ENOMEM;
+}
+
+// Finds the entry of `fd`. The table grows only for a descriptor that exists: a
+// change of what is not registered yet makes the kernel say so.
+static int find_entry(struct asyncio__epoll *e, int fd, struct entry **entry)
+{
+    struct epoll_event nothing = {0};
+    if (fd < 0) return -EBADF;
+
+    if (!entry_of(e, fd)) {
+        int err = asyncio__sys_epoll_ctl(e->epfd, EPOLL_CTL_MOD, fd, &nothing);
+        if (err < 0 && err != -ENOENT) return err;
+        err = make_page(e, (size_t)fd / PAGE_ENTRIES);
+        if (err < 0) return err;
+    }
+    *entry = entry_of(e, fd);
+    return 0;
+}
+
+static uint64_t key_of(int fd, const struct entry *entry)
+{
+    return (uint64_t)entry->generation << 32 | (uint32_t)fd;
+}
+
+// Tells epoll, for one event, what the operations of an entry wait for, and
+// what one more does.
+static int tell(struct asyncio__epoll *e, int how, int fd, struct entry *entry,
+                uint32_t more)
+{
+    struct epoll_event event = {.events = more | EPOLLONESHOT,
+                                .data.u64 = key_of(fd, entry)};
+
+    list_for_each (link, &entry->ops)
+        event.events |= op_of(link)->events;
+    return asyncio__sys_epoll_ctl(e->epfd, how, fd, &event);
+}
+
+static void take(struct asyncio__epoll *e, struct asyncio__op *op, int result)
+{
+    list_remove(&op->link);
+    asyncio__poller_finish(&e->base, op, result);
+}
+
+static void take_all(struct asyncio__epoll *e, struct entry *entry, int result)
+{
+    list_for_each_safe (link, after, &entry->ops)
+        take(e, op_of(link), result);
+}
+
+// Those answers to a change of what was registered which say that the user has
+// closed the descriptor under the operations that wait for it: the number means
+// nothing, something else, or a file.
+static bool says_closed(int err)
+{
+    return err == -EBADF || err == -ENOENT || err == -EPERM;
+}
+
+static int add(struct asyncio__epoll *e, struct entry *entry,
+               struct asyncio__op *op)
+{
+    int err = tell(e, EPOLL_CTL_MOD, op->fd, entry, op->events);
+
+    if (says_closed(err)) take_all(e, entry, -EBADF);
+    if (err == -ENOENT) {
+        entry->generation++;
+        err = tell(e, EPOLL_CTL_ADD, op->fd, entry, op->events);
+    }
+    if (err == 0) list_add_tail(&entry->ops, &op->link);
+    return err;
+}
+
+// ---- Events -----------------------------------------------------------------
+
+static void give_event(struct asyncio__epoll *e, struct asyncio__op *op,
+                       uint32_t events)
+{
+    // Errors and hang-ups concern everybody.
+    events &= op->events | (uint32_t)EPOLLERR | (uint32_t)EPOLLHUP;
+    if (!events) return;
+
+    if (op->code == ASYNCIO__OP_POLL) {
+        take(e, op, (int)events);
+        return;
+    }
+    int result = asyncio__epoll_transfer(op);
+    if (result != -EAGAIN && result != -EINTR) take(e, op, result);
+}
+
+static void give_events(struct asyncio__epoll *e,
+                        const struct epoll_event *event)
+{
+    int fd = (int)(uint32_t)event->data.u64;
+    struct entry *entry = entry_of(e, fd);
+    if (event->data.u64 != key_of(fd, entry)) return;
+
+    list_for_each_safe (link, after, &entry->ops)
+        give_event(e, op_of(link), event->events);
+
+    if (list_empty(&entry->ops)) return;
+    int err = tell(e, EPOLL_CTL_MOD, fd, entry, 0);
+    if (err < 0) take_all(e, entry, says_closed(err) ? -EBADF : err);
+}
+
+// A thread that posts after this has been set wakes us, and what was posted
+// before is seen now.
+static bool may_sleep(struct asyncio__epoll *e)
+{
+    if (!list_empty(&e->base.finished)) return false;
+    atomic_store(&e->asleep, true);
+    return !atomic_load(&e->posted);
+}
+
+static int epoll_wait_for(struct asyncio__poller *poller, int64_t timeout_ns)
+{
+    struct asyncio__epoll *e = epoll_of(poller);
+    struct epoll_event events[EVENTS];
+    struct timespec timeout = {0};
+
+    if (timeout_ns != 0 && may_sleep(e)) {
+        timeout.tv_sec = timeout_ns / 1000000000;
+        timeout.tv_nsec = timeout_ns % 1000000000;
+    } else {
+        timeout_ns = 0;
+    }
+    int n = asyncio__sys_epoll_pwait2(e->epfd, events, EVENTS,
+                                      timeout_ns < 0 ? NULL : &timeout);
+    atomic_store(&e->asleep, false);
+
+    for (int i = 0; i < n; i++) {
+        // The counter of wake_fd is never read: edge-triggered, each write to
+        // it is an event of its own.
+        if (events[i].data.u64 != KEY_WAKE) give_events(e, &events[i]);
+    }
+    asyncio__epoll_take_posted(e);
+    return n < 0 && n != -EINTR ? n : 0;
+}
+
+static enum asyncio__news epoll_news(const struct asyncio__poller *poller)
+{
+    const struct asyncio__epoll *e = (const struct asyncio__epoll *)poller;
+    return atomic_load(&e->posted) ? ASYNCIO__NEWS_CERTAIN
+                                   : ASYNCIO__NEWS_UNKNOWN;
+}
+
+// ---- Operations -------------------------------------------------------------
+
+// epoll refuses what can never make anybody wait. To poll it succeeds at once,
+// as it does for poll(2); to read from it or to write to it is work for
+// threads.
+static int submit_always_ready(struct asyncio__epoll *e, struct asyncio__op *op)
+{
+    if (op->code != ASYNCIO__OP_POLL) return asyncio__epoll_file(e, op);
+
+    int ready = op->events & (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
+    asyncio__poller_finish(&e->base, op, ready ? ready : -EINVAL);
+    return 0;
+}
+
+static int submit_waiting(struct asyncio__epoll *e, struct asyncio__op *op)
+{
+    struct entry *entry;
+    if (op->code != ASYNCIO__OP_POLL) op->events = asyncio__op_readiness(op);
+
+    int err = find_entry(e, op->fd, &entry);
+    if (err == 0) err = add(e, entry, op);
+    if (err == 0) return 0;
+
+    if (err == -EPERM) return submit_always_ready(e, op);
+    if (err != -EBADF) return err;
+    asyncio__poller_finish(&e->base, op, err);
+    return 0;
+}
+
+static int epoll_submit(struct asyncio__poller *poller, struct asyncio__op *op)
+{
+    struct asyncio__epoll *e = epoll_of(poller);
+
+    if (op->code == ASYNCIO__OP_POLL || asyncio__op_transfers(op))
+        return submit_waiting(e, op);
+    if (op->code != ASYNCIO__OP_NONE) return asyncio__epoll_file(e, op);
+    asyncio__poller_finish(&e->base, op, 0);
+    return 0;
+}
+
+// The registration stays until its one event, which then finds nobody, or until
+// the next submit.
+static void epoll_cancel(struct asyncio__poller *poller, struct asyncio__op *op)
+{
+    struct asyncio__epoll *e = epoll_of(poller);
+    bool waits = op->code == ASYNCIO__OP_POLL ||
+                 (asyncio__op_transfers(op) && op->events);
+
+    if (waits)
+        take(e, op, -ECANCELED);
+    else
+        asyncio__epoll_retract(e, op);
+}
+
+static size_t epoll_working(const struct asyncio__poller *poller)
+{
+    return ((const struct asyncio__epoll *)poller)->jobs;
+}
+
+static void epoll_wake(struct asyncio__poller *poller)
+{
+    asyncio__sys_eventfd_signal(epoll_of(poller)->wake_fd);
+}
+
+// ---- Open and close ---------------------------------------------------------
+
+static void epoll_close(struct asyncio__poller *poller)
+{
+    struct asyncio__epoll *e = epoll_of(poller);
+
+    // First: until they are joined, threads may look at the rest.
+    asyncio__offload_close(e->crew);
+    assert(!atomic_load(&e->posted));
+    for (size_t i = 0; i < e->page_count; i++)
+        asyncio__free(e->pages[i]);
+    asyncio__free(e->pages);
+    asyncio__sys_close(e->wake_fd);
+    asyncio__sys_close(e->epfd);
+    asyncio__free(e);
+}
+
+static const struct asyncio__poller_kind kind = {
+    .name = "epoll",
+    .close = epoll_close,
+    .submit = epoll_submit,
+    .cancel = epoll_cancel,
+    .wait = epoll_wait_for,
+    .news = epoll_news,
+    .working = epoll_working,
+    .wake = epoll_wake,
+};
+
+int asyncio__epoll_open(struct asyncio__poller **poller)
+{
+    struct epoll_event wakes = {.events = EPOLLIN | (uint32_t)EPOLLET,
+                                .data.u64 = KEY_WAKE};
+    struct asyncio__epoll *e = asyncio__alloc(sizeof *e);
+    if (!e) return -ENOMEM;
+
+    e->base.kind = &kind;
+    int err = e->epfd = asyncio__sys_epoll_create1(0);
+    if (err < 0) goto free_epoll;
+    err = e->wake_fd = asyncio__sys_eventfd(0, EFD_NONBLOCK);
+    if (err < 0) goto close_epfd;
+    err = asyncio__sys_epoll_ctl(e->epfd, EPOLL_CTL_ADD, e->wake_fd, &wakes);
+    if (err < 0) goto close_wake;
+
+    *poller = &e->base;
+    return 0;
+
+close_wake:
+    asyncio__sys_close(e->wake_fd);
+close_epfd:
+    asyncio__sys_close(e->epfd);
+free_epoll:
+    asyncio__free(e);
+    return err;
+}

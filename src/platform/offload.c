@@ -1,0 +1,344 @@
+// A crew of threads around one queue of jobs, under one lock.
+//
+//     submit:  job -> queue,  then the idle thread that slept last is called,
+//                             or a new one is started if none is idle
+//     thread:  BORN -> (take a job, run it)* -> IDLE -> ... -> ENDED -> joined
+//
+// An idle thread sleeps on a condition of its own, so that exactly the one that
+// is meant wakes up. Being called means leaving the idle list: whoever is not
+// on it looks at the queue before it sleeps again, and so no job stays behind.
+// For the same reason a thread that is about to report what it has done counts
+// as free: calls made one after the other all run on one thread.
+// A thread that ends lies on the ended list until somebody joins it: the next
+// submit that starts a thread, or close.
+
+#include "platform/offload.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/list.h"
+#include "platform/clock.h"
+#include "platform/sys.h"
+
+#define DEFAULT_THREADS 32
+#define DEFAULT_IDLE_NS ((int64_t)10 * 1000000000)
+
+struct thread {
+    struct asyncio_link link; // idle or ended; in no list while it works
+    struct asyncio__offload *crew;
+    pthread_t id;
+    pthread_cond_t called;
+    unsigned number; // the one in its name
+};
+
+struct asyncio__offload {
+    struct asyncio__offload_options options;
+    pthread_mutex_t lock; // for all that follows
+    pthread_cond_t ended_one;
+    struct asyncio_link queue; // jobs, the oldest first
+    struct asyncio_link idle;  // threads, the latest first
+    struct asyncio_link ended; // threads to be joined
+    size_t queued;             // jobs in the queue
+    size_t running;            // threads that are at a job's work
+    size_t alive;              // threads that have not ended
+    unsigned started;          // threads since the beginning
+    bool shut;                 // no more jobs
+    bool broken;               // init failed: no job can run any more
+};
+
+static int default_threads(void)
+{
+    int n = asyncio__sys_processors() + 4;
+    return n < DEFAULT_THREADS ? n : DEFAULT_THREADS;
+}
+
+// Idle threads measure their patience by the monotonic clock.
+static int cond_init_monotonic(pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+    int code = pthread_condattr_init(&attr);
+    if (code != 0) return -code;
+
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    code = pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+    return -code;
+}
+
+int asyncio__offload_open(struct asyncio__offload **crew,
+                          const struct asyncio__offload_options *options)
+{
+    struct asyncio__offload *new = asyncio__alloc(sizeof *new);
+    int err = -ENOMEM;
+    if (!new) return err;
+
+    if (options) new->options = *options;
+    if (new->options.threads_max <= 0)
+        new->options.threads_max = default_threads();
+    if (!new->options.name) new->options.name = "asyncio";
+    if (new->options.idle_ns <= 0) new->options.idle_ns = DEFAULT_IDLE_NS;
+
+    err = -pthread_mutex_init(&new->lock, NULL);
+    if (err < 0) goto free_crew;
+    err = -pthread_cond_init(&new->ended_one, NULL);
+    if (err < 0) goto destroy_lock;
+
+    *crew = new;
+    return 0;
+
+destroy_lock:
+    pthread_mutex_destroy(&new->lock);
+free_crew:
+    asyncio__free(new);
+    return err;
+}
+
+// ---- A thread ---------------------------------------------------------------
+
+// The kernel keeps 15 characters; the number is the part that tells apart.
+static void take_name(const struct thread *thread)
+{
+    char number[12], name[16];
+    int digits = snprintf(number, sizeof number, "-%u", thread->number);
+    snprintf(name, sizeof name, "%.*s%s", (int)sizeof name - 1 - digits,
+             thread->crew->options.name, number);
+    pthread_setname_np(pthread_self(), name);
+}
+
+// Sleeps until called, or until patience has run out. Returns false if there is
+// no reason to stay. The lock is held, but while asleep.
+static bool sleep_until_called(struct thread *thread)
+{
+    struct asyncio__offload *crew = thread->crew;
+    int64_t end = asyncio__clock_real_ns() + crew->options.idle_ns;
+    struct timespec until = {.tv_sec = end / 1000000000,
+                             .tv_nsec = end % 1000000000};
+    int code = 0;
+
+    list_add_head(&crew->idle, &thread->link);
+    while (list_linked(&thread->link) && code == 0)
+        code = pthread_cond_timedwait(&thread->called, &crew->lock, &until);
+
+    if (!list_linked(&thread->link)) return true;
+    list_remove(&thread->link);
+    return false;
+}
+
+// The lock is held.
+static struct asyncio__offload_job *pop_job(struct asyncio__offload *crew)
+{
+    struct asyncio_link *link = list_pop(&crew->queue);
+    if (!link) return NULL;
+
+    crew->queued--;
+    return list_entry(link, struct asyncio__offload_job, link);
+}
+
+// Takes the oldest job, waiting for one; NULL ends the thread. The lock is
+// held.
+static struct asyncio__offload_job *next_job(struct thread *thread)
+{
+    struct asyncio__offload *crew = thread->crew;
+
+    for (;;) {
+        struct asyncio__offload_job *job = pop_job(crew);
+        if (job) return job;
+
+        if (crew->shut || crew->broken) return NULL;
+        if (!sleep_until_called(thread)) return NULL;
+    }
+}
+
+// Called and left with the lock held.
+static void run_job(struct asyncio__offload *crew,
+                    struct asyncio__offload_job *job)
+{
+    // Broken by another thread: what was queued must not run any more.
+    job->error = crew->broken ? -EOWNERDEAD : 0;
+    if (!crew->broken) {
+        crew->running++;
+        pthread_mutex_unlock(&crew->lock);
+        job->work(job);
+        pthread_mutex_lock(&crew->lock);
+        crew->running--;
+    }
+    pthread_mutex_unlock(&crew->lock);
+    // May let go of the job's memory.
+    job->done(job);
+    pthread_mutex_lock(&crew->lock);
+}
+
+static void call_everybody(struct asyncio__offload *crew)
+{
+    struct asyncio_link *link;
+    while ((link = list_pop(&crew->idle)))
+        pthread_cond_signal(&list_entry(link, struct thread, link)->called);
+}
+
+static void *run_thread(void *arg)
+{
+    struct thread *thread = arg;
+    struct asyncio__offload *crew = thread->crew;
+    struct asyncio__offload_job *job;
+
+    take_name(thread);
+    int err = 0;
+    if (crew->options.init) err = crew->options.init(crew->options.init_arg);
+
+    pthread_mutex_lock(&crew->lock);
+    if (err < 0) {
+        // What this thread lacks, every other new one would lack too.
+        crew->broken = true;
+        call_everybody(crew);
+    }
+    while ((job = next_job(thread)))
+        run_job(crew, job);
+    crew->alive--;
+    list_add_tail(&crew->ended, &thread->link);
+    pthread_cond_signal(&crew->ended_one);
+    pthread_mutex_unlock(&crew->lock);
+    return NULL;
+}
+
+// ---- The crew ---------------------------------------------------------------
+
+// Joins what has ended. Not with the lock held: the last thing that a thread
+// does is to let go of it.
+static void join_ended(struct asyncio_link *ended)
+{
+    struct asyncio_link *link;
+    while ((link = list_pop(ended))) {
+        struct thread *thread = list_entry(link, struct thread, link);
+        asyncio__sys_thread_join(thread->id);
+        pthread_cond_destroy(&thread->called);
+        asyncio__free(thread);
+    }
+}
+
+// The lock is held: the new thread waits for it before it looks for a job.
+static int start_thread(struct asyncio__offload *crew)
+{
+    struct thread *thread = asyncio__alloc(sizeof *thread);
+    if (!thread) return -ENOMEM;
+
+    thread->crew = crew;
+    thread->number = crew->started;
+    int err = cond_init_monotonic(&thread->called);
+    if (err < 0) goto free_thread;
+    err = asyncio__sys_thread_start(&thread->id, crew->options.stack_size,
+                                    run_thread, thread);
+    if (err < 0) goto destroy_cond;
+
+    crew->started++;
+    crew->alive++;
+    return 0;
+
+destroy_cond:
+    pthread_cond_destroy(&thread->called);
+free_thread:
+    asyncio__free(thread);
+    return err;
+}
+
+// Sees to it that some thread will take the job that is to be queued. The lock
+// is held.
+static int find_thread(struct asyncio__offload *crew)
+{
+    struct asyncio_link *link = list_pop(&crew->idle);
+    if (link) {
+        pthread_cond_signal(&list_entry(link, struct thread, link)->called);
+        return 0;
+    }
+    if (crew->queued < crew->alive - crew->running) return 0;
+    if (crew->alive >= (size_t)crew->options.threads_max) return 0;
+
+    // Where no thread can be added, those that are there do it later.
+    int err = start_thread(crew);
+    return crew->alive > 0 ? 0 : err;
+}
+
+static int submit_locked(struct asyncio__offload *crew,
+                         struct asyncio__offload_job *job)
+{
+    if (crew->broken) return -EOWNERDEAD;
+    if (crew->shut) return -ESHUTDOWN;
+
+    int err = find_thread(crew);
+    if (err < 0) return err;
+
+    list_add_tail(&crew->queue, &job->link);
+    crew->queued++;
+    return 0;
+}
+
+int asyncio__offload_submit(struct asyncio__offload *crew,
+                            struct asyncio__offload_job *job)
+{
+    struct asyncio_link ended = {0};
+    assert(!list_linked(&job->link));
+
+    pthread_mutex_lock(&crew->lock);
+    int err = submit_locked(crew, job);
+    list_splice(&ended, &crew->ended);
+    pthread_mutex_unlock(&crew->lock);
+
+    join_ended(&ended);
+    return err;
+}
+
+bool asyncio__offload_retract(struct asyncio__offload *crew,
+                              struct asyncio__offload_job *job)
+{
+    pthread_mutex_lock(&crew->lock);
+    bool queued = list_linked(&job->link);
+    if (queued) {
+        list_remove(&job->link);
+        crew->queued--;
+    }
+    pthread_mutex_unlock(&crew->lock);
+    return queued;
+}
+
+void asyncio__offload_shutdown(struct asyncio__offload *crew)
+{
+    pthread_mutex_lock(&crew->lock);
+    crew->shut = true;
+    call_everybody(crew);
+    pthread_mutex_unlock(&crew->lock);
+}
+
+void asyncio__offload_close(struct asyncio__offload *crew)
+{
+    if (!crew) return;
+
+    asyncio__offload_shutdown(crew);
+    pthread_mutex_lock(&crew->lock);
+    while (crew->alive > 0)
+        pthread_cond_wait(&crew->ended_one, &crew->lock);
+    pthread_mutex_unlock(&crew->lock);
+
+    join_ended(&crew->ended);
+    pthread_cond_destroy(&crew->ended_one);
+    pthread_mutex_destroy(&crew->lock);
+    asyncio__free(crew);
+}
+
+size_t asyncio__offload_busy(struct asyncio__offload *crew)
+{
+    pthread_mutex_lock(&crew->lock);
+    size_t busy = crew->queued + crew->running;
+    pthread_mutex_unlock(&crew->lock);
+    return busy;
+}
+
+int asyncio__offload_threads(struct asyncio__offload *crew)
+{
+    pthread_mutex_lock(&crew->lock);
+    int alive = (int)crew->alive;
+    pthread_mutex_unlock(&crew->lock);
+    return alive;
+}

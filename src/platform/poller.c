@@ -1,0 +1,139 @@
+// The front of all pollers: which one to use, the states of operations, and the
+// delivery of what has ended.
+//
+// A wait collects first and delivers then, and delivers only what had ended
+// when it began to: an operation that `done` submits, and that ends at once, is
+// done in the next wait. So no wait lasts for ever.
+
+#include "platform/poller.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/list.h"
+#include "platform/backend.h"
+
+// The backend that the environment names, or -EINVAL.
+static int named_backend(void)
+{
+    const char *name = getenv("ASYNCIO_BACKEND");
+    if (!name || !*name || strcmp(name, "auto") == 0)
+        return ASYNCIO__BACKEND_AUTO;
+    if (strcmp(name, "uring") == 0) return ASYNCIO__BACKEND_URING;
+    if (strcmp(name, "epoll") == 0) return ASYNCIO__BACKEND_EPOLL;
+    return -EINVAL;
+}
+
+int asyncio__poller_open(struct asyncio__poller **poller,
+                         enum asyncio__backend backend)
+{
+    int choice = (int)backend;
+    if (choice == ASYNCIO__BACKEND_AUTO) choice = named_backend();
+    if (choice < 0) return choice;
+
+    if (choice == ASYNCIO__BACKEND_URING) return asyncio__uring_open(poller);
+    if (choice == ASYNCIO__BACKEND_EPOLL) return asyncio__epoll_open(poller);
+
+    // Containers deny rings, old kernels lack them, a limit on locked memory
+    // may leave no room: whatever the reason, epoll says the same.
+    int err = asyncio__uring_open(poller);
+    return err < 0 ? asyncio__epoll_open(poller) : 0;
+}
+
+void asyncio__poller_close(struct asyncio__poller *poller)
+{
+    if (!poller) return;
+    assert(poller->pending == 0);
+    poller->kind->close(poller);
+}
+
+const char *asyncio__poller_name(const struct asyncio__poller *poller)
+{
+    return poller->kind->name;
+}
+
+int asyncio__poller_submit(struct asyncio__poller *poller,
+                           struct asyncio__op *op)
+{
+    assert(op->state == ASYNCIO__OP_IDLE);
+
+    op->state = ASYNCIO__OP_PENDING;
+    op->link = (struct asyncio_link){0};
+    poller->pending++;
+    int err = poller->kind->submit(poller, op);
+    if (err < 0) {
+        op->state = ASYNCIO__OP_IDLE;
+        poller->pending--;
+    }
+    return err;
+}
+
+void asyncio__poller_cancel(struct asyncio__poller *poller,
+                            struct asyncio__op *op)
+{
+    if (op->state != ASYNCIO__OP_PENDING) return;
+
+    op->state = ASYNCIO__OP_CANCELLING;
+    // A close that does not happen is a descriptor lost.
+    if (op->code != ASYNCIO__OP_CLOSE) poller->kind->cancel(poller, op);
+}
+
+void asyncio__poller_finish(struct asyncio__poller *poller,
+                            struct asyncio__op *op, int result)
+{
+    bool cancelling = op->state == ASYNCIO__OP_CANCELLING;
+
+    if (cancelling && (result == -EINTR || result == -EAGAIN))
+        result = -ECANCELED;
+    if (!cancelling && result == -ECANCELED) result = -EIO;
+    op->result = result;
+    op->state = ASYNCIO__OP_ENDED;
+    list_add_tail(&poller->finished, &op->link);
+}
+
+static void deliver(struct asyncio__poller *poller)
+{
+    struct asyncio_link batch = {0};
+    struct asyncio_link *link;
+
+    list_splice(&batch, &poller->finished);
+    while ((link = list_pop(&batch))) {
+        struct asyncio__op *op = list_entry(link, struct asyncio__op, link);
+        op->state = ASYNCIO__OP_IDLE;
+        poller->pending--;
+        op->done(op);
+    }
+}
+
+int asyncio__poller_wait(struct asyncio__poller *poller, int64_t timeout_ns)
+{
+    int err = poller->kind->wait(poller, timeout_ns);
+    deliver(poller);
+    return err;
+}
+
+enum asyncio__news
+asyncio__poller_has_news(const struct asyncio__poller *poller)
+{
+    if (!list_empty(&poller->finished)) return ASYNCIO__NEWS_CERTAIN;
+    return poller->kind->news(poller);
+}
+
+size_t asyncio__poller_pending(const struct asyncio__poller *poller)
+{
+    return poller->pending;
+}
+
+size_t asyncio__poller_working(const struct asyncio__poller *poller)
+{
+    size_t count = poller->kind->working(poller);
+    list_for_each (link, &poller->finished)
+        count++;
+    return count;
+}
+
+void asyncio__poller_wake(struct asyncio__poller *poller)
+{
+    poller->kind->wake(poller);
+}

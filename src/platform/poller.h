@@ -1,0 +1,142 @@
+// The poller: what the kernel is asked to do, and what it says has happened.
+//
+// An operation block describes one request. Whoever owns it fills it in,
+// submits it and keeps it, and every buffer that it names, until `done` is
+// called: that happens exactly once for each submitted operation, from inside
+// asyncio__poller_wait, on the loop's thread, also after a cancel. So a block
+// may live in a task's control block, and a buffer in its frame. `done` may
+// submit and cancel as it likes, this very block included.
+//
+//     fill in -> submit -> (cancel) -> ... wait ... -> done(op), op->result
+//
+// Three pollers stand behind this interface, with the same meaning: `uring`
+// (io_uring), `epoll` (readiness, with offload threads for files), and later
+// `sim`. All of it is called on the loop's own thread, but for wake. That
+// thread is the one of the first wait; open may have been called on another. A
+// child of fork must not touch a poller that it has inherited.
+//
+// A descriptor stays open until the operations on it are done. Where a user
+// closes one too early all the same, its operations end with -EBADF or when
+// cancelled, and a new descriptor of the same number is not mistaken for it.
+#pragma once
+
+#include <asyncio/base.h>
+
+enum asyncio__op_code {
+    ASYNCIO__OP_NONE,
+    ASYNCIO__OP_POLL,   // wait until fd is ready for `events` (POLLIN, ...)
+    ASYNCIO__OP_OPEN,   // open `path` with flags and mode below folder fd
+    ASYNCIO__OP_READ,   // read up to len bytes at offset, -1 is the position
+    ASYNCIO__OP_WRITE,  // write up to len bytes at offset, -1 is the position
+    ASYNCIO__OP_FSYNC,  // flags: IORING_FSYNC_DATASYNC or 0
+    ASYNCIO__OP_CLOSE,  // never fails for good: the descriptor is gone
+    ASYNCIO__OP_RENAME, // `path` to `path2`, both below fd, flags as renameat2
+    ASYNCIO__OP_UNLINK, // `path`, flags as unlinkat
+    ASYNCIO__OP_MKDIR,  // `path`, mode
+    ASYNCIO__OP_STATX,  // `path` (or "" with AT_EMPTY_PATH) into buffer2, a
+                        // struct statx; mode is the mask of what is wanted
+};
+
+// IDLE -> PENDING -> (CANCELLING) -> ENDED -> IDLE, always by way of `done`.
+enum asyncio__op_state {
+    ASYNCIO__OP_IDLE,
+    ASYNCIO__OP_PENDING,
+    ASYNCIO__OP_CANCELLING, // cancel was asked for; `done` is still to come
+    ASYNCIO__OP_ENDED, // the result is there, `done` comes now or in the next
+                       // wait; a cancel comes too late
+};
+
+// READ and WRITE return what one call of the kernel returned, which may be less
+// than `len`, and wait where that call would have to (on pipes and sockets; the
+// offset is -1 for these). WRITE to a pipe or socket that nobody reads raises
+// SIGPIPE, as write(2) does.
+struct asyncio__op {
+    union {
+        struct asyncio_link link; // the poller's own, while submitted
+        void *job;                // likewise, while a thread works on it
+    };
+    void (*done)(struct asyncio__op *op);
+    uint8_t code;    // enum asyncio__op_code
+    uint8_t state;   // enum asyncio__op_state
+    uint16_t events; // POLL only; in READ and WRITE the poller's own
+    int fd;
+    int result; // >= 0, or a negative errno; -ECANCELED: it did not happen
+    uint32_t flags;
+    uint32_t len; // bytes
+    uint32_t mode;
+    int64_t offset;
+    union {
+        void *buffer;
+        const char *path;
+    };
+    union {
+        const char *path2;
+        void *buffer2;
+        void *private_; // for whoever owns an operation with one path or none
+    };
+};
+
+struct asyncio__poller;
+
+enum asyncio__backend {
+    ASYNCIO__BACKEND_AUTO, // uring where the kernel allows it, else epoll
+    ASYNCIO__BACKEND_URING,
+    ASYNCIO__BACKEND_EPOLL,
+};
+
+// Makes a poller. AUTO obeys the environment (ASYNCIO_BACKEND=uring|epoll|auto)
+// and falls back by itself; a backend asked for by name, here or there, that
+// cannot be had is an error. Returns 0 or a negative errno; -EINVAL for an
+// unknown name, -ENOSYS if the kernel lacks what is needed.
+int asyncio__poller_open(struct asyncio__poller **poller,
+                         enum asyncio__backend backend);
+
+// Every operation has to be done. Accepts NULL.
+void asyncio__poller_close(struct asyncio__poller *poller);
+
+// "io_uring" or "epoll".
+const char *asyncio__poller_name(const struct asyncio__poller *poller);
+
+// Queues `op`. Nothing is lost when the kernel's queue is full: it is flushed.
+// Returns 0, or a negative errno for want of some resource: the operation is
+// not PENDING then, and `done` will not be called. What is wrong with the
+// request itself, such as -EBADF, comes by `done`. Operations on one descriptor
+// may overlap in any number.
+int asyncio__poller_submit(struct asyncio__poller *poller,
+                           struct asyncio__op *op);
+
+// Asks for an early end. `done` comes later, from wait: with -ECANCELED, or
+// with what happened first. Never fails: room is kept back for it. A running
+// file operation cannot be cut short and ends by itself; CLOSE always happens.
+// A second cancel, and one of an operation that is not submitted, is ignored.
+void asyncio__poller_cancel(struct asyncio__poller *poller,
+                            struct asyncio__op *op);
+
+// Hands queued operations to the kernel, waits until something has happened,
+// but at most `timeout_ns` (0: only looks; negative: for ever), and calls
+// `done` for all that has. May return early with nothing done. Returns 0 or a
+// negative errno; a signal is no error. After an error all is as before: what
+// had ended is done, the rest is pending, and the next wait goes on with it.
+int asyncio__poller_wait(struct asyncio__poller *poller, int64_t timeout_ns);
+
+enum asyncio__news {
+    ASYNCIO__NEWS_NONE,    // wait(0) would do nothing
+    ASYNCIO__NEWS_UNKNOWN, // only a system call can tell, or hand over what is
+                           // queued: do it now and then
+    ASYNCIO__NEWS_CERTAIN, // something has happened
+};
+
+// Whether wait(0) could have something to say, as far as that can be known
+// without a system call.
+enum asyncio__news
+asyncio__poller_has_news(const struct asyncio__poller *poller);
+
+// How many operations are pending; and of these, how many will end by
+// themselves (files): virtual time does not jump while such a one is under way.
+// Counting the latter may look at each file operation.
+size_t asyncio__poller_pending(const struct asyncio__poller *poller);
+size_t asyncio__poller_working(const struct asyncio__poller *poller);
+
+// Ends the wait that is under way, or makes the next one only look. Any thread,
+// any number of times; costs a system call.
+void asyncio__poller_wake(struct asyncio__poller *poller);

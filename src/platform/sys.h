@@ -1,0 +1,315 @@
+// The one thin layer between us and the system: every kernel call, clock,
+// allocation, random byte and process start of ours passes here, so that a test
+// can make any of them fail and can see what was never given back.
+//
+// A wrapper has the system call's name and arguments, returns what the call
+// returns, or a negative errno, and never touches the caller's `errno`. It does
+// not retry: -EINTR is the caller's business. With no hooks set it costs one
+// predicted branch.
+//
+// What obtains something is a macro that adds the place of the call, so that
+// the ledger can name where a leak began; other calls are known to the hooks by
+// their own names. What gives something back cannot be denied: a hook that asks
+// a close to fail gets a descriptor that is closed all the same, as on Linux.
+//
+// To add a call: put the wrapper into the sys_*.c file of its kind, with
+// asyncio__sys_try around the real call (sys_call.h), and report to the ledger
+// what it obtains or returns.
+#pragma once
+
+#include <asyncio/base.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/types.h>
+
+struct epoll_event;
+struct io_uring;
+struct io_uring_params;
+struct iovec;
+struct statx;
+struct timespec;
+
+// What a call is, for whoever decides that it has to fail.
+enum asyncio__sys_call {
+    ASYNCIO__SYS_ALLOC,
+    ASYNCIO__SYS_MMAP,
+    ASYNCIO__SYS_MADVISE,
+    ASYNCIO__SYS_OPEN,
+    ASYNCIO__SYS_READ,
+    ASYNCIO__SYS_WRITE,
+    ASYNCIO__SYS_FSYNC,
+    ASYNCIO__SYS_EVENTFD,
+    ASYNCIO__SYS_EPOLL,
+    ASYNCIO__SYS_URING,
+    ASYNCIO__SYS_THREAD,
+    ASYNCIO__SYS_FORK,
+    ASYNCIO__SYS_SOCKET,
+    ASYNCIO__SYS_MEMFD,
+    ASYNCIO__SYS_OTHER,
+};
+
+// What a resource is, for the ledger.
+enum asyncio__resource {
+    ASYNCIO__BYTES, // allocated or mapped
+    ASYNCIO__DESCRIPTOR,
+    ASYNCIO__TASK,
+    ASYNCIO__STACK,
+    ASYNCIO__THREAD,
+    ASYNCIO__TIMER,
+    ASYNCIO__CHILD,
+    ASYNCIO__RESOURCES, // how many kinds there are
+};
+
+struct asyncio__sys_hooks {
+    // Before each call: 0, or the negative errno with which it has to fail
+    // without having been made. May be called from any thread.
+    int (*before)(enum asyncio__sys_call call, const char *site);
+    // After something was obtained, and before it is given back. `id` is the
+    // address, descriptor or number that tells it apart.
+    void (*made)(enum asyncio__resource what, uintptr_t id, size_t size,
+                 const char *site);
+    void (*gone)(enum asyncio__resource what, uintptr_t id);
+};
+
+// NULL outside tests. Set before the first loop is made.
+extern const struct asyncio__sys_hooks *asyncio__sys_hooks;
+
+// Asks whether this call has to fail: 0 or a negative errno.
+static inline int asyncio__sys_denied(enum asyncio__sys_call call,
+                                      const char *site)
+{
+    if (__builtin_expect(!asyncio__sys_hooks, 1)) return 0;
+    return asyncio__sys_hooks->before ? asyncio__sys_hooks->before(call, site)
+                                      : 0;
+}
+
+// Tells the ledger. Whoever makes tasks, timers or stacks calls these as well.
+static inline void asyncio__sys_made(enum asyncio__resource what, uintptr_t id,
+                                     size_t size, const char *site)
+{
+    if (__builtin_expect(!asyncio__sys_hooks, 1)) return;
+    if (asyncio__sys_hooks->made)
+        asyncio__sys_hooks->made(what, id, size, site);
+}
+
+static inline void asyncio__sys_gone(enum asyncio__resource what, uintptr_t id)
+{
+    if (__builtin_expect(!asyncio__sys_hooks, 1)) return;
+    if (asyncio__sys_hooks->gone) asyncio__sys_hooks->gone(what, id);
+}
+
+// ---- Memory -----------------------------------------------------------------
+
+// Where all memory of the library comes from. Both are called on any thread.
+struct asyncio__allocator {
+    void *(*alloc)(size_t size, void *arg); // NULL if there is none
+    void (*free)(void *p, void *arg);       // never called with NULL
+    void *arg;
+};
+
+// NULL: the C library's. Set before anything else of ours is called.
+extern const struct asyncio__allocator *asyncio__allocator;
+
+// `size` bytes, all zero; NULL if there are none to be had. A size of 0 is 1.
+void *(asyncio__alloc)(size_t size, const char *site);
+#define asyncio__alloc(size) (asyncio__alloc)(size, ASYNCIO_SITE)
+
+// `count` objects of `size` bytes, all zero; NULL also if the product is too
+// large to be expressed.
+void *(asyncio__alloc_array)(size_t count, size_t size, const char *site);
+#define asyncio__alloc_array(count, size)                                      \
+    (asyncio__alloc_array)(count, size, ASYNCIO_SITE)
+
+// Makes an array of `count` objects one of `new_count`; what is added is zero.
+// On NULL the old array is untouched. `p` may be NULL if `count` is 0.
+void *(asyncio__realloc_array)(void *p, size_t count, size_t new_count,
+                               size_t size, const char *site);
+#define asyncio__realloc_array(p, count, new_count, size)                      \
+    (asyncio__realloc_array)(p, count, new_count, size, ASYNCIO_SITE)
+
+// A copy of `text`; NULL if there is no memory, or for NULL.
+char *(asyncio__strdup)(const char *text, const char *site);
+#define asyncio__strdup(text) (asyncio__strdup)(text, ASYNCIO_SITE)
+
+// Accepts NULL.
+void asyncio__free(void *p);
+
+// Private anonymous memory is meant: `flags` are added to MAP_PRIVATE and
+// MAP_ANONYMOUS. Returns 0 with the address stored, or a negative errno.
+int(asyncio__sys_mmap)(void **address, size_t size, int prot, int flags,
+                       const char *site);
+#define asyncio__sys_mmap(address, size, prot, flags)                          \
+    (asyncio__sys_mmap)(address, size, prot, flags, ASYNCIO_SITE)
+
+// Only whole mappings, as asyncio__sys_mmap gave them out.
+int asyncio__sys_munmap(void *address, size_t size);
+int asyncio__sys_madvise(void *address, size_t size, int advice);
+int asyncio__sys_mprotect(void *address, size_t size, int prot);
+// Returns how many bytes were advised.
+ssize_t asyncio__sys_process_madvise(int pidfd, const struct iovec *iovecs,
+                                     size_t count, int advice, unsigned flags);
+
+// ---- Files ------------------------------------------------------------------
+
+// Every descriptor that is made here closes on exec.
+int(asyncio__sys_openat)(int folder, const char *path, int flags, mode_t mode,
+                         const char *site);
+#define asyncio__sys_openat(folder, path, flags, mode)                         \
+    (asyncio__sys_openat)(folder, path, flags, mode, ASYNCIO_SITE)
+
+// The descriptor is gone whatever this returns, but for -EBADF.
+int asyncio__sys_close(int fd);
+
+// The descriptor's own flags (FD_CLOEXEC), or -EBADF if there is none.
+int asyncio__sys_fd_flags(int fd);
+ssize_t asyncio__sys_read(int fd, void *buffer, size_t len);
+ssize_t asyncio__sys_write(int fd, const void *buffer, size_t len);
+ssize_t asyncio__sys_pread(int fd, void *buffer, size_t len, off_t offset);
+ssize_t asyncio__sys_pwrite(int fd, const void *buffer, size_t len,
+                            off_t offset);
+// One buffer, and flags such as RWF_NOWAIT; an offset of -1 is the position.
+ssize_t asyncio__sys_preadv2(int fd, void *buffer, size_t len, off_t offset,
+                             int flags);
+ssize_t asyncio__sys_pwritev2(int fd, const void *buffer, size_t len,
+                              off_t offset, int flags);
+int asyncio__sys_fsync(int fd);
+int asyncio__sys_fdatasync(int fd);
+int asyncio__sys_renameat2(int old_folder, const char *old_path, int new_folder,
+                           const char *new_path, unsigned flags);
+int asyncio__sys_unlinkat(int folder, const char *path, int flags);
+int asyncio__sys_mkdirat(int folder, const char *path, mode_t mode);
+int asyncio__sys_statx(int folder, const char *path, int flags, unsigned mask,
+                       struct statx *out);
+
+// Whether fd is a regular file, a folder or a block device: what never makes a
+// reader wait for somebody else. Cannot be denied.
+bool asyncio__sys_is_storage(int fd);
+
+// ---- Events -----------------------------------------------------------------
+
+int(asyncio__sys_eventfd)(unsigned count, int flags, const char *site);
+#define asyncio__sys_eventfd(count, flags)                                     \
+    (asyncio__sys_eventfd)(count, flags, ASYNCIO_SITE)
+
+// Adds one to the counter. Cannot be denied: a lost wake-up is a hang. A full
+// counter is as good, since it is readable already.
+void asyncio__sys_eventfd_signal(int fd);
+
+int(asyncio__sys_epoll_create1)(int flags, const char *site);
+#define asyncio__sys_epoll_create1(flags)                                      \
+    (asyncio__sys_epoll_create1)(flags, ASYNCIO_SITE)
+
+int asyncio__sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
+// A NULL timeout is for ever. A kernel without epoll_pwait2 waits by whole
+// milliseconds, never shorter than asked.
+int asyncio__sys_epoll_pwait2(int epfd, struct epoll_event *events, int count,
+                              const struct timespec *timeout);
+
+// ---- Processes, threads, signals --------------------------------------------
+
+int(asyncio__sys_pidfd_open)(pid_t pid, unsigned flags, const char *site);
+#define asyncio__sys_pidfd_open(pid, flags)                                    \
+    (asyncio__sys_pidfd_open)(pid, flags, ASYNCIO_SITE)
+
+// Returns how many bytes were written.
+ssize_t asyncio__sys_getrandom(void *buffer, size_t len, unsigned flags);
+
+// Starts a joinable thread that blocks every signal but those of faults, with a
+// stack of `stack_size` bytes (0: the system's default).
+int(asyncio__sys_thread_start)(pthread_t *thread, size_t stack_size,
+                               void *(*fn)(void *arg), void *arg,
+                               const char *site);
+#define asyncio__sys_thread_start(thread, stack_size, fn, arg)                 \
+    (asyncio__sys_thread_start)(thread, stack_size, fn, arg, ASYNCIO_SITE)
+
+// Waits for the end of a thread.
+void asyncio__sys_thread_join(pthread_t thread);
+
+// How many processors this process may use, at least 1. Cannot fail.
+int asyncio__sys_processors(void);
+
+int asyncio__sys_sigaction(int signal, const struct sigaction *action,
+                           struct sigaction *old);
+int asyncio__sys_sigaltstack(const stack_t *stack, stack_t *old);
+
+// ---- io_uring ---------------------------------------------------------------
+
+int(asyncio__sys_uring_init)(unsigned entries, struct io_uring *ring,
+                             struct io_uring_params *params, const char *site);
+#define asyncio__sys_uring_init(entries, ring, params)                         \
+    (asyncio__sys_uring_init)(entries, ring, params, ASYNCIO_SITE)
+
+void asyncio__sys_uring_exit(struct io_uring *ring);
+int asyncio__sys_uring_enable(struct io_uring *ring);
+// Publishes what is queued and enters: waits until there are `wait`
+// completions, at most for `timeout` (NULL: no limit). Returns how many entries
+// the kernel took. A call that would do nothing is not made.
+int asyncio__sys_uring_enter(struct io_uring *ring, unsigned wait,
+                             unsigned flags, const struct timespec *timeout);
+
+// --- processes ---------------------------------------------------------------
+
+struct msghdr;
+struct pollfd;
+struct signalfd_siginfo;
+
+// In the child: 0, and no hooks, since the ledger is the parent's.
+pid_t(asyncio__sys_fork)(const char *site);
+#define asyncio__sys_fork() (asyncio__sys_fork)(ASYNCIO_SITE)
+
+// Waits for the end of one child, and forgets it. Cannot be denied.
+void asyncio__sys_reap(pid_t child);
+// The next child that has ended, with its wait status, without waiting: 0 if
+// there is none, -ECHILD without children.
+pid_t asyncio__sys_reap_any(int *status);
+int asyncio__sys_kill(pid_t pid, int signal);
+
+// How many threads this process has, not counting the kernel's own.
+int asyncio__sys_threads(void);
+
+// A pair of connected Unix sockets. `type` may have SOCK_NONBLOCK.
+int(asyncio__sys_socketpair)(int type, int fds[2], const char *site);
+#define asyncio__sys_socketpair(type, fds)                                     \
+    (asyncio__sys_socketpair)(type, fds, ASYNCIO_SITE)
+int(asyncio__sys_pipe)(int fds[2], int flags, const char *site);
+#define asyncio__sys_pipe(fds, flags)                                          \
+    (asyncio__sys_pipe)(fds, flags, ASYNCIO_SITE)
+// No SIGPIPE. Descriptors that are received close on exec, and are not in the
+// ledger: only our own child processes receive any.
+ssize_t asyncio__sys_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t asyncio__sys_recvmsg(int fd, struct msghdr *message, int flags);
+void asyncio__sys_shutdown(int fd, int how); // cannot be denied
+// A negative timeout is for ever; else milliseconds.
+int asyncio__sys_poll(struct pollfd *fds, size_t count, int timeout_ms);
+int(asyncio__sys_signalfd)(const sigset_t *mask, const char *site);
+#define asyncio__sys_signalfd(mask) (asyncio__sys_signalfd)(mask, ASYNCIO_SITE)
+
+// Memory of `size` bytes that processes share through a descriptor; its size is
+// sealed. asyncio__sys_mmap_shared maps all of it, asyncio__sys_munmap undoes.
+int(asyncio__sys_memfd)(const char *name, size_t size, const char *site);
+#define asyncio__sys_memfd(name, size)                                         \
+    (asyncio__sys_memfd)(name, size, ASYNCIO_SITE)
+int(asyncio__sys_mmap_shared)(void **address, size_t size, int fd,
+                              const char *site);
+#define asyncio__sys_mmap_shared(address, size, fd)                            \
+    (asyncio__sys_mmap_shared)(address, size, fd, ASYNCIO_SITE)
+
+// Sleeps while *word is `value`, in memory that processes share. Returns 0,
+// -EAGAIN if it is another value, -EINTR. A wake cannot be denied.
+int asyncio__sys_futex_wait(_Atomic(uint32_t) *word, uint32_t value);
+void asyncio__sys_futex_wake(_Atomic(uint32_t) *word);
+
+// What a child process is made of. None of these can be denied: a child that
+// skipped one would be something else. Each returns 0 or a negative errno.
+int asyncio__sys_close_from(int first);
+int asyncio__sys_dup3(int fd, int to, int flags);
+int asyncio__sys_die_with_parent(void);
+void asyncio__sys_set_name(const char *name); // of this process
+void asyncio__sys_handle(int signal, void (*handler)(int signal));
+// Every handler of the program's becomes the default; ignored stays ignored.
+void asyncio__sys_drop_handlers(void);
+void asyncio__sys_sigprocmask(int how, const sigset_t *mask, sigset_t *old);
+pid_t asyncio__sys_getpid(void);
+pid_t asyncio__sys_getppid(void);
+_Noreturn void asyncio__sys_exit(int status);

@@ -1,0 +1,260 @@
+// Processes: made, waited for and ended; and what they talk through.
+
+#include "platform/sys.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "platform/sys_call.h"
+
+// --- children ---------------------------------------------------------------
+
+pid_t(asyncio__sys_fork)(const char *site)
+{
+    pid_t pid = (pid_t)asyncio__sys_try(ASYNCIO__SYS_FORK, site, fork());
+    if (pid == 0) asyncio__sys_hooks = NULL;
+    if (pid > 0) asyncio__sys_made(ASYNCIO__CHILD, (uintptr_t)pid, 0, site);
+    return pid;
+}
+
+// Somebody else may have waited for it already; it is gone all the same.
+void asyncio__sys_reap(pid_t child)
+{
+    int saved = errno;
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    errno = saved;
+    asyncio__sys_gone(ASYNCIO__CHILD, (uintptr_t)child);
+}
+
+pid_t asyncio__sys_reap_any(int *status)
+{
+    pid_t pid = (pid_t)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+                                        waitpid(-1, status, WNOHANG));
+    if (pid > 0) asyncio__sys_gone(ASYNCIO__CHILD, (uintptr_t)pid);
+    return pid;
+}
+
+int asyncio__sys_kill(pid_t pid, int signal)
+{
+    return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+                                 kill(pid, signal));
+}
+
+// The kernel's workers for our rings show up beside our threads; they do not
+// take part in a fork, and are told by their name.
+static bool is_kernels_own(const char *thread)
+{
+    char path[64], name[16] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%.20s/comm", thread);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return errno == ENOENT; // it has just ended
+    ssize_t len = read(fd, name, sizeof name - 1);
+    close(fd);
+    return len > 0 && strncmp(name, "iou-", 4) == 0;
+}
+
+static int count_threads(void)
+{
+    DIR *folder = opendir("/proc/self/task");
+    if (!folder) return -1;
+
+    int count = 0;
+    struct dirent *entry;
+    while ((entry = readdir(folder)))
+        if (entry->d_name[0] != '.' && !is_kernels_own(entry->d_name)) count++;
+    closedir(folder);
+    return count;
+}
+
+int asyncio__sys_threads(void)
+{
+    return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__, count_threads());
+}
+
+// --- channels ---------------------------------------------------------------
+
+static int made_pair(long err, const int fds[2], const char *site)
+{
+    if (err < 0) return (int)err;
+    asyncio__sys_made_fd(fds[0], site);
+    asyncio__sys_made_fd(fds[1], site);
+    return 0;
+}
+
+int(asyncio__sys_socketpair)(int type, int fds[2], const char *site)
+{
+    long err =
+        asyncio__sys_try(ASYNCIO__SYS_SOCKET, site,
+                         socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds));
+    return made_pair(err, fds, site);
+}
+
+int(asyncio__sys_pipe)(int fds[2], int flags, const char *site)
+{
+    long err = asyncio__sys_try(ASYNCIO__SYS_SOCKET, site,
+                                pipe2(fds, flags | O_CLOEXEC));
+    return made_pair(err, fds, site);
+}
+
+ssize_t asyncio__sys_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    return asyncio__sys_try(ASYNCIO__SYS_WRITE, __func__,
+                            sendmsg(fd, message, flags | MSG_NOSIGNAL));
+}
+
+ssize_t asyncio__sys_recvmsg(int fd, struct msghdr *message, int flags)
+{
+    return asyncio__sys_try(ASYNCIO__SYS_READ, __func__,
+                            recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC));
+}
+
+void asyncio__sys_shutdown(int fd, int how)
+{
+    int saved = errno;
+    shutdown(fd, how);
+    errno = saved;
+}
+
+int asyncio__sys_poll(struct pollfd *fds, size_t count, int timeout_ms)
+{
+    return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+                                 poll(fds, count, timeout_ms));
+}
+
+int(asyncio__sys_signalfd)(const sigset_t *mask, const char *site)
+{
+    long fd = asyncio__sys_try(ASYNCIO__SYS_OTHER, site,
+                               signalfd(-1, mask, SFD_CLOEXEC | SFD_NONBLOCK));
+    return asyncio__sys_made_fd(fd, site);
+}
+
+// --- shared memory ----------------------------------------------------------
+
+// Nobody can shrink it under a reader, which would be a SIGBUS there.
+static int make_memfd(const char *name, size_t size)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0) return -1;
+    int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+    if (ftruncate(fd, (off_t)size) == 0 && fcntl(fd, F_ADD_SEALS, seals) == 0)
+        return fd;
+    int code = errno;
+    close(fd);
+    errno = code;
+    return -1;
+}
+
+int(asyncio__sys_memfd)(const char *name, size_t size, const char *site)
+{
+    long fd =
+        asyncio__sys_try(ASYNCIO__SYS_MEMFD, site, make_memfd(name, size));
+    return asyncio__sys_made_fd(fd, site);
+}
+
+int(asyncio__sys_mmap_shared)(void **address, size_t size, int fd,
+                              const char *site)
+{
+    int err = asyncio__sys_denied(ASYNCIO__SYS_MMAP, site);
+    if (err < 0) return err;
+
+    int saved = errno;
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED) err = -errno;
+    errno = saved;
+    if (err < 0) return err;
+
+    asyncio__sys_made(ASYNCIO__BYTES, (uintptr_t)p, size, site);
+    *address = p;
+    return 0;
+}
+
+int asyncio__sys_futex_wait(_Atomic(uint32_t) *word, uint32_t value)
+{
+    return (int)asyncio__sys_try(
+        ASYNCIO__SYS_OTHER, __func__,
+        syscall(SYS_futex, word, FUTEX_WAIT, value, NULL, NULL, 0));
+}
+
+void asyncio__sys_futex_wake(_Atomic(uint32_t) *word)
+{
+    int saved = errno;
+    syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+    errno = saved;
+}
+
+// --- in a child -------------------------------------------------------------
+
+// An old kernel has no such call: then one by one, as far as the limit goes.
+int asyncio__sys_close_from(int first)
+{
+    if (close_range((unsigned)first, ~0U, 0) == 0) return 0;
+    long end = sysconf(_SC_OPEN_MAX);
+    for (int fd = first; fd < end; fd++)
+        close(fd);
+    return 0;
+}
+
+int asyncio__sys_dup3(int fd, int to, int flags)
+{
+    return dup3(fd, to, flags) < 0 ? -errno : 0;
+}
+
+int asyncio__sys_die_with_parent(void)
+{
+    return prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ? -errno : 0;
+}
+
+void asyncio__sys_set_name(const char *name)
+{
+    prctl(PR_SET_NAME, name);
+}
+
+void asyncio__sys_handle(int number, void (*handler)(int number))
+{
+    signal(number, handler);
+}
+
+void asyncio__sys_drop_handlers(void)
+{
+    struct sigaction action;
+
+    for (int i = 1; i < NSIG; i++) {
+        if (sigaction(i, NULL, &action) < 0) continue;
+        if (action.sa_handler == SIG_IGN || action.sa_handler == SIG_DFL)
+            continue;
+        signal(i, SIG_DFL);
+    }
+}
+
+void asyncio__sys_sigprocmask(int how, const sigset_t *mask, sigset_t *old)
+{
+    sigprocmask(how, mask, old);
+}
+
+pid_t asyncio__sys_getpid(void)
+{
+    return getpid();
+}
+
+pid_t asyncio__sys_getppid(void)
+{
+    return getppid();
+}
+
+_Noreturn void asyncio__sys_exit(int status)
+{
+    _exit(status);
+}

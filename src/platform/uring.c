@@ -1,0 +1,402 @@
+// The poller on io_uring.
+//
+//     submit, cancel -> | submission ring | -> kernel -> | completion ring |
+//                                                  wait: reap -> finished list
+//
+// Requests gather in the submission ring, and one io_uring_enter per wait hands
+// them all over and sleeps. DEFER_TASKRUN makes the kernel do its part of a
+// completion only inside that call, so nothing interrupts the loop's thread;
+// TASKRUN_FLAG shows in shared memory that there is such work. The ring is made
+// disabled and enabled by the first enter: that thread is the single issuer.
+//
+// The user data of an entry is the operation's address, or one of two small
+// numbers for entries of our own. No generation is needed: a block is reused
+// only after `done`, and the ring is worked off in order, so a cancel never
+// meets a later operation of the same address.
+//
+// Some entries are kept back for cancels. If even these are used up and the
+// kernel takes none, the operation goes to the to_cancel list, and the next
+// wait tries again.
+
+#include <liburing.h>
+
+#include "platform/backend.h"
+
+#include <assert.h>
+#include <time.h>
+
+#include "base/list.h"
+#include "platform/sys.h"
+#include "platform/uring_request.h"
+
+#define SQ_ENTRIES   256
+#define SQ_KEPT_BACK 16 // for cancels and the wake-up
+#define CQ_ENTRIES   4096
+
+// User data of entries of our own; no operation has such an address.
+#define DATA_WAKE   1
+#define DATA_CANCEL 2
+
+struct uring {
+    struct asyncio__poller base;
+    struct io_uring ring;
+    // Operations in the submission ring or with the kernel.
+    struct asyncio_link polls;
+    struct asyncio_link files;
+    struct asyncio_link to_cancel; // out of both: the cancel is still to send
+    int wake_fd;
+    bool enabled;
+    bool wake_armed;     // an entry reads from wake_fd
+    uint64_t wake_count; // where it reads to
+};
+
+static struct uring *uring_of(struct asyncio__poller *poller)
+{
+    return (struct uring *)poller;
+}
+
+static struct asyncio__op *op_of(struct asyncio_link *link)
+{
+    return list_entry(link, struct asyncio__op, link);
+}
+
+// ---- The submission ring ----------------------------------------------------
+
+// Hands over all that is queued. With `sleep` it returns when something has
+// been completed, or after `timeout` (NULL: none).
+static int enter(struct uring *u, bool sleep, unsigned flags,
+                 const struct timespec *timeout)
+{
+    if (!u->enabled) {
+        int err = asyncio__sys_uring_enable(&u->ring);
+        if (err < 0) return err;
+        u->enabled = true;
+    }
+    int n = asyncio__sys_uring_enter(&u->ring, sleep ? 1 : 0, flags, timeout);
+    return n < 0 ? n : 0;
+}
+
+// The next free entry, leaving `spare` others; flushes the ring if it must.
+static int take_sqe(struct uring *u, unsigned spare, struct io_uring_sqe **sqe)
+{
+    if (io_uring_sq_space_left(&u->ring) <= spare) {
+        int err = enter(u, false, 0, NULL);
+        if (err < 0) return err;
+    }
+    if (io_uring_sq_space_left(&u->ring) <= spare) return -EAGAIN;
+    *sqe = io_uring_get_sqe(&u->ring);
+    return 0;
+}
+
+// Queues an entry for `op` and leaves `spare` others free.
+static int queue(struct uring *u, struct asyncio__op *op, unsigned spare)
+{
+    struct io_uring_sqe *sqe;
+    int err = take_sqe(u, spare, &sqe);
+    if (err < 0) return err;
+
+    asyncio__uring_prepare(sqe, op);
+    return 0;
+}
+
+// False if there is no room, which leaves `op` to a later try.
+static bool queue_cancel(struct uring *u, struct asyncio__op *op)
+{
+    struct io_uring_sqe *sqe;
+    if (take_sqe(u, 0, &sqe) < 0) return false;
+
+    io_uring_prep_cancel(sqe, op, 0);
+    io_uring_sqe_set_data64(sqe, DATA_CANCEL);
+    // Only a failure is worth an entry in the completion ring, and that only
+    // because it cannot be suppressed: the operation has ended by itself.
+    io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
+    return true;
+}
+
+static void arm_wake(struct uring *u)
+{
+    struct io_uring_sqe *sqe;
+    if (u->wake_armed || take_sqe(u, 0, &sqe) < 0) return;
+
+    io_uring_prep_read(sqe, u->wake_fd, &u->wake_count, sizeof u->wake_count,
+                       0);
+    io_uring_sqe_set_data64(sqe, DATA_WAKE);
+    u->wake_armed = true;
+}
+
+static void list_for_its_kind(struct uring *u, struct asyncio__op *op)
+{
+    bool waits = op->code == ASYNCIO__OP_POLL;
+    list_add_tail(waits ? &u->polls : &u->files, &op->link);
+}
+
+static void send_late_cancels(struct uring *u)
+{
+    struct asyncio_link *link;
+    while ((link = list_first(&u->to_cancel))) {
+        struct asyncio__op *op = op_of(link);
+        if (!queue_cancel(u, op)) return;
+        list_remove(link);
+        list_for_its_kind(u, op);
+    }
+}
+
+// ---- The completion ring ----------------------------------------------------
+
+// Tries again what the kernel broke off: at once if interrupted, after the
+// descriptor has become ready if it would have blocked. Returns false if this
+// is the end of it, with the outcome in *result.
+static bool tries_again(struct uring *u, struct asyncio__op *op, int *result)
+{
+    bool transfers = asyncio__op_transfers(op);
+
+    if (transfers && op->events && *result >= 0) {
+        // It is ready now. The mask is no count: no byte has moved yet.
+        op->events = 0;
+        *result = -EAGAIN;
+    } else if (transfers && *result == -EAGAIN) {
+        op->events = asyncio__op_readiness(op);
+    } else if (*result != -EINTR || op->code == ASYNCIO__OP_CLOSE) {
+        return false;
+    }
+    if (op->state == ASYNCIO__OP_CANCELLING) return false;
+
+    int err = queue(u, op, 0);
+    if (err < 0) *result = err;
+    return err == 0;
+}
+
+// What our own books have to say about an outcome.
+static int settle(const struct asyncio__op *op, int result)
+{
+    if (op->code == ASYNCIO__OP_OPEN && result >= 0)
+        asyncio__sys_made(ASYNCIO__DESCRIPTOR, (uintptr_t)result, 0,
+                          ASYNCIO_SITE);
+    // The kernel dropped the request, and the descriptor must not stay.
+    if (op->code == ASYNCIO__OP_CLOSE && result == -ECANCELED)
+        return asyncio__sys_close(op->fd);
+    return result;
+}
+
+static void complete(struct uring *u, uint64_t data, int result)
+{
+    if (data == DATA_CANCEL) return;
+    if (data == DATA_WAKE) {
+        u->wake_armed = false;
+        return;
+    }
+
+    struct asyncio__op *op = (struct asyncio__op *)(uintptr_t)data;
+    if (tries_again(u, op, &result)) return;
+    list_remove(&op->link);
+    asyncio__poller_finish(&u->base, op, settle(op, result));
+}
+
+static void reap(struct uring *u)
+{
+    // What arrives meanwhile is for the next time.
+    unsigned count = io_uring_cq_ready(&u->ring);
+
+    while (count-- > 0) {
+        struct io_uring_cqe *cqe;
+        unsigned head;
+        io_uring_for_each_cqe(&u->ring, head, cqe) break;
+        uint64_t data = cqe->user_data;
+        int result = cqe->res;
+        io_uring_cq_advance(&u->ring, 1);
+        complete(u, data, result);
+    }
+}
+
+// True if the kernel has work that it does only inside enter: completions not
+// yet made, or made when the ring was full.
+static bool kernel_waits(const struct uring *u)
+{
+    unsigned flags = __atomic_load_n(u->ring.sq.kflags, __ATOMIC_RELAXED);
+    return flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+}
+
+static int uring_wait(struct asyncio__poller *poller, int64_t timeout_ns)
+{
+    struct uring *u = uring_of(poller);
+    struct timespec timeout = {.tv_sec = timeout_ns / 1000000000,
+                               .tv_nsec = timeout_ns % 1000000000};
+    send_late_cancels(u);
+    arm_wake(u);
+    reap(u);
+
+    bool sleep = timeout_ns != 0 && list_empty(&poller->finished);
+    if (!sleep && !kernel_waits(u) && io_uring_sq_ready(&u->ring) == 0)
+        return 0;
+    int err = enter(u, sleep, IORING_ENTER_GETEVENTS,
+                    sleep && timeout_ns > 0 ? &timeout : NULL);
+    reap(u);
+
+    // Time is up, a signal came, or the kernel wants its completions fetched
+    // first: the caller comes again.
+    if (err == -ETIME || err == -EINTR || err == -EAGAIN || err == -EBUSY)
+        return 0;
+    return err;
+}
+
+static enum asyncio__news uring_news(const struct asyncio__poller *poller)
+{
+    const struct uring *u = (const struct uring *)poller;
+
+    if (io_uring_cq_ready(&u->ring) > 0 || kernel_waits(u))
+        return ASYNCIO__NEWS_CERTAIN;
+    if (io_uring_sq_ready(&u->ring) > 0 || !u->wake_armed ||
+        !list_empty(&u->to_cancel))
+        return ASYNCIO__NEWS_UNKNOWN;
+    return ASYNCIO__NEWS_NONE;
+}
+
+// ---- Operations -------------------------------------------------------------
+
+// A request that the hooks deny fails as it would in the kernel: by `done`, and
+// a close closes.
+static int deny(struct uring *u, struct asyncio__op *op, int denied)
+{
+    if (op->code == ASYNCIO__OP_POLL) return denied;
+
+    int err = 0;
+    if (op->code == ASYNCIO__OP_CLOSE) err = asyncio__sys_close(op->fd);
+    asyncio__poller_finish(&u->base, op, err < 0 ? err : denied);
+    return 0;
+}
+
+static int uring_submit(struct asyncio__poller *poller, struct asyncio__op *op)
+{
+    struct uring *u = uring_of(poller);
+
+    int err = asyncio__sys_denied(asyncio__uring_call(op), __func__);
+    if (err < 0) return deny(u, op, err);
+
+    if (asyncio__op_transfers(op)) op->events = 0;
+    err = queue(u, op, SQ_KEPT_BACK);
+    if (err == 0) {
+        if (op->code == ASYNCIO__OP_CLOSE && op->fd >= 0)
+            asyncio__sys_gone(ASYNCIO__DESCRIPTOR, (uintptr_t)op->fd);
+        list_for_its_kind(u, op);
+        return 0;
+    }
+    // A close cannot be refused for want of room.
+    if (op->code != ASYNCIO__OP_CLOSE) return err;
+    asyncio__poller_finish(&u->base, op, asyncio__sys_close(op->fd));
+    return 0;
+}
+
+static void uring_cancel(struct asyncio__poller *poller, struct asyncio__op *op)
+{
+    struct uring *u = uring_of(poller);
+    if (queue_cancel(u, op)) return;
+
+    list_remove(&op->link);
+    list_add_tail(&u->to_cancel, &op->link);
+}
+
+// Reading from a pipe may last for ever, reading from a file ends by itself;
+// the kernel knows which it is, and is asked only when somebody wants to know.
+static bool ends_by_itself(const struct asyncio__op *op)
+{
+    if (op->code == ASYNCIO__OP_POLL) return false;
+    return !asyncio__op_transfers(op) || asyncio__sys_is_storage(op->fd);
+}
+
+static size_t uring_working(const struct asyncio__poller *poller)
+{
+    const struct uring *u = (const struct uring *)poller;
+    size_t count = 0;
+
+    list_for_each (link, &u->files)
+        count += ends_by_itself(op_of(link));
+    list_for_each (link, &u->to_cancel)
+        count += ends_by_itself(op_of(link));
+    return count;
+}
+
+static void uring_wake(struct asyncio__poller *poller)
+{
+    asyncio__sys_eventfd_signal(uring_of(poller)->wake_fd);
+}
+
+// ---- Open and close ---------------------------------------------------------
+
+// The read from wake_fd ends by a wake-up. Should the kernel refuse to wait, it
+// cancels the read when the ring is closed.
+static void disarm_wake(struct uring *u)
+{
+    uring_wake(&u->base);
+    while (u->enabled && u->wake_armed) {
+        int err = enter(u, true, IORING_ENTER_GETEVENTS, NULL);
+        reap(u);
+        if (err < 0 && err != -EINTR) return;
+    }
+}
+
+static void uring_close(struct asyncio__poller *poller)
+{
+    struct uring *u = uring_of(poller);
+
+    disarm_wake(u);
+    asyncio__sys_uring_exit(&u->ring);
+    asyncio__sys_close(u->wake_fd);
+    asyncio__free(u);
+}
+
+static const struct asyncio__poller_kind kind = {
+    .name = "io_uring",
+    .close = uring_close,
+    .submit = uring_submit,
+    .cancel = uring_cancel,
+    .wait = uring_wait,
+    .news = uring_news,
+    .working = uring_working,
+    .wake = uring_wake,
+};
+
+static int open_ring(struct uring *u)
+{
+    struct io_uring_params params = {
+        .flags = IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER |
+                 IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+                 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP |
+                 IORING_SETUP_CQSIZE,
+        .cq_entries = CQ_ENTRIES,
+    };
+    const unsigned needed = IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE |
+                            IORING_FEAT_RW_CUR_POS | IORING_FEAT_EXT_ARG |
+                            IORING_FEAT_CQE_SKIP;
+
+    int err = asyncio__sys_uring_init(SQ_ENTRIES, &u->ring, &params);
+    // Linux before 6.1 does not know the flags.
+    if (err == -EINVAL) return -ENOSYS;
+    if (err < 0) return err;
+    if ((params.features & needed) == needed) return 0;
+
+    asyncio__sys_uring_exit(&u->ring);
+    return -ENOSYS;
+}
+
+int asyncio__uring_open(struct asyncio__poller **poller)
+{
+    struct uring *u = asyncio__alloc(sizeof *u);
+    if (!u) return -ENOMEM;
+
+    u->base.kind = &kind;
+    // Blocking, or the ring's read would return at once with -EAGAIN.
+    int err = asyncio__sys_eventfd(0, 0);
+    if (err < 0) goto free_uring;
+    u->wake_fd = err;
+    err = open_ring(u);
+    if (err < 0) goto close_wake;
+
+    *poller = &u->base;
+    return 0;
+
+close_wake:
+    asyncio__sys_close(u->wake_fd);
+free_uring:
+    asyncio__free(u);
+    return err;
+}

@@ -1,0 +1,16 @@
+// How an operation is put into the words of io_uring, and of the hooks.
+#pragma once
+
+#include "platform/poller.h"
+#include "platform/sys.h"
+
+struct io_uring_sqe;
+
+// Fills in an entry for `op`, whose address becomes the user data. A transfer
+// with `events` set is to wait for these first.
+void asyncio__uring_prepare(struct io_uring_sqe *sqe,
+                            const struct asyncio__op *op);
+
+// Under which name the hooks know a request: the kernel will carry it out, but
+// a test must be able to make it fail as any other call.
+enum asyncio__sys_call asyncio__uring_call(const struct asyncio__op *op);

@@ -1,0 +1,134 @@
+// Running a program: a loop from its making to its closing.
+//
+//     make -> main task -> cancel what is left -> join it -> close -> free
+
+#include <asyncio/run.h>
+
+#include <stdio.h>
+
+#include <asyncio/error.h>
+#include <asyncio/executor.h>
+
+#include "platform/sys.h"
+#include "task/future.h"
+
+static int stop_loop(struct asyncio_future *future, void *arg)
+{
+    (void)future;
+    asyncio_loop_stop(arg);
+    return 0;
+}
+
+int asyncio_loop_run_until_future(struct asyncio_loop *loop,
+                                  struct asyncio_future *future)
+{
+    if (loop->state == ASYNCIO__LOOP_CLOSED) return -ESHUTDOWN;
+    if (asyncio__running_loop) return -EBUSY;
+    if (future->loop_ && future->loop_ != loop) return -EXDEV;
+
+    future->loop_ = loop;
+    struct asyncio_loop *outside = asyncio__thread_loop;
+    asyncio__thread_loop = loop;
+    int err = asyncio_future_add_done_callback(future, stop_loop, loop);
+    asyncio__thread_loop = outside;
+    if (err < 0) return err;
+    err = asyncio__loop_run(loop);
+    asyncio_future_remove_done_callback(future, stop_loop, loop);
+    if (err < 0) return err;
+    if (!asyncio_future_done(future)) return -EINTR;
+    return asyncio__future_outcome(future);
+}
+
+int asyncio_loop_run_until_task(struct asyncio_loop *loop,
+                                struct asyncio_task *task)
+{
+    if (task->immortal) return task->future.result_;
+    return asyncio_loop_run_until_future(loop, &task->future);
+}
+
+int asyncio_loop_run_until_coroutine(struct asyncio_loop *loop,
+                                     struct asyncio_coroutine *coroutine)
+{
+    // Said before the coroutine is used up.
+    if (loop->state == ASYNCIO__LOOP_CLOSED) return -ESHUTDOWN;
+    if (asyncio__running_loop) return -EBUSY;
+    struct asyncio_task *task =
+        asyncio_coroutine_create_task(coroutine, .loop = loop);
+    int result = asyncio_loop_run_until_task(loop, task);
+    asyncio_task_release(task);
+    return result;
+}
+
+// --- asyncio_run ------------------------------------------------------------
+
+// Cancels each task that is not done, but those it cancelled before.
+static void cancel_since(struct asyncio_loop *loop, uint64_t *seen)
+{
+    list_for_each (link, &loop->tasks) {
+        struct asyncio_task *task =
+            list_entry(link, struct asyncio_task, sibling);
+        if (task->number > *seen) asyncio_task_cancel(task);
+    }
+    *seen = loop->tasks_made;
+}
+
+// Cancels what main left running, and joins it; what that starts, too.
+static void wind_up(struct asyncio_loop *loop)
+{
+    uint64_t seen = 0;
+    while (!list_empty(&loop->tasks)) {
+        cancel_since(loop, &seen);
+        struct asyncio_task *task =
+            list_entry(list_first(&loop->tasks), struct asyncio_task, sibling);
+        asyncio_task_retain(task);
+        bool looked_at = task->looked_at;
+        int err = asyncio_loop_run_until_task(loop, task);
+        bool done = asyncio_task_done(task);
+        task->looked_at = looked_at; // its error is still to be reported
+        asyncio_task_release(task);
+        if (!done && err != -EINTR) return; // the loop cannot run any more
+    }
+}
+
+static int run_main(struct asyncio_loop *loop, int (*fn)(void *arg), void *arg,
+                    const struct asyncio_run_options *options)
+{
+    struct asyncio_task *task =
+        (asyncio_create_task)(fn, arg,
+                              &(struct asyncio_task_options){
+                                  .site = options ? options->site : NULL,
+                                  .loop = loop});
+    int result = asyncio_loop_run_until_task(loop, task);
+    wind_up(loop);
+    asyncio_task_release(task);
+    return result;
+}
+
+int(asyncio_run)(int (*fn)(void *arg), void *arg,
+                 const struct asyncio_run_options *options)
+{
+    if (asyncio__running_loop) return -EBUSY;
+    if (options && options->processes) {
+        int err = asyncio_process_init();
+        if (err < 0) return err;
+    }
+    struct asyncio_loop *outside = asyncio__thread_loop, *loop;
+    int result =
+        asyncio_new_event_loop(&loop, .debug = options && options->debug,
+                               .backend = options ? options->backend : NULL);
+    if (result < 0) return result;
+
+    result = run_main(loop, fn, arg, options);
+    asyncio_loop_free(loop);
+    asyncio__thread_loop = outside;
+    return result;
+}
+
+int(asyncio_main)(int (*fn)(void *arg), void *arg,
+                  const struct asyncio_run_options *options)
+{
+    int result = (asyncio_run)(fn, arg, options);
+    if (result < 0) fprintf(stderr, "error: %s\n", asyncio_strerror(result));
+    asyncio__failures_drop_thread();
+    return result < 0;
+}

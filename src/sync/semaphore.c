@@ -1,0 +1,153 @@
+// Semaphores: a number, and a line of tasks that wait for it to be more than 0.
+//
+// A released unit goes straight to the first in line. Until that one has run,
+// the semaphore counts as locked, so a newcomer queues up behind it even if
+// there are units left; when it has run it serves those behind it.
+
+#include <asyncio/semaphore.h>
+
+#include <limits.h>
+
+#include "base/list.h"
+#include "platform/sys.h"
+#include "task/park.h"
+
+int asyncio_semaphore_init(struct asyncio_semaphore *semaphore, long value)
+{
+    if (value < 0) return -EINVAL;
+    *semaphore = (struct asyncio_semaphore){.value = value};
+    return 0;
+}
+
+int asyncio_bounded_semaphore_init(struct asyncio_semaphore *semaphore,
+                                   long value, long bound)
+{
+    if (value < 0 || bound < 1 || bound < value) return -EINVAL;
+    *semaphore = (struct asyncio_semaphore){.value = value, .bound = bound};
+    return 0;
+}
+
+bool asyncio_semaphore_locked(const struct asyncio_semaphore *semaphore)
+{
+    return semaphore->value == 0 || semaphore->granted_ > 0 ||
+           !list_empty(&semaphore->waiters_);
+}
+
+// Hands units to those who wait, as far as they go.
+static void serve(struct asyncio_semaphore *semaphore)
+{
+    struct asyncio_task *task;
+    while (semaphore->value > 0 &&
+           (task = asyncio__first_waiter(&semaphore->waiters_))) {
+        semaphore->value--;
+        semaphore->granted_++;
+        asyncio__wake(task, 0);
+    }
+}
+
+static void give_back(struct asyncio_task *task)
+{
+    struct asyncio_semaphore *semaphore = task->wait.object;
+    semaphore->granted_--;
+    semaphore->value++;
+    serve(semaphore);
+}
+
+static const struct asyncio__wait_kind waiting = {
+    .name = "a semaphore",
+    .give_back = give_back,
+};
+
+int asyncio_semaphore_acquire(struct asyncio_semaphore *semaphore)
+{
+    if (!asyncio__task()) return -EPERM;
+    int err = asyncio__checkpoint();
+    if (err < 0) return err;
+    if (asyncio_semaphore_acquire_nowait(semaphore) == 0) return 0;
+
+    err = asyncio__park(&waiting, semaphore, &semaphore->waiters_);
+    if (err < 0) return err;
+    semaphore->granted_--;
+    serve(semaphore);
+    return 0;
+}
+
+int asyncio_semaphore_acquire_nowait(struct asyncio_semaphore *semaphore)
+{
+    if (asyncio_semaphore_locked(semaphore)) return -EAGAIN;
+    semaphore->value--;
+    return 0;
+}
+
+int asyncio_semaphore_release(struct asyncio_semaphore *semaphore)
+{
+    long bound = semaphore->bound ? semaphore->bound : LONG_MAX;
+    if (semaphore->value >= bound) return -EOVERFLOW;
+    semaphore->value++;
+    // While somebody who was served has not run, the next in line waits for
+    // that: the order of the line is the order of running.
+    if (semaphore->granted_ == 0 || !list_empty(&semaphore->waiters_))
+        serve(semaphore);
+    return 0;
+}
+
+// --- limiters ---------------------------------------------------------------
+
+struct borrower {
+    struct asyncio_link link; // asyncio_limiter.borrowers_
+    const void *who;
+    bool has; // a unit; else it waits for one
+};
+
+static struct borrower *find(const struct asyncio_limiter *limiter,
+                             const void *who)
+{
+    list_for_each (link, &limiter->borrowers_) {
+        struct borrower *borrower = list_entry(link, struct borrower, link);
+        if (borrower->who == who) return borrower;
+    }
+    return NULL;
+}
+
+int asyncio_limiter_init(struct asyncio_limiter *limiter, long units)
+{
+    *limiter = (struct asyncio_limiter){0};
+    if (units < 1) return -EINVAL;
+    return asyncio_bounded_semaphore_init(&limiter->semaphore_, units, units);
+}
+
+int asyncio_limiter_acquire(struct asyncio_limiter *limiter,
+                            const void *borrower)
+{
+    if (!asyncio__task()) return -EPERM;
+    if (!borrower) borrower = asyncio__task();
+    if (find(limiter, borrower)) return -EALREADY;
+    struct borrower *entry = asyncio__alloc(sizeof *entry);
+    if (!entry) return -ENOMEM;
+
+    entry->who = borrower;
+    list_add_tail(&limiter->borrowers_, &entry->link);
+    int err = asyncio_semaphore_acquire(&limiter->semaphore_);
+    entry->has = err == 0;
+    if (err == 0) return 0;
+    list_remove(&entry->link);
+    asyncio__free(entry);
+    return err;
+}
+
+int asyncio_limiter_release(struct asyncio_limiter *limiter,
+                            const void *borrower)
+{
+    if (!borrower) borrower = asyncio__task();
+    struct borrower *entry = find(limiter, borrower);
+    if (!entry || !entry->has) return -EPERM;
+    list_remove(&entry->link);
+    asyncio__free(entry);
+    return asyncio_semaphore_release(&limiter->semaphore_);
+}
+
+long asyncio_limiter_borrowed(const struct asyncio_limiter *limiter)
+{
+    return limiter->semaphore_.bound - limiter->semaphore_.value -
+           limiter->semaphore_.granted_;
+}

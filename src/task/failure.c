@@ -1,0 +1,172 @@
+// Records of failures, counted, and the short memory of each task.
+
+#include "task/failure.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "platform/sys.h"
+#include "task/task.h"
+
+#define SEEN_MAX 4
+
+// Of code that runs in no task. A thread other than the loop's drops them by
+// asyncio__failures_drop_thread when a job has ended.
+static _Thread_local struct asyncio__failures *thread_failures;
+
+struct asyncio__failure *asyncio__failure_make(int code, const char *text,
+                                               const char *site,
+                                               const char *task)
+{
+    size_t text_size = strlen(text) + 1, task_size = strlen(task) + 1;
+    struct asyncio__failure *failure =
+        asyncio__alloc(sizeof *failure + text_size + task_size);
+    if (!failure) return NULL;
+
+    memcpy(failure->words, text, text_size);
+    memcpy(failure->words + text_size, task, task_size);
+    failure->references = 1;
+    failure->error = (struct asyncio_error){
+        .code = code,
+        .text = failure->words,
+        .site = site ? site : "",
+        .task = failure->words + text_size,
+    };
+    return failure;
+}
+
+struct asyncio__failure *asyncio__failure_ref(struct asyncio__failure *failure)
+{
+    if (failure) failure->references++;
+    return failure;
+}
+
+static struct asyncio__failure *failure_of(const struct asyncio_error *error)
+{
+    return error ? list_entry(error, struct asyncio__failure, error) : NULL;
+}
+
+void asyncio__failure_unref(struct asyncio__failure *failure)
+{
+    if (!failure || --failure->references > 0) return;
+
+    // Children of a group are nested as deep as groups are.
+    struct asyncio__failure *child = failure_of(failure->error.children);
+    if (failure->origin) child = NULL; // they are the origin's
+    while (child) {
+        struct asyncio__failure *next = failure_of(child->error.next);
+        asyncio__failure_unref(child);
+        child = next;
+    }
+    asyncio__failure_unref(failure->origin);
+    asyncio__free(failure);
+}
+
+void asyncio__failure_adopt(struct asyncio__failure *group,
+                            struct asyncio__failure *child)
+{
+    if (group->last)
+        group->last->error.next = &child->error;
+    else
+        group->error.children = &child->error;
+    group->last = child;
+}
+
+struct asyncio__failure *asyncio__failure_copy(struct asyncio__failure *failure,
+                                               const char *task)
+{
+    struct asyncio__failure *copy = asyncio__failure_make(
+        failure->error.code, failure->error.text, failure->error.site, task);
+    if (!copy || !failure->error.children) return copy;
+    copy->origin = asyncio__failure_ref(failure);
+    copy->error.children = failure->error.children;
+    return copy;
+}
+
+// --- what a task remembers --------------------------------------------------
+
+static struct asyncio__failures **memory(void)
+{
+    struct asyncio_task *task = asyncio__task();
+    return task ? &task->failures : &thread_failures;
+}
+
+void asyncio__failure_see(struct asyncio__failure *failure)
+{
+    if (!failure) return;
+    struct asyncio__failures **place = memory();
+    if (!*place) *place = asyncio__alloc(sizeof **place);
+    if (!*place) return;
+
+    struct asyncio__failures *failures = *place;
+    struct asyncio__failure **slot = &failures->seen[failures->next];
+    asyncio__failure_ref(failure);
+    asyncio__failure_unref(*slot);
+    *slot = failure;
+    failures->next = (failures->next + 1) % SEEN_MAX;
+}
+
+// The n-th last failure seen, or NULL.
+static struct asyncio__failure *seen(const struct asyncio__failures *failures,
+                                     unsigned ago)
+{
+    if (!failures || ago >= SEEN_MAX) return NULL;
+    return failures->seen[(failures->next + 2 * SEEN_MAX - 1 - ago) % SEEN_MAX];
+}
+
+struct asyncio__failure *asyncio__failure_of(int code)
+{
+    struct asyncio__failures *failures = *memory();
+    for (unsigned ago = 0; ago < SEEN_MAX; ago++) {
+        struct asyncio__failure *failure = seen(failures, ago);
+        if (failure && failure->error.code == code) return failure;
+    }
+    return NULL;
+}
+
+void asyncio__failures_drop(struct asyncio__failures **failures)
+{
+    if (!*failures) return;
+    for (int i = 0; i < SEEN_MAX; i++)
+        asyncio__failure_unref((*failures)->seen[i]);
+    asyncio__free(*failures);
+    *failures = NULL;
+}
+
+void asyncio__failures_drop_thread(void)
+{
+    asyncio__failures_drop(&thread_failures);
+}
+
+// --- for users --------------------------------------------------------------
+
+const struct asyncio_error *asyncio_last_error(void)
+{
+    struct asyncio__failure *failure = seen(*memory(), 0);
+    return failure ? &failure->error : NULL;
+}
+
+const char *asyncio_strerror(int code)
+{
+    struct asyncio__failure *failure = asyncio__failure_of(code);
+    if (failure && failure->error.text[0]) return failure->error.text;
+    if (code >= 0) return "no error";
+    return strerror(-code);
+}
+
+int asyncio_raise_at(const char *site, int code, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+
+    struct asyncio_task *task = asyncio__task();
+    struct asyncio__failure *failure = asyncio__failure_make(
+        code, text, site, task ? asyncio_task_name(task) : "");
+    asyncio__failure_see(failure);
+    asyncio__failure_unref(failure);
+    return code;
+}

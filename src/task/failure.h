@@ -1,0 +1,55 @@
+// Words that travel with codes: records shared by everyone who saw the failure.
+//
+// A record is made when something fails with words, and counted: the task that
+// raised it, the future that carries it and each task that awaited it hold it.
+// A task remembers its last four. None of it is needed for a code to travel:
+// without memory, words are lost and nothing else.
+#pragma once
+
+#include <asyncio/error.h>
+
+struct asyncio_loop;
+struct asyncio_task;
+
+struct asyncio__failure {
+    struct asyncio_error error;      // what users see
+    struct asyncio__failure *last;   // of a group: its newest child
+    struct asyncio__failure *origin; // whose children these are, if not its own
+    unsigned references;
+    char words[]; // text and task name
+};
+
+// The last failures seen, oldest overwritten first.
+struct asyncio__failures {
+    struct asyncio__failure *seen[4];
+    unsigned next;
+};
+
+// A record with these words, or NULL. One reference.
+struct asyncio__failure *asyncio__failure_make(int code, const char *text,
+                                               const char *site,
+                                               const char *task);
+struct asyncio__failure *asyncio__failure_ref(struct asyncio__failure *failure);
+void asyncio__failure_unref(struct asyncio__failure *failure);
+
+// Puts a record, whose reference it takes over, at the end of a group's list.
+void asyncio__failure_adopt(struct asyncio__failure *group,
+                            struct asyncio__failure *child);
+
+// The same words for a list of its own, as seen from `task`: a record stands in
+// one list only. NULL without memory.
+struct asyncio__failure *asyncio__failure_copy(struct asyncio__failure *failure,
+                                               const char *task);
+
+// Makes the running task (the thread, outside a task) remember a record it has
+// seen; shares it. Accepts NULL.
+void asyncio__failure_see(struct asyncio__failure *failure);
+
+// What the running task remembers for `code`, shared, or NULL.
+struct asyncio__failure *asyncio__failure_of(int code);
+
+// Forgets all that the task remembers.
+void asyncio__failures_drop(struct asyncio__failures **failures);
+
+// The same for what this thread remembers outside tasks.
+void asyncio__failures_drop_thread(void);

@@ -1,0 +1,348 @@
+// Futures: an outcome, and a list of steps to queue when it is there.
+//
+// Tasks that await and callbacks stand in one list, in order of arrival, so
+// they run in that order.
+
+#include "task/future.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "platform/sys.h"
+#include "task/park.h"
+
+// --- completing -------------------------------------------------------------
+
+void asyncio__future_complete(struct asyncio_future *future, int result,
+                              struct asyncio__failure *words)
+{
+    assert(future->state_ == ASYNCIO__FUTURE_PENDING);
+
+    future->result_ = result;
+    future->failure_ = words;
+    future->state_ = ASYNCIO__FUTURE_DONE;
+    struct asyncio_link *link;
+    while ((link = list_first(&future->waiters_))) {
+        struct asyncio__step *step =
+            list_entry(link, struct asyncio__step, link);
+        if (asyncio__is_task_step(step)) {
+            asyncio__wake(asyncio__task_of(link), result);
+        } else {
+            list_remove(link);
+            asyncio__loop_queue(future->loop_, step);
+        }
+    }
+}
+
+void asyncio_future_init_at(struct asyncio_future *future, const char *site)
+{
+    *future = (struct asyncio_future){0};
+    future->loop_ = asyncio_get_event_loop();
+    future->reserved_ = (void *)(uintptr_t)site;
+}
+
+void asyncio_future_reset(struct asyncio_future *future)
+{
+    assert(list_empty(&future->waiters_));
+    asyncio__failure_unref(future->failure_);
+    *future = (struct asyncio_future){0};
+}
+
+int asyncio__future_bind(struct asyncio_future *future)
+{
+    struct asyncio_loop *loop = asyncio_get_event_loop();
+    if (!loop) return -EPERM;
+    if (!future->loop_) future->loop_ = loop;
+    return future->loop_ == loop ? 0 : -EXDEV;
+}
+
+static int set_outcome(struct asyncio_future *future, int result,
+                       struct asyncio__failure *words)
+{
+    if (future->kind_) {
+        asyncio__failure_unref(words);
+        return -ENOTSUP;
+    }
+    if (future->state_ != ASYNCIO__FUTURE_PENDING) {
+        asyncio__failure_unref(words);
+        return -EINVAL;
+    }
+    asyncio__future_complete(future, result, words);
+    return 0;
+}
+
+int asyncio_future_set_result(struct asyncio_future *future, int result)
+{
+    if (result < 0 && !future->kind_) return -EINVAL;
+    return set_outcome(future, result, NULL);
+}
+
+int asyncio_future_set_exception(struct asyncio_future *future, int code)
+{
+    if (code >= 0 && !future->kind_) return -EINVAL;
+    return set_outcome(future, code,
+                       asyncio__failure_ref(asyncio__failure_of(code)));
+}
+
+int asyncio_future_set_result_unless_cancelled(struct asyncio_future *future,
+                                               int result)
+{
+    if (asyncio_future_cancelled(future)) return 0;
+    return asyncio_future_set_result(future, result);
+}
+
+static struct asyncio__failure *
+words_of_cancel(const struct asyncio_cancel_options *options)
+{
+    if (!options || !options->reason) return NULL;
+    struct asyncio_task *by = asyncio__task();
+    return asyncio__failure_make(-ECANCELED, options->reason, options->site,
+                                 by ? asyncio_task_name(by) : "");
+}
+
+bool(asyncio_future_cancel)(struct asyncio_future *future,
+                            const struct asyncio_cancel_options *options)
+{
+    if (future->state_ != ASYNCIO__FUTURE_PENDING) return false;
+    if (future->kind_) return future->kind_->cancel(future, options);
+    asyncio__future_complete(future, -ECANCELED, words_of_cancel(options));
+    return true;
+}
+
+// --- asking -----------------------------------------------------------------
+
+bool asyncio_future_done(const struct asyncio_future *future)
+{
+    return future->state_ == ASYNCIO__FUTURE_DONE;
+}
+
+bool asyncio_future_cancelled(const struct asyncio_future *future)
+{
+    return asyncio_future_done(future) && future->result_ == -ECANCELED;
+}
+
+struct asyncio_task *asyncio__future_task(struct asyncio_future *future)
+{
+    if (future->kind_ != &asyncio__task_kind) return NULL;
+    return list_entry(future, struct asyncio_task, future);
+}
+
+void asyncio__future_look(struct asyncio_future *future)
+{
+    struct asyncio_task *task = asyncio__future_task(future);
+    if (task && !task->immortal) task->looked_at = true;
+}
+
+int asyncio_future_result(struct asyncio_future *future, int *result)
+{
+    if (!asyncio_future_done(future)) return -EINVAL;
+    asyncio__future_look(future);
+    *result = future->result_;
+    return 0;
+}
+
+int asyncio_future_exception(struct asyncio_future *future, int *code)
+{
+    int result;
+    int err = asyncio_future_result(future, &result);
+    if (err < 0) return err;
+    *code = result < 0 ? result : 0;
+    return 0;
+}
+
+const struct asyncio_error *asyncio_future_error(struct asyncio_future *future)
+{
+    return future->failure_ ? &future->failure_->error : NULL;
+}
+
+struct asyncio_loop *
+asyncio_future_get_loop(const struct asyncio_future *future)
+{
+    return future->loop_;
+}
+
+char *asyncio_future_describe(const struct asyncio_future *future, char *buffer,
+                              size_t size)
+{
+    if (!asyncio_future_done(future))
+        snprintf(buffer, size, "pending");
+    else if (asyncio_future_cancelled(future))
+        snprintf(buffer, size, "cancelled");
+    else if (future->result_ >= 0)
+        snprintf(buffer, size, "finished %d", future->result_);
+    else
+        snprintf(buffer, size, "failed: %s",
+                 future->failure_ ? future->failure_->error.text
+                                  : strerror(-future->result_));
+    return buffer;
+}
+
+// --- callbacks --------------------------------------------------------------
+
+struct callback {
+    struct asyncio__step step; // in the future's waiters, then ready
+    struct asyncio_future *future;
+    asyncio_future_fn *fn;
+    void *arg;
+    struct asyncio_loop *loop;
+};
+
+static void run_callback(struct asyncio__step *step)
+{
+    struct callback callback = *list_entry(step, struct callback, step);
+    asyncio__free(list_entry(step, struct callback, step));
+    int code = callback.fn(callback.future, callback.arg);
+    if (code < 0)
+        asyncio__report(callback.loop, code, NULL, NULL,
+                        "a callback of a future failed: %s",
+                        asyncio_strerror(code));
+}
+
+int asyncio_future_add_done_callback(struct asyncio_future *future,
+                                     asyncio_future_fn *fn, void *arg)
+{
+    int err = asyncio__future_bind(future);
+    if (err < 0) return err;
+    if (!fn) return -EINVAL;
+    if (asyncio_loop_is_closed(future->loop_)) return -ESHUTDOWN;
+    struct callback *callback = asyncio__alloc(sizeof *callback);
+    if (!callback) return -ENOMEM;
+
+    *callback = (struct callback){
+        .step = {.run = run_callback},
+        .future = future,
+        .fn = fn,
+        .arg = arg,
+        .loop = future->loop_,
+    };
+    if (asyncio_future_done(future))
+        asyncio__loop_queue(future->loop_, &callback->step);
+    else
+        list_add_tail(&future->waiters_, &callback->step.link);
+    return 0;
+}
+
+int asyncio_future_remove_done_callback(struct asyncio_future *future,
+                                        asyncio_future_fn *fn, void *arg)
+{
+    int removed = 0;
+    list_for_each_safe (link, after, &future->waiters_) {
+        struct asyncio__step *step =
+            list_entry(link, struct asyncio__step, link);
+        if (step->run != run_callback) continue;
+        struct callback *callback = list_entry(step, struct callback, step);
+        if (callback->fn != fn || callback->arg != arg) continue;
+        list_remove(link);
+        asyncio__free(callback);
+        removed++;
+    }
+    return removed;
+}
+
+// --- awaiting ---------------------------------------------------------------
+
+int asyncio__future_outcome(struct asyncio_future *future)
+{
+    asyncio__future_look(future);
+    asyncio__failure_see(future->failure_);
+    return future->result_;
+}
+
+static bool cancel_awaited(struct asyncio_task *task,
+                           const struct asyncio_cancel_options *options)
+{
+    return (asyncio_future_cancel)(task->wait.object, options);
+}
+
+static const struct asyncio__wait_kind awaiting = {
+    .name = "a future",
+    .cancel = cancel_awaited,
+};
+
+static const struct asyncio__wait_kind awaiting_task = {
+    .name = "a task",
+    .cancel = cancel_awaited,
+};
+
+// Its cancel is the usual one: only the waiter leaves.
+static const struct asyncio__wait_kind shielding = {
+    .name = "a shield",
+};
+
+static int await(struct asyncio_future *future,
+                 const struct asyncio__wait_kind *kind)
+{
+    struct asyncio_task *task = asyncio__task();
+    if (!task) return -EPERM;
+    if (asyncio_future_done(future)) {
+        int err = asyncio__checkpoint();
+        return err < 0 ? err : asyncio__future_outcome(future);
+    }
+    int err = asyncio__future_bind(future);
+    if (err < 0) return err;
+    if (future == &task->future) return -EDEADLK;
+
+    struct asyncio_task *target = asyncio__future_task(future);
+    if (target) asyncio_task_retain(target);
+    int result = asyncio__park(kind, future, &future->waiters_);
+    // A cancel that won says nothing of the outcome: there may be none yet.
+    if (asyncio_future_done(future) && future->result_ == result)
+        result = asyncio__future_outcome(future);
+    if (target) asyncio_task_release(target);
+    return result;
+}
+
+int asyncio_await_future(struct asyncio_future *future)
+{
+    return await(future, &awaiting);
+}
+
+int asyncio_await_task(struct asyncio_task *task)
+{
+    return await(&task->future, &awaiting_task);
+}
+
+int asyncio_await_coroutine(struct asyncio_coroutine *coroutine)
+{
+    if (!coroutine->fn) return -EINVAL;
+    if (!asyncio__task()) return -EPERM;
+    if (coroutine->state_ == ASYNCIO__COROUTINE_RUNNING) return -EBUSY;
+    if (coroutine->state_ == ASYNCIO__COROUTINE_USED) return -EALREADY;
+
+    coroutine->state_ = ASYNCIO__COROUTINE_RUNNING;
+    int result = coroutine->fn(coroutine->arg);
+    coroutine->state_ = ASYNCIO__COROUTINE_USED;
+    return result;
+}
+
+int asyncio_shield_future(struct asyncio_future *future)
+{
+    return await(future, &shielding);
+}
+
+int asyncio_shield_task(struct asyncio_task *task)
+{
+    return await(&task->future, &shielding);
+}
+
+int asyncio_shield_coroutine(struct asyncio_coroutine *coroutine)
+{
+    struct asyncio_task *task = asyncio_coroutine_create_task(coroutine);
+    int result = asyncio_shield_task(task);
+    asyncio_task_release(task);
+    return result;
+}
+
+// --- the future of a task ---------------------------------------------------
+
+static bool cancel_task(struct asyncio_future *future,
+                        const struct asyncio_cancel_options *options)
+{
+    return (asyncio_task_cancel)(asyncio__future_task(future), options);
+}
+
+const struct asyncio__future_kind asyncio__task_kind = {
+    .name = "task",
+    .cancel = cancel_task,
+};

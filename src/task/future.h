@@ -1,0 +1,51 @@
+// What stands behind a future: states, kinds, and how one completes.
+#pragma once
+
+#include "task/task.h"
+
+enum asyncio__future_state {
+    ASYNCIO__FUTURE_PENDING,
+    ASYNCIO__FUTURE_DONE, // result_ holds; -ECANCELED is "cancelled"
+};
+
+// What makes the future of a task or a gather different from a plain one.
+struct asyncio__future_kind {
+    const char *name;
+    // Asks for an early end. True if it was taken up: the outcome comes later.
+    bool (*cancel)(struct asyncio_future *future,
+                   const struct asyncio_cancel_options *options);
+};
+
+extern const struct asyncio__future_kind asyncio__task_kind;
+
+enum asyncio__coroutine_state {
+    ASYNCIO__COROUTINE_UNUSED,
+    ASYNCIO__COROUTINE_RUNNING,
+    ASYNCIO__COROUTINE_USED,
+};
+
+// Sets the outcome and queues everybody who waits. Takes over the reference to
+// `words`, which may be NULL. The future has to be pending.
+void asyncio__future_complete(struct asyncio_future *future, int result,
+                              struct asyncio__failure *words);
+
+// Ties a future that belongs to no loop yet to the one of this thread. 0,
+// -EPERM without a loop, -EXDEV if it belongs to another.
+int asyncio__future_bind(struct asyncio_future *future);
+
+// A done future's outcome, which now has been looked at; its words become the
+// running task's.
+int asyncio__future_outcome(struct asyncio_future *future);
+
+// For whoever waits on many: the task behind a future, or NULL.
+struct asyncio_task *asyncio__future_task(struct asyncio_future *future);
+
+// Says that somebody has taken care of how the future ends.
+void asyncio__future_look(struct asyncio_future *future);
+
+// Makes a task; never NULL. Two references, of which one is the loop's.
+struct asyncio_task *asyncio__task_make(int (*fn)(void *arg), void *arg,
+                                        const struct asyncio_task_options *o);
+
+// The task that stands for a spawn that failed with this code.
+struct asyncio_task *asyncio__failed_task(int code);

@@ -1,0 +1,184 @@
+// Park and wake, and the switch from one task to the next.
+//
+// A task that parks looks itself for who runs next, and switches there: from
+// task to task, without the loop. Only where the next step is a callback, or
+// the pass is over and clock or kernel have to be asked, the thread's own stack
+// goes on in the loop.
+
+#include "task/park.h"
+
+#include <assert.h>
+
+#include "task/run.h"
+
+#define UNBLOCKED_MAX 128
+
+// The task that runs next in this pass, with a stack to run on; or NULL: the
+// loop has to go on.
+struct asyncio_task *asyncio__next_task(struct asyncio_loop *loop)
+{
+    for (;;) {
+        struct asyncio_link *link = list_first(&loop->current);
+        if (!link) {
+            if (!asyncio__loop_quick_pass(loop)) return NULL;
+            continue;
+        }
+        struct asyncio__step *step =
+            list_entry(link, struct asyncio__step, link);
+        if (!asyncio__is_task_step(step)) return NULL;
+        list_remove(link);
+        struct asyncio_task *task = asyncio__task_of(link);
+        if (task->state != ASYNCIO__TASK_NEW || asyncio__task_begins(task))
+            return task;
+    }
+}
+
+void asyncio__switch_away(struct asyncio_loop *loop, struct asyncio_task *task)
+{
+    loop->unblocked = 0;
+    loop->task = NULL;
+    struct asyncio_task *next = asyncio__next_task(loop);
+    if (next && next->state == ASYNCIO__TASK_NEW && !asyncio__task_begin(next))
+        next = NULL; // it ended for want of a stack; the loop goes on
+    if (next) {
+        loop->task = next;
+        next->state = ASYNCIO__TASK_RUNNING;
+    }
+    if (next != task)
+        asyncio__context_switch(&task->context,
+                                next ? &next->context : &loop->context);
+    assert(loop->task == task);
+}
+
+// What a cancel does to a task that is parked. True if it was taken up.
+bool asyncio__cancel_wait(struct asyncio_task *task,
+                          const struct asyncio_cancel_options *options)
+{
+    const struct asyncio__wait_kind *kind = task->wait.kind;
+    if (kind->cancel) return kind->cancel(task, options);
+    asyncio__wake(task, -ECANCELED);
+    return true;
+}
+
+void asyncio__take_cancel(struct asyncio_task *task)
+{
+    task->must_cancel = false;
+    asyncio__failure_see(task->cancel_words);
+    asyncio__failure_unref(task->cancel_words);
+    task->cancel_words = NULL;
+}
+
+// What a wait returns, once the task runs again.
+static int outcome_of_wait(struct asyncio_task *task)
+{
+    const struct asyncio__wait_kind *kind = task->wait.kind;
+    int result = task->wait.result;
+    bool keep = kind->keeps_result && result != -ECANCELED;
+
+    if (task->must_cancel && !keep) {
+        if (result >= 0 && kind->give_back) kind->give_back(task);
+        result = -ECANCELED;
+    }
+    task->wait.kind = NULL;
+    if (result == -ECANCELED) asyncio__take_cancel(task);
+    return result;
+}
+
+int asyncio__park(const struct asyncio__wait_kind *kind, void *object,
+                  struct asyncio_link *list)
+{
+    struct asyncio_task *task = asyncio__task();
+    if (!task) return -EPERM;
+
+    if (task->must_cancel && !kind->cancel) {
+        asyncio__take_cancel(task);
+        return -ECANCELED;
+    }
+    task->wait.kind = kind;
+    task->wait.object = object;
+    task->wait.woken = false;
+    task->state = ASYNCIO__TASK_PARKED;
+    if (list) list_add_tail(list, &task->step.link);
+    if (task->must_cancel && kind->cancel(task, NULL))
+        task->must_cancel = kind->keeps_result;
+
+    asyncio__switch_away(task->future.loop_, task);
+    return outcome_of_wait(task);
+}
+
+void asyncio__wake(struct asyncio_task *task, int result)
+{
+    assert(asyncio__parked(task));
+
+    if (list_linked(&task->step.link)) list_remove(&task->step.link);
+    task->wait.result = result;
+    task->wait.woken = true;
+    asyncio__task_ready(task);
+}
+
+struct asyncio_task *asyncio__first_waiter(const struct asyncio_link *list)
+{
+    struct asyncio_link *link = list_first(list);
+    return link ? asyncio__task_of(link) : NULL;
+}
+
+int asyncio__yield(void)
+{
+    struct asyncio_task *task = asyncio__task();
+    if (!task) return -EPERM;
+    if (!task->must_cancel) {
+        asyncio__task_ready(task);
+        asyncio__switch_away(task->future.loop_, task);
+    }
+    if (!task->must_cancel) return 0;
+    asyncio__take_cancel(task);
+    return -ECANCELED;
+}
+
+int asyncio__checkpoint(void)
+{
+    struct asyncio_loop *loop = asyncio__running_loop;
+    if (!loop || ++loop->unblocked < UNBLOCKED_MAX) return 0;
+    loop->unblocked = 0;
+    return loop->task ? asyncio__yield() : 0;
+}
+
+// --- sleep ------------------------------------------------------------------
+
+static void sleep_over(struct asyncio__timer *timer)
+{
+    asyncio__wake(list_entry(timer, struct asyncio_task, timer), 0);
+}
+
+static bool cancel_sleep(struct asyncio_task *task,
+                         const struct asyncio_cancel_options *options)
+{
+    (void)options;
+    asyncio__timer_disarm(&task->future.loop_->timers, &task->timer);
+    asyncio__wake(task, -ECANCELED);
+    return true;
+}
+
+static const struct asyncio__wait_kind sleeping = {
+    .name = "sleep",
+    .cancel = cancel_sleep,
+};
+
+int asyncio_sleep(double seconds)
+{
+    struct asyncio_task *task = asyncio__task();
+    if (!task) return -EPERM;
+    struct asyncio_loop *loop = task->future.loop_;
+    if (seconds <= 0) return asyncio__yield();
+
+    double when;
+    int64_t when_ns;
+    int err =
+        asyncio__deadline_in(asyncio__loop_now(loop), seconds, &when, &when_ns);
+    if (err < 0) return err;
+
+    task->timer = (struct asyncio__timer){.fire = sleep_over};
+    if (when_ns != ASYNCIO__NEVER)
+        asyncio__timer_arm(&loop->timers, &task->timer, when_ns);
+    return asyncio__park(&sleeping, NULL, NULL);
+}

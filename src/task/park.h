@@ -1,0 +1,71 @@
+// Park and wake: the one way in which a task waits.
+//
+// A task parks on something: its step joins a list there, or nothing when a
+// timer or an operation will wake it, and the thread goes on with other work.
+// Whoever has what it waits for wakes it, once, with a result:
+//
+//     RUNNING --park--> PARKED --wake(result)--> READY --resume--> RUNNING
+//                          |                       |
+//                       cancel: kind->cancel     cancel: the grant goes back
+//
+// What was waited for decides what a cancel means; that is its `kind`. The
+// step, the timer and the operation block are part of the task, so waiting
+// allocates nothing, and nothing of it lies on the stack.
+#pragma once
+
+#include "task/task.h"
+
+struct asyncio__wait_kind {
+    const char *name; // of what is waited for, for people: "semaphore"
+
+    // A cancel while parked. NULL: leave the list and wake with -ECANCELED.
+    // Else it asks the thing to end early, and returns true if it will see to
+    // it that the task is woken with the right code; false leaves the request
+    // for the next wait.
+    bool (*cancel)(struct asyncio_task *task,
+                   const struct asyncio_cancel_options *options);
+
+    // A cancel came after wake(0) and before the task ran: the grant is
+    // returned. NULL: there is nothing to give back.
+    void (*give_back)(struct asyncio_task *task);
+
+    // What was granted is kept, and the cancel waits for the next await: an
+    // operation of the kernel that has happened.
+    bool keeps_result;
+};
+
+// Waits on `object`, a thing of `kind`, until woken. `list`, if not NULL, is
+// where the task's step joins the waiters, last.
+//
+// Returns what wake was given; or -ECANCELED: then the step is in no list and
+// the grant, if there was one, went back. A request that is pending already
+// ends the wait before it begins (unless kind->cancel takes it up). -EPERM
+// outside a task. Never call it with a resource half taken.
+int asyncio__park(const struct asyncio__wait_kind *kind, void *object,
+                  struct asyncio_link *list);
+
+// Makes a parked task ready: takes its step out of the list it waits in. On the
+// loop's thread.
+void asyncio__wake(struct asyncio_task *task, int result);
+
+// The task whose step waits first in `list`, or NULL.
+struct asyncio_task *asyncio__first_waiter(const struct asyncio_link *list);
+
+// True from park to wake.
+static inline bool asyncio__parked(const struct asyncio_task *task)
+{
+    return task->wait.kind && !task->wait.woken;
+}
+
+// To be called by an operation before it takes without blocking what it came
+// for: lets others run after 128 of these in a row. 0, or -ECANCELED.
+int asyncio__checkpoint(void);
+
+// True if a cancel was asked for that no wait has delivered.
+static inline bool asyncio__cancel_pending(const struct asyncio_task *task)
+{
+    return task->must_cancel;
+}
+
+// Takes the pending request up: the caller returns -ECANCELED.
+void asyncio__take_cancel(struct asyncio_task *task);

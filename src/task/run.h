@@ -1,0 +1,36 @@
+// How tasks begin, go on, and end: what park.c and task.c share.
+#pragma once
+
+#include "task/task.h"
+
+// For a task that never ran: true if it may begin; false if it was cancelled
+// before, and has ended by that.
+bool asyncio__task_begins(struct asyncio_task *task);
+
+// Gives it a stack and a context to switch to. False: there is no memory for a
+// stack, and it has ended with -ENOMEM.
+bool asyncio__task_begin(struct asyncio_task *task);
+
+// The next task of the pass, taken out of the queue, or NULL. One in state NEW
+// has no stack yet.
+struct asyncio_task *asyncio__next_task(struct asyncio_loop *loop);
+
+// Lets others run; returns when somebody has made `task`, the running one,
+// ready and its turn has come.
+void asyncio__switch_away(struct asyncio_loop *loop, struct asyncio_task *task);
+
+// Lets others run for one pass. 0, -ECANCELED or -EPERM.
+int asyncio__yield(void);
+
+// Passes a cancel on to what a parked task waits for.
+bool asyncio__cancel_wait(struct asyncio_task *task,
+                          const struct asyncio_cancel_options *options);
+
+// Takes back the request that a scope made itself. `entry` is the task's count
+// when the scope was entered, `pending` whether a request was undelivered then.
+// Returns true if no other request has come since.
+bool asyncio__withdraw_cancel(struct asyncio_task *task, int entry,
+                              bool pending);
+
+// Called by a task's end, if it is of a group: in the pass after.
+void asyncio__group_child_done(struct asyncio__step *step);

@@ -1,0 +1,96 @@
+// The control block of a task: all that a task is, but for its stack.
+//
+//     NEW -> READY <-> RUNNING -> PARKED -> READY; any -> DONE
+//
+// A task is a future (its outcome) with a step (its place in a queue), a stack
+// and a context. It has the control block from its spawn, a stack from its
+// first step; a task that is done has given its stack back.
+#pragma once
+
+#include <asyncio/group.h>
+#include <asyncio/task.h>
+#include <asyncio/timeout.h>
+
+#include "loop/loop.h"
+#include "task/failure.h"
+
+struct asyncio__wait_kind;
+
+enum asyncio__task_state {
+    ASYNCIO__TASK_NEW,     // never ran: it has no stack
+    ASYNCIO__TASK_READY,   // its step is queued
+    ASYNCIO__TASK_RUNNING, // it is loop->task
+    ASYNCIO__TASK_PARKED,  // something has to wake it
+    ASYNCIO__TASK_DONE,    // it has an outcome and no stack
+};
+
+struct asyncio_task {
+    struct asyncio_future future; // first: a task is a future
+    struct asyncio__step step;    // in a list of waiters, or ready
+    struct asyncio__context context;
+    struct asyncio__stack *stack;
+    int (*fn)(void *arg);
+    void *arg;
+
+    struct {
+        const struct asyncio__wait_kind *kind; // NULL: it does not wait
+        void *object;
+        int result;
+        bool woken; // the result is there, the task has not run yet
+    } wait;
+    union { // one wait at a time, and what it needs of the loop
+        struct asyncio__timer timer;
+        struct asyncio__op op;
+    };
+
+    struct asyncio_link sibling; // asyncio_loop.tasks
+    struct asyncio_link member;  // asyncio_task_group.children_, or kept_
+    struct asyncio_task_group *group;
+    struct asyncio_timeout *limit;      // innermost; asyncio_timeout.outer_
+    struct asyncio__failures *failures; // the last four, made when needed
+    struct asyncio_future *started;     // who waits for the child to be ready
+
+    char *name; // behind the block or from the allocator; NULL: "Task-<number>"
+    uint64_t number;
+    const char *site;                      // of the spawn
+    struct asyncio__failure *cancel_words; // of the latest request, or NULL
+    size_t stack_size;
+    int cancelling; // requests counted and not taken back
+    uint32_t references;
+    uint8_t state;    // enum asyncio__task_state
+    bool must_cancel; // a request that no wait has delivered
+    bool name_owned;
+    bool spare;     // a block of the usual size, kept for reuse
+    bool looked_at; // somebody has seen how it ended
+    bool immortal;  // a spawn that failed: static, of no loop
+    bool kept;      // of a group: its handle was asked for
+    bool reported;  // of a group: it said that it is ready
+};
+
+static inline struct asyncio_task *
+asyncio__task_of(struct asyncio_link *step_link)
+{
+    return list_entry(step_link, struct asyncio_task, step.link);
+}
+
+// Runs or resumes the task: what its step does.
+void asyncio__task_step(struct asyncio__step *step);
+
+static inline bool asyncio__is_task_step(const struct asyncio__step *step)
+{
+    return step->run == asyncio__task_step;
+}
+
+// The task that runs on this thread, or NULL.
+static inline struct asyncio_task *asyncio__task(void)
+{
+    struct asyncio_loop *loop = asyncio__running_loop;
+    return loop ? loop->task : NULL;
+}
+
+// Puts a task that was woken into the ready queue.
+static inline void asyncio__task_ready(struct asyncio_task *task)
+{
+    task->state = ASYNCIO__TASK_READY;
+    list_add_tail(&task->future.loop_->ready, &task->step.link);
+}

@@ -1,0 +1,231 @@
+// Time limits: a timer that cancels the task, and a scope that knows that it
+// did.
+//
+// The scopes of a task form a chain, innermost first, so that asyncio_wait_for
+// finds the one that it opened. A scope remembers how many cancel requests the
+// task had on entry: if, its own taken back, there are no more, the -ECANCELED
+// was its own and becomes -ETIMEDOUT.
+
+#include <asyncio/timeout.h>
+
+#include "task/future.h"
+#include "task/park.h"
+#include "task/run.h"
+
+// IDLE -> ACTIVE -> EXPIRING -> EXPIRED; ACTIVE -> LEFT; IDLE -> FAILED
+enum timeout_state {
+    TIMEOUT_IDLE,
+    TIMEOUT_ACTIVE,
+    TIMEOUT_EXPIRING, // the task was cancelled and has not left yet
+    TIMEOUT_EXPIRED,
+    TIMEOUT_LEFT,
+    TIMEOUT_FAILED, // it could not be entered: error_ says why
+};
+
+static struct asyncio__timer *timer_of(struct asyncio_timeout *limit)
+{
+    _Static_assert(sizeof(struct asyncio__timer) <= sizeof limit->timer_,
+                   "a timer has to fit into a timeout");
+    return (struct asyncio__timer *)(void *)limit->timer_;
+}
+
+static void time_is_up(struct asyncio__timer *timer)
+{
+    struct asyncio_timeout *limit =
+        list_entry(timer, struct asyncio_timeout, timer_);
+    limit->state_ = TIMEOUT_EXPIRING;
+    (asyncio_task_cancel)(limit->task_, NULL);
+}
+
+static struct asyncio__timers *timers_of(struct asyncio_timeout *limit)
+{
+    return &limit->task_->future.loop_->timers;
+}
+
+static void arm(struct asyncio_timeout *limit, double when, int64_t when_ns)
+{
+    limit->when_ = when;
+    struct asyncio__timer *timer = timer_of(limit);
+    *timer = (struct asyncio__timer){.fire = time_is_up};
+    if (when_ns != ASYNCIO__NEVER)
+        asyncio__timer_arm(timers_of(limit), timer, when_ns);
+}
+
+static int may_enter(const struct asyncio_timeout *limit)
+{
+    switch (limit->state_) {
+    case TIMEOUT_IDLE: return asyncio__task() ? 0 : -EPERM;
+    case TIMEOUT_ACTIVE:
+    case TIMEOUT_EXPIRING: return -EBUSY;
+    default: return -EALREADY;
+    }
+}
+
+static int enter(struct asyncio_timeout *limit, double when, int64_t when_ns,
+                 int err)
+{
+    if (err < 0) {
+        limit->state_ = TIMEOUT_FAILED;
+        limit->error_ = err;
+        return err;
+    }
+    struct asyncio_task *task = asyncio__task();
+    limit->task_ = task;
+    limit->outer_ = task->limit;
+    limit->cancelling_ = task->cancelling;
+    limit->pending_ = task->must_cancel;
+    limit->state_ = TIMEOUT_ACTIVE;
+    task->limit = limit;
+    arm(limit, when, when_ns);
+    return 0;
+}
+
+int asyncio_timeout_enter(struct asyncio_timeout *limit, double seconds)
+{
+    int err = may_enter(limit);
+    if (err == -EBUSY || err == -EALREADY) return err;
+    double when = 0;
+    int64_t when_ns = 0;
+    if (err == 0)
+        err = asyncio__deadline_in(asyncio__loop_now(asyncio__running_loop),
+                                   seconds, &when, &when_ns);
+    return enter(limit, when, when_ns, err);
+}
+
+int asyncio_timeout_enter_at(struct asyncio_timeout *limit, double when)
+{
+    int err = may_enter(limit);
+    if (err == -EBUSY || err == -EALREADY) return err;
+    int64_t when_ns = 0;
+    if (err == 0) err = asyncio__deadline_at(when, &when_ns);
+    return enter(limit, when, when_ns, err);
+}
+
+static bool is_open(const struct asyncio_timeout *limit)
+{
+    return limit->state_ == TIMEOUT_ACTIVE || limit->state_ == TIMEOUT_EXPIRING;
+}
+
+// Takes the scope out of its task's chain. True if it had cancelled the task
+// and nobody else has since.
+static bool leave(struct asyncio_timeout *limit)
+{
+    struct asyncio_timeout **place = &limit->task_->limit;
+    while (*place && *place != limit)
+        place = &(*place)->outer_;
+    if (*place) *place = limit->outer_;
+
+    bool expiring = limit->state_ == TIMEOUT_EXPIRING;
+    asyncio__timer_disarm(timers_of(limit), timer_of(limit));
+    limit->state_ = expiring ? TIMEOUT_EXPIRED : TIMEOUT_LEFT;
+    return expiring && asyncio__withdraw_cancel(
+                           limit->task_, limit->cancelling_, limit->pending_);
+}
+
+int asyncio_timeout_exit(struct asyncio_timeout *limit, int body)
+{
+    if (limit->state_ == TIMEOUT_FAILED) return limit->error_;
+    struct asyncio_task *task = asyncio__task();
+    if (!is_open(limit) || limit->task_ != task || task->limit != limit)
+        return -EINVAL;
+    bool own = leave(limit);
+    return own && body == -ECANCELED ? -ETIMEDOUT : body;
+}
+
+void asyncio_timeout_close(struct asyncio_timeout *limit)
+{
+    if (is_open(limit)) leave(limit);
+}
+
+int asyncio_timeout_reschedule(struct asyncio_timeout *limit, double when)
+{
+    int64_t when_ns;
+    int err = asyncio__deadline_at(when, &when_ns);
+    if (err < 0) return err;
+    if (limit->state_ != TIMEOUT_ACTIVE) return -EINVAL;
+    asyncio__timer_disarm(timers_of(limit), timer_of(limit));
+    arm(limit, when, when_ns);
+    return 0;
+}
+
+double asyncio_timeout_when(const struct asyncio_timeout *limit)
+{
+    return limit->state_ == TIMEOUT_IDLE || limit->state_ == TIMEOUT_FAILED
+               ? ASYNCIO_FOREVER
+               : limit->when_;
+}
+
+bool asyncio_timeout_expired(const struct asyncio_timeout *limit)
+{
+    return limit->state_ == TIMEOUT_EXPIRING ||
+           limit->state_ == TIMEOUT_EXPIRED;
+}
+
+// --- asyncio_wait_for -------------------------------------------------------
+
+// Why the last call was not made. The macro asks for it right away.
+static _Thread_local int refused;
+
+bool asyncio__limit_enter(struct asyncio_timeout *limit, double seconds,
+                          bool is_call)
+{
+    refused = is_call && seconds <= 0 ? -ETIMEDOUT : 0;
+    if (is_call && seconds <= 0 && !asyncio__task()) refused = -EPERM;
+    if (refused == 0) refused = asyncio_timeout_enter(limit, seconds);
+    // An awaitable with no time left is treated on its own below.
+    if (refused == 0 && seconds <= 0)
+        asyncio__timer_disarm(timers_of(limit), timer_of(limit));
+    limit->error_ = refused == 0 && seconds <= 0 ? -ETIMEDOUT : 0;
+    return refused == 0;
+}
+
+int asyncio__limit_refused(void)
+{
+    return refused;
+}
+
+int asyncio__limit_exit(int code)
+{
+    return asyncio_timeout_exit(asyncio__task()->limit, code);
+}
+
+// True if the limit left no time to begin with.
+static bool none_left(void)
+{
+    return asyncio__task()->limit->error_ == -ETIMEDOUT;
+}
+
+// No time was given: what is done is taken, what is not is cancelled and its
+// end waited for.
+static int cancel_and_wait(struct asyncio_future *future)
+{
+    if (asyncio_future_done(future)) return asyncio__future_outcome(future);
+    int cancelling = asyncio__task()->cancelling;
+    (asyncio_future_cancel)(future, NULL);
+    int code = asyncio_await_future(future);
+    bool by_others = asyncio__task()->cancelling > cancelling;
+    return code == -ECANCELED && !by_others ? -ETIMEDOUT : code;
+}
+
+int asyncio__limit_future(struct asyncio_future *future)
+{
+    if (none_left()) return asyncio__limit_exit(cancel_and_wait(future));
+    return asyncio__limit_exit(asyncio_await_future(future));
+}
+
+int asyncio__limit_task(struct asyncio_task *task)
+{
+    if (none_left()) return asyncio__limit_exit(cancel_and_wait(&task->future));
+    return asyncio__limit_exit(asyncio_await_task(task));
+}
+
+int asyncio__limit_coroutine(struct asyncio_coroutine *coroutine)
+{
+    if (!none_left())
+        return asyncio__limit_exit(asyncio_await_coroutine(coroutine));
+    int code = coroutine->state_ == ASYNCIO__COROUTINE_UNUSED ? -ETIMEDOUT
+               : coroutine->state_ == ASYNCIO__COROUTINE_USED ? -EALREADY
+                                                              : -EBUSY;
+    if (code == -ETIMEDOUT) coroutine->state_ = ASYNCIO__COROUTINE_USED;
+    return asyncio__limit_exit(code);
+}

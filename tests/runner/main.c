@@ -1,0 +1,202 @@
+// The program around a file of tests: which of them run, how, and in which
+// words the world hears of it.
+//
+//     test_queue [--seed N] [--inject alloc|syscall] [--fail alloc:N]
+//                [--here] [NAME...]
+//
+// A NAME may have wildcards. --seed, or $ASYNCIO_TEST_SEED, changes the order
+// of ready tasks; --inject runs the fault loop, --fail one turn of it; --here
+// runs in this process, for a debugger. The backend comes from
+// $ASYNCIO_BACKEND; where the kernel denies it every test is skipped. The exit
+// status is 0 if no test failed, and 2 for a wrong command.
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "runner/run.h"
+
+static struct test *tests, **tests_end = &tests;
+static const char *backend;
+
+static struct {
+    uint64_t seed, ordinal;
+    const char *inject, *fail;
+    bool here;
+    char **names;
+} options;
+
+// Called before main, in the order of the tests in their file.
+void test__register(struct test *test)
+{
+    *tests_end = test;
+    tests_end = &test->next;
+}
+
+// ---- The backend ------------------------------------------------------------
+
+// Asks the kernel for a ring such as ours, itself: if the library were asked, a
+// fault of ours could look like a denial.
+static bool uring_denied(void)
+{
+    // IORING_SETUP_R_DISABLED, _SINGLE_ISSUER and _DEFER_TASKRUN.
+    uint32_t params[30] = {0, 0, 1u << 6 | 1u << 12 | 1u << 13};
+    long fd = syscall(SYS_io_uring_setup, 8, params);
+    if (fd >= 0) close((int)fd);
+    return fd < 0;
+}
+
+const char *test_backend(void)
+{
+    return backend;
+}
+
+// Settles it for the library too, so that what is recorded is what was tested.
+// Returns false if the one that was asked for cannot be had.
+static bool find_backend(void)
+{
+    const char *asked = getenv("ASYNCIO_BACKEND");
+    bool denied = uring_denied();
+
+    backend = asked && *asked ? asked : denied ? "epoll" : "uring";
+    setenv("ASYNCIO_BACKEND", backend, 1);
+    return !denied || strcmp(backend, "uring") != 0;
+}
+
+// ---- Options ----------------------------------------------------------------
+
+_Noreturn static void refuse(const char *what, const char *value)
+{
+    fprintf(stderr,
+            "%s: %s\n"
+            "usage: [--seed N] [--inject alloc|syscall] [--fail alloc:N]"
+            " [--here] [NAME...]\n",
+            what, value);
+    exit(2);
+}
+
+static uint64_t number(const char *text)
+{
+    char *end;
+    errno = 0;
+    unsigned long long n = strtoull(text, &end, 10);
+    if (errno || end == text || *end || *text == '-')
+        refuse("not a number", text);
+    return n;
+}
+
+static const char *calls_named(const char *text)
+{
+    if (strcmp(text, "alloc") == 0) return "alloc";
+    if (strcmp(text, "syscall") == 0) return "syscall";
+    refuse("neither alloc nor syscall", text);
+}
+
+// "alloc:17"
+static void parse_fail(char *text)
+{
+    char *colon = strchr(text, ':');
+    if (!colon) refuse("not like alloc:17", text);
+    *colon = '\0';
+    options.fail = calls_named(text);
+    options.ordinal = number(colon + 1);
+}
+
+static void parse(int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"seed", required_argument, NULL, 's'},
+        {"inject", required_argument, NULL, 'i'},
+        {"fail", required_argument, NULL, 'f'},
+        {"here", no_argument, NULL, 'h'},
+        {0}};
+    const char *seed = getenv("ASYNCIO_TEST_SEED");
+    int c;
+
+    if (seed && *seed) options.seed = number(seed);
+    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        switch (c) {
+        case 's': options.seed = number(optarg); break;
+        case 'i': options.inject = calls_named(optarg); break;
+        case 'f': parse_fail(optarg); break;
+        case 'h': options.here = true; break;
+        default: refuse("options", "see below");
+        }
+    }
+    options.names = argv + optind;
+}
+
+static bool chosen(const struct test *test)
+{
+    if (!*options.names) return true;
+    for (char **name = options.names; *name; name++)
+        if (fnmatch(*name, test->name, 0) == 0) return true;
+    return false;
+}
+
+// ---- Running ----------------------------------------------------------------
+
+static bool run_one(const struct test *test, unsigned number)
+{
+    struct test__run run = {.test = test,
+                            .seed = options.seed,
+                            .calls = options.fail,
+                            .ordinal = options.ordinal,
+                            .lenient = options.fail != NULL};
+
+    if (options.inject)
+        return test__inject(test, number, options.seed, options.inject);
+
+    int err = options.here ? test__run_here(&run) : test__run(&run);
+    if (err < 0) {
+        printf("not ok %u - %s\n# cannot run it: %s\n", number, test->name,
+               strerrorname_np(-err));
+    } else {
+        test__print_verdict(number, &run);
+        if (!options.fail) test__record_promises(&run);
+    }
+    test__run_close(&run);
+    return err == 0 && run.verdict == TEST__PASSED;
+}
+
+static unsigned count_chosen(void)
+{
+    unsigned count = 0;
+    for (const struct test *test = tests; test; test = test->next)
+        if (chosen(test)) count++;
+    return count;
+}
+
+int main(int argc, char **argv)
+{
+    unsigned number = 0, failed = 0;
+
+    parse(argc, argv);
+    signal(SIGCHLD,
+           SIG_DFL); // an ignored one would have no children to wait for
+    unsigned count = count_chosen();
+    if (count == 0)
+        refuse("no such test", *options.names ? *options.names : "");
+    if (options.here && count > 1) refuse("--here", "is for one test");
+
+    bool skip = !find_backend();
+    printf("1..%u\n", count);
+    for (const struct test *test = tests; test; test = test->next) {
+        if (!chosen(test)) continue;
+        number++;
+        if (skip)
+            printf("ok %u - %s # SKIP io_uring is denied here\n", number,
+                   test->name);
+        else if (!run_one(test, number))
+            failed++;
+        fflush(stdout);
+    }
+    if (options.inject) test__inject_summary(options.inject);
+    return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,91 @@
+// One run of one test in a process of its own, as the runner sees it.
+//
+// The runner fills in what is asked, test__run forks, and the verdict and the
+// words are there when it returns, also when the process crashed: it writes
+// into memory that both share. Only the runner and its own tests include this.
+#pragma once
+
+#include "runner/runner.h"
+
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#define TEST__PROMISES 48
+
+// Shared by the runner and the processes of the test.
+struct test__outcome {
+    atomic_bool finished; // the body returned, and the ledger was compared
+    atomic_uint failures; // expectations that did not hold
+    atomic_uint leaks;    // resources that were not given back
+    atomic_size_t len;    // of `words`; may exceed its size
+    char words[32 * 1024];
+    atomic_uint promise_count;
+    char promises[TEST__PROMISES][16]; // what CONFORMS named
+    _Atomic(uint64_t) calls;           // that could have been made to fail
+    atomic_bool fault_made;
+};
+
+// In order of gravity.
+enum test__verdict {
+    TEST__PASSED,
+    TEST__FAILED,
+    TEST__LEAKED,
+    TEST__CRASHED,
+    TEST__HUNG,
+};
+
+struct test__run {
+    const struct test *test;
+    uint64_t seed;
+    const char *calls; // "alloc", "syscall": what fails or is counted, or NULL
+    uint64_t ordinal;  // which call fails; 0: none
+    bool lenient;      // expectations and reports are not asked
+
+    enum test__verdict verdict;
+    struct test__outcome *outcome;
+    int output; // a file with what was printed; the test's stdout and stderr
+    char folder[64];
+};
+
+// Where this process's expectations go. Never NULL inside a test.
+extern struct test__outcome *test__outcome;
+
+// Runs it and waits for its end, but no longer than its limit. Returns 0, or a
+// negative errno if it could not be begun. test__run_close in either case; it
+// accepts a zeroed run.
+int test__run(struct test__run *run);
+// The same in this very process, without a limit, for a debugger.
+int test__run_here(struct test__run *run);
+void test__run_close(struct test__run *run);
+
+// Prints what happened as lines of TAP: the verdict; why, with the command that
+// replays it; where to record, for each promise that the test named.
+void test__print_verdict(unsigned number, const struct test__run *run);
+void test__print_reasons(const struct test__run *run);
+void test__record_promises(const struct test__run *run);
+
+// In the test's process: runs the body and compares what is in use before and
+// after it.
+void test__perform(const struct test__run *run);
+
+// The signal handler of a test that hangs: says which tasks there are, and ends
+// the process.
+_Noreturn void test__last_words(int signal);
+
+// Fails every call that `test` makes once, each in a run of its own, and prints
+// one line of TAP. True if it survived them all.
+bool test__inject(const struct test *test, unsigned number, uint64_t seed,
+                  const char *calls);
+void test__inject_summary(const char *calls);
+
+// Adds a line to the words of the outcome.
+void test__note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+// Takes a report; to be given to loops.
+void test__collect_report(const struct asyncio_report *report, void *arg);
+// Fails the test for each report that nobody expected.
+void test__check_reports(void);
+
+// What the process holds that the library's ledger does not know of.
+void test__surroundings_remember(void);
+void test__surroundings_compare(void);

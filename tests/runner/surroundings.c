@@ -1,0 +1,127 @@
+// What a process holds beyond the library's own ledger: descriptors, threads
+// and child processes, from whomever it has them.
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runner/run.h"
+
+#define DESCRIPTORS 4096 // those beyond were not open at the start
+
+static bool was_open[DESCRIPTORS];
+static unsigned threads_before;
+
+// Calls fn with each number that names an entry of the folder; `self` is the
+// descriptor that reads it.
+static void each_number(const char *folder, void (*fn)(int number, int self))
+{
+    DIR *entries = opendir(folder);
+    if (!entries) return;
+
+    struct dirent *entry;
+    while ((entry = readdir(entries)) != NULL) {
+        char *end;
+        long number = strtol(entry->d_name, &end, 10);
+        if (end != entry->d_name && *end == '\0')
+            fn((int)number, dirfd(entries));
+    }
+    closedir(entries);
+}
+
+// ---- Descriptors ------------------------------------------------------------
+
+static void remember_descriptor(int fd, int self)
+{
+    if (fd != self && fd < DESCRIPTORS) was_open[fd] = true;
+}
+
+static void miss_descriptor(int fd, int self)
+{
+    char link[64], target[256];
+    if (fd == self) return;
+    if (fd < DESCRIPTORS && was_open[fd]) return;
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(link, target, sizeof target - 1);
+    target[len > 0 ? len : 0] = '\0';
+    atomic_fetch_add(&test__outcome->leaks, 1);
+    test__note("leak: descriptor %d is still open: %s", fd, target);
+}
+
+static void miss_closed(void)
+{
+    for (int fd = 0; fd < DESCRIPTORS; fd++)
+        if (was_open[fd] && fcntl(fd, F_GETFD) < 0)
+            test__fail("descriptor", "%d was closed, but is not the test's",
+                       fd);
+}
+
+// ---- Threads ----------------------------------------------------------------
+
+// The kernel's marks of a thread, from /proc/<pid>/stat.
+#define EXITING   0x4u    // joined already, but not yet taken off the list
+#define IO_WORKER 0x10u   // a ring's own, which ends when the kernel pleases
+#define KERNELS   0x4000u // the same, in newer kernels
+
+static unsigned threads_now;
+
+static void count_thread(int id, int self)
+{
+    char path[64], line[512];
+    unsigned flags = 0;
+    (void)self;
+
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", id);
+    FILE *file = fopen(path, "re");
+    if (!file) return;
+    char *rest = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
+    fclose(file);
+    if (!rest) return;
+    if (sscanf(rest, ") %*c %*d %*d %*d %*d %*d %u", &flags) != 1) return;
+    if (!(flags & (EXITING | IO_WORKER | KERNELS))) threads_now++;
+}
+
+static unsigned count_threads(void)
+{
+    threads_now = 0;
+    each_number("/proc/self/task", count_thread);
+    return threads_now;
+}
+
+// ---- Children ---------------------------------------------------------------
+
+// Also one that has ended counts, as long as nobody has asked how.
+static bool has_children(void)
+{
+    siginfo_t info;
+    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+void test__surroundings_remember(void)
+{
+    memset(was_open, 0, sizeof was_open);
+    each_number("/proc/self/fd", remember_descriptor);
+    threads_before = count_threads();
+}
+
+void test__surroundings_compare(void)
+{
+    each_number("/proc/self/fd", miss_descriptor);
+    miss_closed();
+
+    unsigned threads = count_threads();
+    if (threads > threads_before) {
+        atomic_fetch_add(&test__outcome->leaks, threads - threads_before);
+        test__note("leak: threads that still run: %u",
+                   threads - threads_before);
+    }
+    if (has_children()) {
+        atomic_fetch_add(&test__outcome->leaks, 1);
+        test__note("leak: a child process that nobody has waited for");
+    }
+}

@@ -1,0 +1,125 @@
+#!/bin/sh
+# ./dev check [NAME...]: what must hold of the tree beyond its tests. All of
+# the checks, or those named; each says ok or what it found, the last line
+# counts them. `asan-gcc` and `asan-clang` run every suite under ASan and UBSan.
+
+. tools/dev/lib.sh
+
+ALL="format headers rooms symbols shell tidy asan-gcc asan-clang"
+CHECK_PACKAGES="clang clang-format clang-tidy libclang-rt-14-dev shellcheck"
+STRICT="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fsyntax-only"
+
+c_files()
+{
+    find include src app examples tests bench tools -name '*.[ch]' | sort
+}
+
+public_headers()
+{
+    (cd include && find . -name '*.h' | sed 's|^\./||' | sort)
+}
+
+check_format()
+{
+    status=0
+    for file in $(c_files); do
+        clang-format --dry-run -Werror "$file" 2>/dev/null && continue
+        echo "$file is not as clang-format -i would leave it"
+        status=1
+    done
+    return $status
+}
+
+# Each public header alone, as the first line of a program in each language
+# and by each compiler that we promise it to.
+check_headers()
+{
+    status=0
+    for header in $(public_headers); do
+        for language in "gcc -xc -std=c17" "clang -xc -std=c17" \
+            "g++ -xc++ -std=c++20" "clang++ -xc++ -std=c++20" \
+            "g++ -xc++ -std=c++17" "clang++ -xc++ -std=c++17"; do
+            # shellcheck disable=SC2086 # One word is one argument.
+            echo "#include <$header>" | $language $STRICT -Iinclude - && continue
+            echo "<$header> does not compile alone with $language"
+            status=1
+        done
+    done
+    return $status
+}
+
+check_rooms()
+{
+    /usr/bin/python3 tools/dev/rooms.py
+}
+
+# What we add to a program's names begins with asyncio_, in both forms of each
+# library.
+check_symbols()
+{
+    build gcc
+    shared=$(find build/gcc/src -name 'lib*.so')
+    archives=$(find build/gcc/src -name 'lib*.a')
+    # shellcheck disable=SC2086 # One word is one file.
+    strangers=$({ nm -D --defined-only $shared; nm -g --defined-only $archives; } |
+        awk 'NF == 3 && $3 !~ /^asyncio_/ { print $3 }')
+    [ -z "$strangers" ] || { echo "$strangers"; return 1; }
+}
+
+check_shell()
+{
+    shellcheck -x dev .ci/run tools/dev/*.sh &&
+        for script in dev tools/dev/*.sh; do
+            dash -n "$script" || return 1
+        done
+}
+
+check_tidy()
+{
+    CC=clang CXX=clang++ build clang
+    sed -n 's|.*"file": "\.\./\.\./\(.*\.c\)".*|\1|p' \
+        build/clang/compile_commands.json | grep -E '^(src|app)/' | sort -u |
+        xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p build/clang 2>/dev/null
+}
+
+sanitized()
+{
+    build "$1" -Db_sanitize=address,undefined -Db_lundef=false
+    ASAN_OPTIONS=allow_addr2line=1 \
+        UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+        /usr/bin/python3 tools/dev/suites.py "build/$1"
+}
+
+check_asan_gcc()
+{
+    CC=gcc CXX=g++ sanitized asan-gcc
+}
+
+check_asan_clang()
+{
+    CC=clang CXX=clang++ sanitized asan-clang
+}
+
+# shellcheck disable=SC2086 # One word is one package, and one check.
+{
+    need $BUILD_PACKAGES $TEST_PACKAGES $CHECK_PACKAGES
+    [ $# -gt 0 ] || set -- $ALL
+}
+passed=0
+failed=0
+for name; do
+    case " $ALL " in
+    *" $name "*) ;;
+    *) fail 2 "there is no check '$name'; there are: $ALL" ;;
+    esac
+    # In a shell of its own: a build that fails ends one check, not all.
+    if ("check_$(echo "$name" | tr - _)"); then
+        echo "ok - $name"
+        passed=$((passed + 1))
+    else
+        echo "not ok - $name"
+        failed=$((failed + 1))
+    fi
+done
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]

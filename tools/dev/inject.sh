@@ -1,0 +1,14 @@
+#!/bin/sh
+# ./dev inject alloc|syscall [NAME...]: the fault loop. Each test runs once for
+# every allocation (or system call) that it makes, and that one fails. No run
+# may crash, hang, or keep anything.
+
+. tools/dev/lib.sh
+
+[ $# -gt 0 ] || fail 2 "inject what? ./dev inject alloc, or syscall"
+kind=$1
+shift
+# shellcheck disable=SC2086 # One word is one package.
+need $BUILD_PACKAGES $TEST_PACKAGES
+build gcc
+exec /usr/bin/python3 tools/dev/suites.py build/gcc --inject "$kind" "$@"

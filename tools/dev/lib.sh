@@ -1,0 +1,130 @@
+#!/bin/sh
+# What the commands of ./dev share: how to speak, how to get packages, how to
+# build. Sourced by the scripts beside it, which run in the tree's root.
+
+# shellcheck disable=SC2034 # The package lists are used by those scripts.
+
+set -eu
+
+# What the libraries, the programs and the tests are built from.
+BUILD_PACKAGES="gcc g++ libc6-dev meson ninja-build pkg-config python3
+    liburing-dev libc-ares-dev libcurl4-openssl-dev libjpeg62-turbo-dev"
+
+# What the tests use beyond that: Pillow is the judge of the edge pictures.
+TEST_PACKAGES="python3-pil python3-numpy"
+
+say()
+{
+    printf 'dev: %s\n' "$*"
+}
+
+# Ends the command. Code 2 is for what the caller has to do first.
+fail()
+{
+    code=$1
+    shift
+    printf 'dev: %s\n' "$*" >&2
+    exit "$code"
+}
+
+# Prints those of the named packages that are not installed.
+missing_packages()
+{
+    installed=$(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' "$@" \
+        2>/dev/null | sed -n 's/^ii *//p') || :
+    for package; do
+        printf '%s\n' "$installed" | grep -Fqx "$package" || echo "$package"
+    done
+}
+
+# apt-get as root, whoever calls, without a question. Prints what to type and
+# ends the command when nobody can be asked for the right to install.
+as_root()
+{
+    if [ "$(id -u)" = 0 ]; then
+        DEBIAN_FRONTEND=noninteractive "$@"
+    elif sudo -n true 2>/dev/null || { [ -t 0 ] && command -v sudo >/dev/null; }
+    then
+        sudo DEBIAN_FRONTEND=noninteractive "$@"
+    else
+        fail 2 "this needs root once; type: su -c 'apt-get update && $*'"
+    fi
+}
+
+# Fetches the lists of packages when one of the named is not known yet.
+know_packages()
+{
+    for package; do
+        [ -n "$(apt-cache show --no-all-versions "$package" 2>/dev/null)" ] &&
+            continue
+        as_root apt-get update -q
+        return
+    done
+}
+
+# Installs what is missing of the named packages, and says so first. Lists that
+# have grown old name versions that are gone: they are fetched anew once.
+need()
+{
+    if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null
+    then
+        say_what_is_needed "$@"
+        return
+    fi
+    # shellcheck disable=SC2046 # One word is one package.
+    set -- $(missing_packages "$@")
+    [ $# -gt 0 ] || return 0
+
+    say "these packages are missing and will be installed:" "$@"
+    know_packages "$@"
+    as_root apt-get install -q -y --no-install-recommends "$@" </dev/null ||
+        { as_root apt-get update -q &&
+            as_root apt-get install -q -y --no-install-recommends "$@" \
+                </dev/null; } ||
+        fail 1 "the packages could not be installed"
+}
+
+# Elsewhere than on Debian the names differ, so they are only named.
+say_what_is_needed()
+{
+    for tool in gcc meson ninja pkg-config python3; do
+        command -v $tool >/dev/null && continue
+        fail 2 "$tool is missing. This is not Debian: please install what" \
+            "Debian calls" "$@"
+    done
+    say "this is not Debian; if something is missing, it is one of:" "$@"
+}
+
+# The files that meson finds by itself, so that no test is ever forgotten. Meson
+# looks when it is configured; a new file has to make it look again.
+found_files()
+{
+    ls tests/*.c tests/*/*.c tests/app/*.sh bench/*.c 2>/dev/null || :
+}
+
+# Builds in build/NAME, set up by the first call with the options given.
+build()
+{
+    folder=build/$1
+    shift
+    if [ ! -f "$folder/build.ninja" ]; then
+        rm -rf "$folder"
+        configure "$folder" "$@"
+    elif [ "$(cat "$folder/found" 2>/dev/null)" != "$(found_files)" ]; then
+        configure --reconfigure "$folder"
+    fi
+    if ninja -n -C "$folder" | grep -q 'no work to do'; then
+        return
+    fi
+    ninja -C "$folder" || fail 1 "the build in $folder failed"
+}
+
+# Prints what is built and what is left out; all that meson says if it fails.
+configure()
+{
+    mkdir -p build
+    meson setup "$@" >build/setup.log 2>&1 ||
+        { cat build/setup.log >&2; fail 1 "meson could not set up $folder"; }
+    found_files >"$folder/found"
+    sed -n '/^libasyncio [0-9]/,/^Found ninja/p' build/setup.log
+}

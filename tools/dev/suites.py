@@ -1,0 +1,182 @@
+"""Runs the test suites of a build folder and counts their tests.
+
+Called by ./dev test and check, and used by conformance.py. meson runs the
+suites; here each line `ok` or `not ok` is counted, not each program, and a
+program that fails, tests nothing or breaks its plan is at least one failure.
+"""
+
+import argparse
+import collections
+import ctypes
+import json
+import os
+import re
+import subprocess
+import sys
+
+SYS_IO_URING_SETUP = 425
+# IORING_SETUP_R_DISABLED, _SINGLE_ISSUER and _DEFER_TASKRUN: what our poller
+# asks for. Kernels before 6.1 and most containers refuse it.
+RING_FLAGS = 1 << 6 | 1 << 12 | 1 << 13
+# `ok 3 - name` from the runner, `FAIL name` from a script that checks things.
+TEST_LINE = re.compile(r"^(ok|not ok|FAIL)\b[ \d]*-? ?(.*)$")
+LAST_WORDS = 60  # lines of standard error that are worth reading
+TAP_PLAN = re.compile(r"^1\.\.(\d+)")
+
+
+class Count:
+    """How many tests passed, failed and were skipped."""
+
+    def __init__(self, passed=0, failed=0, skipped=0):
+        self.passed, self.failed, self.skipped = passed, failed, skipped
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+    def __str__(self):
+        text = f"{self.passed} passed, {self.failed} failed"
+        return text + (f", {self.skipped} skipped" if self.skipped else "")
+
+    def exit_code(self):
+        return 0 if self.passed > 0 and self.failed == 0 else 1
+
+
+def why_no_uring():
+    """None where the kernel lets us have a ring, else its reason."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    params = (ctypes.c_uint32 * 30)()
+    params[2] = RING_FLAGS
+    fd = libc.syscall(SYS_IO_URING_SETUP, 8, ctypes.byref(params))
+    if fd < 0:
+        return os.strerror(ctypes.get_errno())
+    os.close(fd)
+    return None
+
+
+def count_program(record):
+    """Counts one program's tests from what it printed and how it ended."""
+    count, planned, seen = Count(), None, 0
+    for line in record.get("stdout", "").splitlines():
+        plan, result = TAP_PLAN.match(line), TEST_LINE.match(line)
+        if plan:
+            planned = int(plan[1])
+        if not result:
+            continue
+        seen += 1
+        if result[1] != "ok":
+            count.failed += 1
+        elif "# SKIP" in result[2].upper():
+            count.skipped += 1
+        else:
+            count.passed += 1
+    if record["result"] == "SKIP" and seen == 0:
+        count.skipped = planned or 1
+    elif record["result"] != "OK" or planned not in (None, seen):
+        count.failed = max(count.failed, 1)
+    elif seen == 0:
+        count.failed = 1
+    return count
+
+
+def backend_of(record):
+    return record.get("env", {}).get("ASYNCIO_BACKEND", "")
+
+
+def report_failure(record):
+    """Prints what a program said about its failed tests, and its last words."""
+    print(f"\n{record['name']}: {record['result']},"
+          f" exit status {record['returncode']}")
+    telling = False
+    for line in record.get("stdout", "").splitlines():
+        result = TEST_LINE.match(line)
+        if result:
+            telling = result[1] != "ok"
+        if telling:
+            print("    " + line)
+    for line in record.get("stderr", "").splitlines()[-LAST_WORDS:]:
+        print("    " + line)
+
+
+def run_meson(folder, names, env, log, suites, inject):
+    """One run of the suites; returns the records of meson's log."""
+    command = ["meson", "test", "-C", folder, "--no-rebuild", "--logbase", log]
+    command += [f"--suite={suite}" for suite in suites]
+    if inject:
+        command += [f"--test-args=--inject {inject}", "--timeout-multiplier=20"]
+    path = os.path.join(folder, "meson-logs", log + ".json")
+    if os.path.exists(path):
+        os.remove(path)
+    subprocess.run(command + names, env={**os.environ, **env}, check=False,
+                   stdin=subprocess.DEVNULL)
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def run(folder, names=(), env=None, log="testlog", inject=None):
+    """Runs the suites on the pollers that there are. Returns the count.
+
+    With `inject` each test of the runner is repeated with each of its calls of
+    that kind failing; scripts have no such loop and are left out.
+    """
+    denied = why_no_uring()
+    pollers = ["epoll"] if denied else ["uring", "epoll"]
+    suites = pollers if inject else [*pollers, "once"]
+    records = run_meson(folder, list(names), env or {}, log, suites, inject)
+    total = Count()
+    on_epoll = 0
+    for record in records:
+        count = count_program(record)
+        total.add(count)
+        if backend_of(record) == "epoll":
+            on_epoll += count.passed + count.failed + count.skipped
+        if count.failed > 0:
+            report_failure(record)
+    if denied:
+        print(f"io_uring is denied here ({denied}): the {on_epoll} tests on it"
+              " count as skipped")
+        total.skipped += on_epoll
+    if inject:
+        print_inject_sum(inject, records)
+    return total
+
+
+def print_inject_sum(inject, records):
+    """Adds up what each program said of its fault loop."""
+    total = collections.Counter()
+    for record in records:
+        for line in record.get("stdout", "").splitlines():
+            if line.startswith(f"# inject {inject}:"):
+                for name, value in re.findall(r"(\w+)=(\d+)", line):
+                    total[name] += int(value)
+    print(f"inject {inject}: "
+          + ", ".join(f"{value} {name}" for name, value in total.items()))
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./dev test")
+    parser.add_argument("folder")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--seeds", type=int, metavar="N",
+                        help="run N times, with the seeds 1 to N")
+    parser.add_argument("--inject", choices=("alloc", "syscall"),
+                        help="let each such call of each test fail once")
+    options = parser.parse_args()
+
+    total = Count()
+    for seed in range(1, (options.seeds or 1) + 1):
+        env = {"ASYNCIO_TEST_SEED": str(seed)} if options.seeds else {}
+        if options.seeds:
+            print(f"seed {seed}", flush=True)
+        total.add(run(options.folder, options.names, env,
+                      inject=options.inject))
+    sys.stdout.flush()
+    print(total)
+    return total.exit_code()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,11 @@
+#!/bin/sh
+# ./dev test [--seeds N] [NAME...]: builds with gcc and runs the suites, all of
+# them or those named, on both pollers. Ends with a line that counts tests:
+# `N passed, N failed`, and `, N skipped` where a poller is denied.
+
+. tools/dev/lib.sh
+
+# shellcheck disable=SC2086 # One word is one package.
+need $BUILD_PACKAGES $TEST_PACKAGES
+build gcc
+exec /usr/bin/python3 tools/dev/suites.py build/gcc "$@"
