@@ -82,6 +82,7 @@ static void *stall(void *arg)
     while ((fd = accept(listener, NULL, NULL)) >= 0) {
         ssize_t len = recv(fd, request, sizeof request, 0);
         if (len > 0) len = send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL);
+        atomic_fetch_add(&stalled, 1);
         while (len > 0)
             len = recv(fd, request, sizeof request, 0);
         close(fd);
@@ -108,10 +109,11 @@ static double now_ms(void)
 // Lets a download go on until it is stuck. A body is stuck when the server has
 // stopped; a millisecond later the client has what came, and in the other cases
 // all that it ever will.
-static int wait_until_stuck(bool in_body, int bodies)
+static int wait_until_stuck(struct asyncio_task *task, bool in_body, int bodies)
 {
     int err = asyncio_sleep(0.001);
-    while (in_body && err == 0 && atomic_load(&stalled) < bodies)
+    while (in_body && err == 0 && !asyncio_task_done(task) &&
+           atomic_load(&stalled) < bodies)
         err = asyncio_sleep(0.001);
     return err < 0 ? err : asyncio_sleep(0.001);
 }
@@ -121,7 +123,7 @@ static double cancel_once(char *url)
 {
     int bodies = atomic_load(&stalled) + 1;
     struct asyncio_task *task = asyncio_create_task(download, url);
-    int err = wait_until_stuck(url == urls[2], bodies);
+    int err = wait_until_stuck(task, url == urls[2], bodies);
     double start = now_ms();
     asyncio_task_cancel(task);
     if (err >= 0) err = asyncio_await(task);

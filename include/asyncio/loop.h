@@ -56,7 +56,10 @@ ASYNCIO_API int asyncio_loop_close(struct asyncio_loop *loop);
 // Closes the loop if need be and frees it. Accepts NULL. -EBUSY while it runs.
 ASYNCIO_API int asyncio_loop_free(struct asyncio_loop *loop);
 
-// Runs passes until stopped.
+// Runs passes until stopped. While a loop runs, a task whose stack overflows
+// ends the process with one line that says which and what to set; the handler
+// of SIGSEGV that was there before gets all other faults. With
+// ASYNCIO_OVERFLOW_REPORT=0 in the environment the signal is left alone.
 //
 // returns   0; -EBUSY while a loop runs on this thread; -ESHUTDOWN if closed
 // like      loop.run_forever

@@ -344,11 +344,6 @@ int asyncio__loop_run(struct asyncio_loop *loop)
     return err;
 }
 
-int asyncio_loop_run_forever(struct asyncio_loop *loop)
-{
-    return asyncio__loop_run(loop);
-}
-
 void asyncio_loop_stop(struct asyncio_loop *loop)
 {
     loop->stopping = true;

@@ -10,6 +10,8 @@
 #include <assert.h>
 #include <math.h>
 
+#include "platform/sys.h"
+
 #define SLOT_BITS 6
 #define SLOT_MASK 63U
 
@@ -86,6 +88,7 @@ void asyncio__timer_arm(struct asyncio__timers *timers,
 
     timer->when_ns = when_ns;
     timers->count++;
+    asyncio__sys_made(ASYNCIO__TIMER, (uintptr_t)timer, 0, __func__);
     if (when_ns > timers->now_ns)
         place(timers, timer);
     else
@@ -99,6 +102,7 @@ void asyncio__timer_disarm(struct asyncio__timers *timers,
 
     list_remove(&timer->link);
     timers->count--;
+    asyncio__sys_gone(ASYNCIO__TIMER, (uintptr_t)timer);
     if (timer->when_ns <= timers->now_ns) return; // it was in no slot
     unsigned level = level_of(timers->now_ns, timer->when_ns);
     unsigned slot = slot_of(level, timer->when_ns);
@@ -166,6 +170,7 @@ void asyncio__timers_run(struct asyncio__timers *timers, int64_t now_ns)
     struct asyncio_link *link;
     while ((link = list_pop(&expired))) {
         timers->count--;
+        asyncio__sys_gone(ASYNCIO__TIMER, (uintptr_t)timer_of(link));
         timer_of(link)->fire(timer_of(link));
     }
 }

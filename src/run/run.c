@@ -7,10 +7,23 @@
 #include <stdio.h>
 
 #include <asyncio/error.h>
-#include <asyncio/executor.h>
 
-#include "platform/sys.h"
+#include "exec/launcher.h"
+#include "run/overflow.h"
 #include "task/future.h"
+
+static int run_loop(struct asyncio_loop *loop)
+{
+    bool reports = asyncio__overflow_report_begin();
+    int err = asyncio__loop_run(loop);
+    asyncio__overflow_report_end(reports);
+    return err;
+}
+
+int asyncio_loop_run_forever(struct asyncio_loop *loop)
+{
+    return run_loop(loop);
+}
 
 static int stop_loop(struct asyncio_future *future, void *arg)
 {
@@ -32,7 +45,7 @@ int asyncio_loop_run_until_future(struct asyncio_loop *loop,
     int err = asyncio_future_add_done_callback(future, stop_loop, loop);
     asyncio__thread_loop = outside;
     if (err < 0) return err;
-    err = asyncio__loop_run(loop);
+    err = run_loop(loop);
     asyncio_future_remove_done_callback(future, stop_loop, loop);
     if (err < 0) return err;
     if (!asyncio_future_done(future)) return -EINTR;
@@ -104,14 +117,9 @@ static int run_main(struct asyncio_loop *loop, int (*fn)(void *arg), void *arg,
     return result;
 }
 
-int(asyncio_run)(int (*fn)(void *arg), void *arg,
-                 const struct asyncio_run_options *options)
+static int run_in_new_loop(int (*fn)(void *arg), void *arg,
+                           const struct asyncio_run_options *options)
 {
-    if (asyncio__running_loop) return -EBUSY;
-    if (options && options->processes) {
-        int err = asyncio_process_init();
-        if (err < 0) return err;
-    }
     struct asyncio_loop *outside = asyncio__thread_loop, *loop;
     int result =
         asyncio_new_event_loop(&loop, .debug = options && options->debug,
@@ -121,6 +129,19 @@ int(asyncio_run)(int (*fn)(void *arg), void *arg,
     result = run_main(loop, fn, arg, options);
     asyncio_loop_free(loop);
     asyncio__thread_loop = outside;
+    return result;
+}
+
+int(asyncio_run)(int (*fn)(void *arg), void *arg,
+                 const struct asyncio_run_options *options)
+{
+    bool processes = options && options->processes;
+    if (asyncio__running_loop) return -EBUSY;
+
+    int err = processes ? asyncio__launcher_hold() : 0;
+    if (err < 0) return err;
+    int result = run_in_new_loop(fn, arg, options);
+    if (processes) asyncio__launcher_drop();
     return result;
 }
 

@@ -252,7 +252,13 @@ int asyncio__future_outcome(struct asyncio_future *future)
 static bool cancel_awaited(struct asyncio_task *task,
                            const struct asyncio_cancel_options *options)
 {
-    return (asyncio_future_cancel)(task->wait.object, options);
+    struct asyncio_future *future = task->wait.object;
+    if ((asyncio_future_cancel)(future, options)) return true;
+    if (asyncio_future_done(future)) return false;
+    // It is a task that is being cancelled up the chain: they wait for each
+    // other in a circle, which ends here.
+    asyncio__wake(task, -ECANCELED);
+    return true;
 }
 
 static const struct asyncio__wait_kind awaiting = {

@@ -239,6 +239,15 @@ void asyncio_task_release(struct asyncio_task *task)
 
 // --- running ----------------------------------------------------------------
 
+// A task got an outcome behind its back: a bug somewhere, and the first outcome
+// stays.
+static void report_done_before(struct asyncio_task *task)
+{
+    asyncio__report(task->future.loop_, -EINVAL, asyncio_task_name(task),
+                    task->site,
+                    "a task was done before its coroutine had ended");
+}
+
 // The end of a task: everybody who waits is told, in the next pass. The block
 // may be gone when this returns.
 static void end_task(struct asyncio_task *task, int result)
@@ -253,7 +262,12 @@ static void end_task(struct asyncio_task *task, int result)
     asyncio__failures_drop(&task->failures);
     task->state = ASYNCIO__TASK_DONE;
     list_remove(&task->sibling);
-    asyncio__future_complete(&task->future, result, words);
+    if (asyncio_future_done(&task->future)) {
+        asyncio__failure_unref(words);
+        report_done_before(task);
+    } else {
+        asyncio__future_complete(&task->future, result, words);
+    }
 
     if (task->group) {
         // The group's turn comes in the next pass; the reference goes with it.
@@ -266,9 +280,8 @@ static void end_task(struct asyncio_task *task, int result)
 
 bool asyncio__task_begins(struct asyncio_task *task)
 {
-    if (!task->must_cancel) return true;
-    struct asyncio_loop *loop = task->future.loop_;
-    loop->task = task;
+    if (!task->must_cancel && !asyncio_future_done(&task->future)) return true;
+    task->future.loop_->task = task;
     end_task(task, -ECANCELED);
     return false;
 }
@@ -333,12 +346,6 @@ void asyncio__task_step(struct asyncio__step *step)
 {
     struct asyncio_task *task = asyncio__task_of(&step->link);
     struct asyncio_loop *loop = task->future.loop_;
-    if (task->state == ASYNCIO__TASK_DONE) { // forced, behind its back
-        asyncio__report(loop, -EINVAL, asyncio_task_name(task), task->site,
-                        "a task that is done was due to run");
-        asyncio_task_release(task);
-        return;
-    }
     if (task->state == ASYNCIO__TASK_NEW &&
         (!asyncio__task_begins(task) || !asyncio__task_begin(task)))
         return;
@@ -364,14 +371,17 @@ static void remember_words(struct asyncio_task *task,
 bool(asyncio_task_cancel)(struct asyncio_task *task,
                           const struct asyncio_cancel_options *options)
 {
-    if (task->state == ASYNCIO__TASK_DONE) return false;
+    if (task->state == ASYNCIO__TASK_DONE || task->in_cancel) return false;
     task->cancelling++;
     remember_words(task, options);
-    if (asyncio__parked(task) && asyncio__cancel_wait(task, options)) {
-        task->must_cancel |= task->wait.kind->keeps_result;
-        return true;
+
+    bool taken = false;
+    if (asyncio__parked(task)) {
+        task->in_cancel = true;
+        taken = asyncio__cancel_wait(task, options);
+        task->in_cancel = false;
     }
-    task->must_cancel = true;
+    if (!taken || task->wait.kind->keeps_result) task->must_cancel = true;
     return true;
 }
 
@@ -399,7 +409,7 @@ bool asyncio__withdraw_cancel(struct asyncio_task *task, int entry,
 
 bool asyncio_task_done(const struct asyncio_task *task)
 {
-    return task->state == ASYNCIO__TASK_DONE;
+    return asyncio_future_done(&task->future);
 }
 
 bool asyncio_task_cancelled(const struct asyncio_task *task)
@@ -510,7 +520,8 @@ static void drop_task(struct asyncio_task *task)
     asyncio__failures_drop(&task->failures);
     task->state = ASYNCIO__TASK_DONE;
     task->wait.kind = NULL;
-    asyncio__future_complete(&task->future, -ECANCELED, NULL);
+    if (!asyncio_future_done(&task->future))
+        asyncio__future_complete(&task->future, -ECANCELED, NULL);
     if (task->group) asyncio_task_release(task); // the group is gone with it
     asyncio_task_release(task);
 }

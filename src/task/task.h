@@ -61,6 +61,7 @@ struct asyncio_task {
     bool must_cancel; // a request that no wait has delivered
     bool name_owned;
     bool spare;     // a block of the usual size, kept for reuse
+    bool in_cancel; // a request passes through it to what it waits for
     bool looked_at; // somebody has seen how it ended
     bool immortal;  // a spawn that failed: static, of no loop
     bool kept;      // of a group: its handle was asked for

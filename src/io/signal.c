@@ -1,0 +1,167 @@
+// Signals as callbacks of a loop.
+//
+// A handler of ours counts the signal and writes to a descriptor that the loop
+// reads: all else happens on the loop, between tasks. One loop of the process
+// has a signal at a time; the disposition that was there before comes back when
+// the callback is removed or the loop closes.
+
+#include <asyncio/loop.h>
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+
+#include <asyncio/error.h>
+
+#include "loop/loop.h"
+#include "platform/sys.h"
+
+#define SIGNALS 65 // Linux numbers them from 1 to 64
+
+struct entry {
+    _Atomic(struct asyncio_loop *) loop; // whose it is, or NULL
+    _Atomic(unsigned) received;          // not yet delivered
+    int (*fn)(void *arg);
+    void *arg;
+    struct sigaction before;
+};
+
+// What a loop that handles signals has: the descriptor, and a place in the
+// order of closing.
+struct reception {
+    struct asyncio__at_close at_close;
+    struct asyncio_loop *loop;
+    int fd;
+};
+
+static struct entry entries[SIGNALS];
+static _Atomic(struct reception *) receptions[SIGNALS]; // of each signal's loop
+
+static void on_signal(int signal)
+{
+    atomic_fetch_add(&entries[signal].received, 1);
+    struct reception *reception = atomic_load(&receptions[signal]);
+    if (reception) asyncio__sys_eventfd_signal(reception->fd);
+}
+
+static void deliver(struct asyncio_loop *loop, int signal)
+{
+    struct entry *entry = &entries[signal];
+    unsigned count = atomic_exchange(&entry->received, 0);
+    while (count-- > 0 && atomic_load(&entry->loop) == loop) {
+        int code = entry->fn(entry->arg);
+        if (code < 0)
+            asyncio__report(loop, code, NULL, NULL,
+                            "the callback of signal %d failed: %s", signal,
+                            asyncio_strerror(code));
+    }
+}
+
+static int on_wake(void *arg)
+{
+    struct reception *reception = arg;
+    uint64_t count;
+    // It is readable, or somebody was here before: both are fine.
+    asyncio__sys_read(reception->fd, &count, sizeof count);
+    for (int signal = 1; signal < SIGNALS; signal++)
+        if (atomic_load(&entries[signal].loop) == reception->loop)
+            deliver(reception->loop, signal);
+    return 0;
+}
+
+static void restore(int signal)
+{
+    struct entry *entry = &entries[signal];
+    asyncio__sys_sigaction(signal, &entry->before, NULL);
+    atomic_store(&receptions[signal], NULL);
+    atomic_store(&entry->loop, NULL);
+    atomic_store(&entry->received, 0);
+}
+
+static void loop_closes(struct asyncio__at_close *hook)
+{
+    struct reception *reception = list_entry(hook, struct reception, at_close);
+    for (int signal = 1; signal < SIGNALS; signal++)
+        if (atomic_load(&entries[signal].loop) == reception->loop)
+            restore(signal);
+    struct asyncio_loop *current = asyncio__thread_loop;
+    asyncio_set_event_loop(reception->loop);
+    asyncio_remove_reader(reception->fd);
+    asyncio_set_event_loop(current);
+    asyncio__sys_close(reception->fd);
+    asyncio__free(reception);
+}
+
+static struct reception *reception_of(const struct asyncio_loop *loop)
+{
+    list_for_each (link, &loop->at_close) {
+        struct asyncio__at_close *hook =
+            list_entry(link, struct asyncio__at_close, link);
+        if (hook->fn == loop_closes)
+            return list_entry(hook, struct reception, at_close);
+    }
+    return NULL;
+}
+
+static int make_reception(struct asyncio_loop *loop, struct reception **out)
+{
+    *out = reception_of(loop);
+    if (*out) return 0;
+    struct reception *reception = asyncio__alloc(sizeof *reception);
+    if (!reception) return -ENOMEM;
+    reception->loop = loop;
+    reception->fd = asyncio__sys_eventfd(0, EFD_NONBLOCK);
+    int err = reception->fd;
+    if (err < 0) goto fail_memory;
+    err = asyncio_add_reader(reception->fd, on_wake, reception);
+    if (err < 0) goto fail_fd;
+    reception->at_close.fn = loop_closes;
+    asyncio__loop_at_close(loop, &reception->at_close);
+    *out = reception;
+    return 0;
+
+fail_fd:
+    asyncio__sys_close(reception->fd);
+fail_memory:
+    asyncio__free(reception);
+    return err;
+}
+
+int asyncio_add_signal_handler(int signal, int (*fn)(void *arg), void *arg)
+{
+    struct asyncio_loop *loop = NULL, *nobody = NULL;
+    int err = asyncio__loop_find(&loop);
+    if (err < 0) return err;
+    if (!fn || signal < 1 || signal >= SIGNALS) return -EINVAL;
+    struct reception *reception;
+    err = make_reception(loop, &reception);
+    if (err < 0) return err;
+
+    struct entry *entry = &entries[signal];
+    bool new = atomic_compare_exchange_strong(&entry->loop, &nobody, loop);
+    if (!new &&nobody != loop) return -EBUSY;
+    entry->fn = fn;
+    entry->arg = arg;
+    if (!new) return 0;
+    atomic_store(&receptions[signal], reception);
+    struct sigaction action = {.sa_handler = on_signal,
+                               .sa_flags = SA_RESTART | SA_ONSTACK};
+    sigfillset(&action.sa_mask);
+    err = asyncio__sys_sigaction(signal, &action, &entry->before);
+    if (err < 0) {
+        atomic_store(&receptions[signal], NULL);
+        atomic_store(&entry->loop, NULL);
+    }
+    return err;
+}
+
+int asyncio_remove_signal_handler(int signal)
+{
+    struct asyncio_loop *loop = NULL;
+    int err = asyncio__loop_find(&loop);
+    if (err < 0) return err;
+    if (signal < 1 || signal >= SIGNALS) return -EINVAL;
+    if (atomic_load(&entries[signal].loop) != loop) return 0;
+    restore(signal);
+    return 1;
+}

@@ -1,0 +1,22 @@
+#!/bin/sh
+# Runs an example and compares what it prints with its `// expect:` lines.
+#
+#     example.sh PROGRAM SOURCE
+
+set -u
+program=$1
+source=$2
+name=$(basename "$source")
+
+echo 1..1
+wanted=$(sed -n 's,^// expect: ,,p' "$source")
+printed=$("$program")
+status=$?
+if [ -n "$wanted" ] && [ "$status" -eq 0 ] && [ "$printed" = "$wanted" ]; then
+    echo "ok 1 - $name prints what it promises"
+    exit 0
+fi
+echo "not ok 1 - $name prints what it promises"
+printf 'status %s, printed:\n%s\nexpected:\n%s\n' "$status" "$printed" \
+    "$wanted" | sed 's/^/# /'
+exit 1
