@@ -170,17 +170,15 @@ static int open_source(struct edge *edge)
 static int check_signature(struct edge *edge)
 {
     static const uint8_t signature[] = {0xff, 0xd8, 0xff};
-    uint8_t start[sizeof signature];
     struct jpeg_trap *trap = &edge->trap;
-    ssize_t len = pread(edge->reader.fd, start, sizeof start, 0);
-    if (len < 0) {
-        int err = -errno;
-        return failure_set(trap->why, err, "cannot read %s: %s", trap->from,
-                           strerror(-err));
-    }
+    ssize_t len = jpeg_reader_start(&edge->reader, sizeof signature);
+    if (len < 0)
+        return failure_set(trap->why, (int)len, "cannot read %s: %s",
+                           trap->from, strerror((int)-len));
     if (len == 0)
         return failure_set(trap->why, -EPROTO, "%s is empty", trap->from);
-    if (len < (ssize_t)sizeof start || memcmp(start, signature, sizeof start))
+    if (len < (ssize_t)sizeof signature ||
+        memcmp(edge->reader.buffer, signature, sizeof signature))
         return failure_set(trap->why, -EPROTO, "%s is not a JPEG", trap->from);
     return 0;
 }

@@ -51,25 +51,42 @@ void jpeg_trap_init(struct jpeg_trap *trap, const char *from, const char *to,
     trap->to = to;
 }
 
-static void start_reading(j_decompress_ptr decoder)
+static ssize_t read_some(struct jpeg_reader *reader, size_t at)
 {
-    decoder->src->bytes_in_buffer = 0;
+    ssize_t len;
+    do
+        len = read(reader->fd, reader->buffer + at, JPEG_BUFFER_SIZE - at);
+    while (len < 0 && errno == EINTR);
+    return len < 0 ? -errno : len;
+}
+
+ssize_t jpeg_reader_start(struct jpeg_reader *reader, size_t wanted)
+{
+    size_t have = 0;
+    while (have < wanted) {
+        ssize_t len = read_some(reader, have);
+        if (len < 0) return len;
+        if (len == 0) break;
+        have += (size_t)len;
+    }
+    reader->manager.next_input_byte = reader->buffer;
+    reader->manager.bytes_in_buffer = have;
+    return (ssize_t)have;
+}
+
+static void keep_what_was_read(j_decompress_ptr decoder)
+{
+    (void)decoder;
 }
 
 static boolean read_more(j_decompress_ptr decoder)
 {
     struct jpeg_reader *reader = (struct jpeg_reader *)decoder->src;
     struct jpeg_trap *trap = decoder->client_data;
-    ssize_t len;
-    do
-        len = read(reader->fd, reader->buffer, sizeof reader->buffer);
-    while (len < 0 && errno == EINTR);
-
-    if (len < 0) {
-        int err = -errno;
-        escape(trap, failure_set(trap->why, err, "cannot read %s: %s",
-                                 trap->from, strerror(-err)));
-    }
+    ssize_t len = read_some(reader, 0);
+    if (len < 0)
+        escape(trap, failure_set(trap->why, (int)len, "cannot read %s: %s",
+                                 trap->from, strerror((int)-len)));
     if (len == 0) return FALSE;
 
     reader->manager.next_input_byte = reader->buffer;
@@ -99,7 +116,7 @@ static void stop_reading(j_decompress_ptr decoder)
 void jpeg_reader_attach(struct jpeg_reader *reader,
                         struct jpeg_decompress_struct *decoder)
 {
-    reader->manager.init_source = start_reading;
+    reader->manager.init_source = keep_what_was_read;
     reader->manager.fill_input_buffer = read_more;
     reader->manager.skip_input_data = skip;
     reader->manager.resync_to_restart = jpeg_resync_to_restart;

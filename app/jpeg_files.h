@@ -8,6 +8,7 @@
 
 #include <setjmp.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include <jpeglib.h>
 
@@ -42,8 +43,16 @@ struct jpeg_writer {
 void jpeg_trap_init(struct jpeg_trap *trap, const char *from, const char *to,
                     struct failure *why);
 
-// Lets `decoder` read from `reader->fd`. At the end of the file the decoder
-// suspends: a call that then reports no progress has met a file cut short.
+// Reads the first bytes into `reader->buffer`, at least `wanted` of them, to be
+// looked at before a decoder is. Any file will do, also one that cannot seek.
+//
+// returns  how many there are, less than `wanted` if the file is shorter; or a
+//          negative errno
+ssize_t jpeg_reader_start(struct jpeg_reader *reader, size_t wanted);
+
+// Lets `decoder` go on with what jpeg_reader_start has left. At the end of the
+// file the decoder suspends: a call that then reports no progress has met a
+// file cut short.
 void jpeg_reader_attach(struct jpeg_reader *reader,
                         struct jpeg_decompress_struct *decoder);
 

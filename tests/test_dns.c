@@ -110,19 +110,22 @@ TEST(the_hosts_file_is_read, .real_time = true)
 
 // ---- With a server ----------------------------------------------------------
 
-static bool start(void)
-{
-    return EXPECT_EQ(name_server_start(&server), 0) &&
-           EXPECT_EQ(asyncio_resolver_create(&resolver,
-                                             .servers = server.address,
-                                             .try_seconds = 0.2, .tries = 2),
-                     0);
-}
-
 static void stop(void)
 {
     asyncio_resolver_free(resolver);
+    resolver = NULL;
     name_server_stop(&server);
+}
+
+static bool start(void)
+{
+    if (!EXPECT_EQ(name_server_start(&server), 0)) return false;
+    if (EXPECT_EQ(asyncio_resolver_create(&resolver, .servers = server.address,
+                                          .try_seconds = 0.2, .tries = 2),
+                  0))
+        return true;
+    stop();
+    return false;
 }
 
 TEST(a_name_is_asked_of_the_server, .real_time = true)
@@ -219,9 +222,11 @@ static int look_up(void *arg)
     return err;
 }
 
-static void wait_for_queries(int count)
+// Waits until the server was asked `count` times; a lookup that has ended asks
+// no more.
+static void wait_for_queries(const struct asyncio_task *task, int count)
 {
-    while (atomic_load(&server.queries) < count)
+    while (atomic_load(&server.queries) < count && !asyncio_task_done(task))
         asyncio_ignore(asyncio_sleep(0.001));
 }
 
@@ -230,7 +235,7 @@ TEST(a_cancelled_lookup_returns_at_once, .real_time = true)
     if (!start()) return;
     struct asyncio_task *task =
         asyncio_create_task(look_up, (char[]){"dead.test"});
-    wait_for_queries(1);
+    wait_for_queries(task, 1);
     asyncio_task_cancel(task);
     EXPECT_EQ(asyncio_await(task), -ECANCELED);
     EXPECT_EQ(atomic_load(&server.queries), 1); // no second try was waited for
@@ -243,7 +248,7 @@ TEST(a_late_answer_touches_nothing, .real_time = true)
     if (!start()) return;
     struct asyncio_task *task =
         asyncio_create_task(look_up, (char[]){"late.test"});
-    wait_for_queries(1);
+    wait_for_queries(task, 1);
     asyncio_task_cancel(task);
     EXPECT_EQ(asyncio_await(task), -ECANCELED);
     asyncio_task_release(task);
@@ -277,7 +282,7 @@ TEST(freeing_a_resolver_ends_its_lookups, .real_time = true)
     if (!start()) return;
     struct asyncio_task *task =
         asyncio_create_task(look_up, (char[]){"dead.test"});
-    wait_for_queries(1);
+    wait_for_queries(task, 1);
     asyncio_resolver_free(resolver);
     resolver = NULL;
     EXPECT_EQ(asyncio_await(task), -ESHUTDOWN);

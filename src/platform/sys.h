@@ -135,6 +135,10 @@ char *(asyncio__strdup)(const char *text, const char *site);
 // Accepts NULL.
 void asyncio__free(void *p);
 
+// Sets bytes to 0 in the library's way: inlined for a known size, gcc takes a
+// slow one.
+void asyncio__clear(void *memory, size_t size);
+
 // Private anonymous memory is meant: `flags` are added to MAP_PRIVATE and
 // MAP_ANONYMOUS. Returns 0 with the address stored, or a negative errno.
 int(asyncio__sys_mmap)(void **address, size_t size, int prot, int flags,

@@ -92,7 +92,8 @@ static struct asyncio_task *new_block(struct asyncio_loop *loop,
         struct asyncio_link *link = list_pop(&loop->spare_blocks);
         if (link) {
             struct asyncio_task *task = (void *)link;
-            *task = (struct asyncio_task){.spare = true};
+            asyncio__clear(task, offsetof(struct asyncio_task, op));
+            task->spare = true;
             loop->blocks++;
             return task;
         }

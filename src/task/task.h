@@ -38,11 +38,6 @@ struct asyncio_task {
         int result;
         bool woken; // the result is there, the task has not run yet
     } wait;
-    union { // one wait at a time, and what it needs of the loop
-        struct asyncio__timer timer;
-        struct asyncio__op op;
-    };
-
     struct asyncio_link sibling; // asyncio_loop.tasks
     struct asyncio_link member;  // asyncio_task_group.children_, or kept_
     struct asyncio_task_group *group;
@@ -66,6 +61,13 @@ struct asyncio_task {
     bool immortal;  // a spawn that failed: static, of no loop
     bool kept;      // of a group: its handle was asked for
     bool reported;  // of a group: it said that it is ready
+
+    // One wait at a time, and what it needs of the loop. Not cleared for a new
+    // task, so it is last.
+    union {
+        struct asyncio__timer timer;
+        struct asyncio__op op;
+    };
 };
 
 static inline struct asyncio_task *
