@@ -246,15 +246,37 @@ TEST(a_cancelled_lookup_returns_at_once, .real_time = true)
 TEST(a_late_answer_touches_nothing, .real_time = true)
 {
     if (!start()) return;
+    // Somebody else keeps the sockets open.
+    struct asyncio_task *other =
+        asyncio_create_task(look_up, (char[]){"dead.test"});
     struct asyncio_task *task =
         asyncio_create_task(look_up, (char[]){"late.test"});
-    wait_for_queries(task, 1);
+    wait_for_queries(task, 2);
     asyncio_task_cancel(task);
     EXPECT_EQ(asyncio_await(task), -ECANCELED);
     asyncio_task_release(task);
-    // Another lookup comes after the late answer, through the same socket.
+    // The answer to this one comes after the late one, by the same socket.
     name_server_release(&server);
     EXPECT_EQ(look_up((char[]){"ok.test"}), 0);
+    asyncio_task_cancel(other);
+    EXPECT_LT(asyncio_await(other), 0);
+    asyncio_task_release(other);
+    stop();
+}
+
+TEST(what_nobody_waits_for_is_taken_back, .real_time = true)
+{
+    if (!start()) return;
+    for (int i = 1; i <= 100; i++) {
+        struct asyncio_task *task =
+            asyncio_create_task(look_up, (char[]){"dead.test"});
+        wait_for_queries(task, i);
+        asyncio_task_cancel(task);
+        EXPECT_EQ(asyncio_await(task), -ECANCELED);
+        asyncio_task_release(task);
+    }
+    // No clock runs for them any more.
+    EXPECT_EQ(asyncio_loop_timers(asyncio_get_running_loop()), 0);
     stop();
 }
 

@@ -18,6 +18,12 @@ static const char *in_folder(const char *name)
     return path;
 }
 
+// Whatever a test has come to, its files go.
+static void remove_file(const char *path)
+{
+    if (unlink(path) < 0) EXPECT_EQ(access(path, F_OK), -1);
+}
+
 static int make_file(const char *path, const char *text)
 {
     int fd = asyncio_open(path, O_RDWR | O_CREAT | O_EXCL, 0644);
@@ -32,7 +38,10 @@ TEST(what_is_written_is_read_back)
 {
     const char *path = in_folder("a");
     int fd = make_file(path, "hello, world");
-    EXPECT_OR_RETURN(fd >= 0);
+    if (!EXPECT(fd >= 0)) {
+        remove_file(path);
+        return;
+    }
     char text[32] = "";
     EXPECT_EQ(asyncio_pread(fd, text, sizeof text, 7), 5);
     EXPECT_STR(text, "world");
@@ -45,7 +54,7 @@ TEST(what_is_written_is_read_back)
     EXPECT_EQ(asyncio_fsync(fd), 0);
     EXPECT_EQ(asyncio_fdatasync(fd), 0);
     EXPECT_EQ(asyncio_close(fd), 0);
-    EXPECT_EQ(asyncio_unlink(path), 0);
+    remove_file(path);
 }
 
 TEST(a_descriptor_closes_on_exec)
@@ -55,7 +64,7 @@ TEST(a_descriptor_closes_on_exec)
     EXPECT_OR_RETURN(fd >= 0);
     EXPECT_EQ(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
     EXPECT_EQ(asyncio_close(fd), 0);
-    EXPECT_EQ(asyncio_unlink(path), 0);
+    remove_file(path);
 }
 
 TEST(names_are_made_looked_at_changed_and_removed)
@@ -67,12 +76,11 @@ TEST(names_are_made_looked_at_changed_and_removed)
     EXPECT_EQ(asyncio_mkdir(folder, 0755), 0);
     EXPECT_EQ(asyncio_mkdir(folder, 0755), -EEXIST);
     int fd = make_file(from, "12345");
-    EXPECT_OR_RETURN(fd >= 0);
-    EXPECT_EQ(asyncio_close(fd), 0);
+    EXPECT_GE(fd, 0);
+    if (fd >= 0) EXPECT_EQ(asyncio_close(fd), 0);
 
-    struct stat found;
+    struct stat found = {0}, expected = {0};
     EXPECT_EQ(asyncio_stat(from, &found), 0);
-    struct stat expected;
     EXPECT_EQ(stat(from, &expected), 0);
     EXPECT_EQ(found.st_size, 5);
     EXPECT_EQ(found.st_ino, expected.st_ino);
@@ -84,6 +92,8 @@ TEST(names_are_made_looked_at_changed_and_removed)
     EXPECT_EQ(asyncio_stat(from, &found), -ENOENT);
     EXPECT_EQ(asyncio_unlink(to), 0);
     EXPECT_EQ(asyncio_unlink(to), -ENOENT);
+    remove_file(from);
+    remove_file(to);
     EXPECT_EQ(rmdir(folder), 0);
 }
 
@@ -191,17 +201,18 @@ static int cancel_oneself(void *arg)
 
 TEST(a_pending_cancel_ends_a_call_before_it_begins_but_for_close)
 {
+    const char *path = in_folder("a");
     struct asyncio_task *task =
-        asyncio_create_task(cancel_oneself, (void *)in_folder("a"));
+        asyncio_create_task(cancel_oneself, (void *)path);
     EXPECT_EQ(asyncio_await(task), 7);
     asyncio_task_release(task);
+    remove_file(path);
 }
 
 static int open_and_say(void *arg)
 {
     int fd = asyncio_open(arg, O_WRONLY | O_CREAT, 0600);
-    if (fd == -ECANCELED) return fd;
-    EXPECT_OR_RETURN(fd >= 0, fd);
+    if (fd < 0) return fd;
     EXPECT_EQ(asyncio_sleep(1), -ECANCELED); // it was kept for this
     return asyncio_close(fd);
 }
@@ -216,7 +227,7 @@ TEST(a_file_that_was_opened_while_cancelled_is_not_lost)
     int err = asyncio_await(task);
     EXPECT(err == 0 || err == -ECANCELED);
     asyncio_task_release(task);
-    unlink(path);
+    remove_file(path);
 }
 
 static int write_for_ever(void *arg)

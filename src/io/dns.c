@@ -181,6 +181,7 @@ static void answered(void *arg, int status, int timeouts,
     if (lookup->left) {
         lookup_free(lookup);
     } else {
+        lookup->resolver->waiting--;
         bool found = status == ARES_SUCCESS && answer;
         if (found && copy_of_ares(answer, &lookup->list) < 0)
             lookup->status = ARES_ENOMEM;
@@ -227,12 +228,25 @@ static int outcome(struct lookup *lookup, const char *host,
     return 0;
 }
 
+// Leaves a lookup to c-ares, which has no way to take back a single one. When
+// nobody waits for any of them, all are taken back.
+static void abandon(struct lookup *lookup)
+{
+    struct asyncio_resolver *resolver = lookup->resolver;
+    lookup->left = true;
+    if (--resolver->waiting > 0) return;
+    ares_cancel(resolver->channel);
+    asyncio__resolver_turn(resolver);
+}
+
 static int ask(struct asyncio_resolver *resolver, const char *host,
                const char *port, const struct addrinfo *hints,
                struct asyncio_addrinfo **list)
 {
     struct lookup *lookup = calloc(1, sizeof *lookup);
     if (!lookup) return -ENOMEM;
+    lookup->resolver = resolver;
+    resolver->waiting++;
     asyncio_future_init(&lookup->done);
 
     struct ares_addrinfo_hints wanted = {
@@ -246,11 +260,12 @@ static int ask(struct asyncio_resolver *resolver, const char *host,
     asyncio__resolver_turn(resolver);
 
     int err = asyncio_await(&lookup->done);
-    // From here on the resolver may be gone.
     asyncio_future_reset(&lookup->done);
     if (err >= 0) err = outcome(lookup, host, list);
-    lookup->left = true;
-    if (lookup->answered) lookup_free(lookup);
+    if (lookup->answered)
+        lookup_free(lookup); // the resolver may be gone
+    else
+        abandon(lookup);
     return err;
 }
 

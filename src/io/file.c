@@ -171,7 +171,7 @@ static struct stat stat_of(const struct statx *from)
 
 int asyncio_stat(const char *path, struct stat *out)
 {
-    struct statx found;
+    struct statx found = {0};
     int err = perform(&(struct asyncio__op){
         .code = ASYNCIO__OP_STATX,
         .fd = AT_FDCWD,

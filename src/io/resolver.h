@@ -16,7 +16,8 @@ struct asyncio_resolver {
     struct asyncio_loop *loop;
     struct asyncio_handle timer; // when c-ares wants to be called next
     struct watch *watches;
-    bool blind; // a socket or the time could not be watched
+    size_t waiting; // lookups without an answer whose task is there
+    bool blind;     // a socket or the time could not be watched
 };
 
 // To be called after c-ares was called and before anybody waits: arms the

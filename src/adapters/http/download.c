@@ -80,15 +80,15 @@ static int close_draft(struct draft *draft)
     return err < 0 ? explain(draft, err, "write") : 0;
 }
 
-// Removes it. Returns `err`, or -ECANCELED if a cancel came meanwhile: it would
-// be lost else.
+// Removes it, if need be by a call that blocks. Returns `err`, or -ECANCELED if
+// a cancel came meanwhile: it would be lost else.
 static int discard_draft(struct draft *draft, int err)
 {
     if (draft->fd >= 0) asyncio_ignore(asyncio_close(draft->fd));
     draft->fd = -1;
-    if (asyncio_unlink(draft->hidden) != -ECANCELED) return err;
-    unlink(draft->hidden);
-    return -ECANCELED;
+    int removed = asyncio_unlink(draft->hidden);
+    if (removed < 0) unlink(draft->hidden);
+    return removed == -ECANCELED ? removed : err;
 }
 
 // To rename over a device or a pipe would replace it.

@@ -140,6 +140,6 @@ const char *asyncio__http_shown(const char *text,
         shown[len] = '?';
         if (printable) shown[len] = text[len];
     }
-    strcpy(shown + len, text[len] ? "..." : "");
+    memcpy(shown + len, text[len] ? "..." : "\0\0\0", 4);
     return shown;
 }
