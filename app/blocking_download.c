@@ -104,6 +104,7 @@ static CURLcode set_options(struct download *download)
 #define SET(option, value)                                                     \
     if (code == CURLE_OK) code = curl_easy_setopt(curl, option, value)
     SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_QUICK_EXIT, 1L); // a dead name server outlasts any limit
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_FOLLOWLOCATION, 1L);

@@ -264,7 +264,10 @@ static int make_folder(const char *path, struct failure *why)
     struct stat found;
     if (mkdir(path, 0777) == 0) return 0;
     int err = -errno;
-    if (stat(path, &found) == 0 && S_ISDIR(found.st_mode)) return 0;
+    if (stat(path, &found) == 0) {
+        if (S_ISDIR(found.st_mode)) return 0;
+        err = -ENOTDIR;
+    }
     return failure_set(why, err, "cannot make the folder %s: %s", path,
                        strerror(-err));
 }

@@ -72,7 +72,7 @@ int main(int argc, char **argv)
     struct failure why = {0};
     int err = pictures_open(&pictures, argc, argv, &why);
     if (err == 0) err = run(&pictures, &why);
-    if (err < 0) fprintf(stderr, "sync_v1: %s\n", why.text);
+    if (err < 0) fprintf(stderr, "error: %s\n", why.text);
     pictures_close(&pictures);
     return err < 0;
 }

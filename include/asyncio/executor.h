@@ -8,7 +8,10 @@
 //
 // A thread has your pointers, so a call returns when `fn` has ended, cancelled
 // or not, unless you say .abandon. A process has a copy of the struct, which is
-// copied back: pointers in it mean nothing there.
+// copied back: pointers in it mean nothing there. It is a copy of the program
+// as it was when the launcher was forked, without its threads, its descriptors
+// (but for standard output and error) and its signal handlers; what it prints
+// is shown when the job ends. Cancelling a call there kills the process.
 #pragma once
 
 #include <asyncio/task.h>
@@ -21,7 +24,7 @@ struct asyncio_job_options {
     ASYNCIO__OPTIONS_HEAD
     size_t size ASYNCIO__UNSET;  // bytes of *arg that go to a process and back
     size_t copy ASYNCIO__UNSET;  // bytes of *arg that a thread gets as its own
-    bool abandon ASYNCIO__UNSET; // leave the thread running when cancelled
+    bool abandon ASYNCIO__UNSET; // when cancelled, leave `fn` running
     void *reserved_[4] ASYNCIO__UNSET;
 };
 
@@ -44,7 +47,12 @@ ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_to_thread)(
 // was loaded when the launcher was forked.
 //
 // returns   too: -EOWNERDEAD if the worker died: the words name its signal or
-//           exit status; -EINVAL for a function that a process cannot find
+//           exit status; -ETIMEDOUT if the pool's limit for a job was up;
+//           -EINVAL for a function that a process cannot find, or an `arg`
+//           without .size; -E2BIG for one of more than 1 MiB; -EXDEV if another
+//           loop uses this pool of processes; -ESHUTDOWN after shutdown
+// cancel    a process is killed, and has ended when the call returns; with
+//           .abandon it goes on
 // like      loop.run_in_executor
 ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_run_in_executor)(
     struct asyncio_executor *executor, int (*fn)(void *arg), void *arg,
@@ -94,7 +102,8 @@ ASYNCIO_API int(asyncio_thread_pool_create)(
 // Makes a pool of worker processes. They are forked by a launcher, which has to
 // be forked itself before there are threads: asyncio_run with .processes does
 // that, or asyncio_process_init at the start of main. A program that has
-// started no thread yet may do without: the launcher is forked here.
+// started no thread yet may do without: the launcher is forked here. A pool
+// belongs to the loop whose task uses it first, until that closes.
 //
 // returns   0; -EBUSY if it is too late, with words that say what to do; or
 //           another negative errno
@@ -105,9 +114,12 @@ ASYNCIO_API int(asyncio_process_pool_create)(
     (asyncio_process_pool_create)(                                             \
         pool, ASYNCIO__OPTIONS(asyncio_pool_options, __VA_ARGS__))
 
-// Takes no more jobs, waits for those it has, frees the pool. Accepts NULL.
+// Takes no more jobs, waits for those it has, frees the pool. Accepts NULL and
+// a second call. Not from a job of the same pool.
 //
 // suspends  in a task, while jobs run; elsewhere it blocks
+// cancel    waits all the same; the request is for the task's next wait
+// thread    for processes: that of the loop that uses them
 // like      Executor.shutdown
 ASYNCIO_API void asyncio_executor_shutdown(struct asyncio_executor *executor);
 

@@ -38,7 +38,8 @@ ASYNCIO_API void asyncio_future_init_at(struct asyncio_future *future,
                                         const char *site);
 
 // Lets go of what the words of its error occupy; for futures that may have
-// failed with words, or were cancelled with a reason. The struct is pending
+// been given an error that has words, or been cancelled with a reason. (One
+// that is cancelled because its awaiter was has none.) The struct is pending
 // again afterwards. Nobody may be waiting. Accepts a zeroed one.
 ASYNCIO_API void asyncio_future_reset(struct asyncio_future *future);
 

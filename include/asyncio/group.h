@@ -60,7 +60,8 @@ ASYNCIO_API int asyncio_task_group_enter_at(struct asyncio_task_group *group,
 // block ends. A spawn that fails is a failure of the group.
 //
 // returns   0; -EINVAL if the group was never entered, or for no function;
-//           -ESHUTDOWN if it has ended or is being wound up; -ENOMEM
+//           -ESHUTDOWN if it has ended or is being wound up; -EXDEV for another
+//           loop than the group's; -ENOMEM
 // suspends  never
 // like      TaskGroup.create_task
 ASYNCIO_API int(asyncio_task_group_create_task)(
@@ -75,10 +76,11 @@ ASYNCIO_API int(asyncio_task_group_create_task)(
 // Makes a child and waits until it says that it is ready, with
 // asyncio_task_group_started. It goes on as a member of the group.
 //
-// returns   the value it reported; its code if it failed before, which is then
-//           no failure of the group; -EPROTO if it ended without reporting;
-//           as create_task if it could not be made; -ECANCELED: the child was
-//           cancelled and has ended, unless it had just reported
+// returns   the value it reported; its code if it failed before, or could not
+//           be made, which is then no failure of the group; -EPROTO if it ended
+//           without reporting; -ECANCELED if the caller was cancelled: then the
+//           child was too, and has ended unless it reported all the same; its
+//           code if that clean-up failed
 // like      trio's Nursery.start, anyio's TaskGroup.start
 ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_task_group_start)(
     struct asyncio_task_group *group, int (*fn)(void *arg), void *arg,
@@ -96,8 +98,11 @@ ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_task_group_start)(
 ASYNCIO_API int asyncio_task_group_started(int value);
 
 // Ends the group early: children and body are cancelled, and exit returns 0 if
-// nothing else went wrong. Nothing happens if it was called before or has
-// ended. like      TaskGroup.cancel
+// nothing else went wrong. Nothing happens if it was called before or the group
+// has ended; before the group is entered, it ends it as soon as that happens.
+//
+// suspends  never
+// like      TaskGroup.cancel
 ASYNCIO_API void asyncio_task_group_cancel(struct asyncio_task_group *group);
 
 // Leaves the group with the code that the body ended with: waits for every

@@ -11,7 +11,7 @@
 // A callback is a function like any coroutine, but it runs on the loop's own
 // stack, in no task: it must not wait. A negative code that it returns is
 // reported. Call all of it on the loop's thread, but for
-// asyncio_call_soon_threadsafe and asyncio_loop_stop_threadsafe.
+// asyncio_call_soon_threadsafe.
 #pragma once
 
 #include <asyncio/base.h>

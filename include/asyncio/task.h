@@ -71,7 +71,8 @@ ASYNCIO_API ASYNCIO_SUSPENDS struct asyncio_task *(
     (asyncio_create_task)(fn, arg,                                             \
                           ASYNCIO__OPTIONS(asyncio_task_options, __VA_ARGS__))
 
-// The task for a coroutine object, which is used up by it: -EALREADY if it was.
+// The task for a coroutine object, which is used up by it: -EALREADY if it was,
+// -EBUSY while it is being awaited.
 ASYNCIO_API ASYNCIO_SUSPENDS struct asyncio_task *(
     asyncio_coroutine_create_task)(struct asyncio_coroutine *coroutine,
                                    const struct asyncio_task_options *options);
@@ -88,7 +89,8 @@ ASYNCIO_API void asyncio_task_release(struct asyncio_task *task);
 
 // Asks the task to end: the wait it is in, or else its next one, returns
 // -ECANCELED; if it waits for another task or future, that is cancelled. Each
-// call counts. Nothing of the task runs inside this call.
+// call counts. Nothing of the task runs inside this call. When -ECANCELED is
+// there, asyncio_last_error tells who asked for it, where and why.
 //
 // returns   false if the task was done
 // like      Task.cancel
@@ -138,12 +140,22 @@ ASYNCIO_API size_t asyncio_all_tasks(struct asyncio_loop *loop,
 
 // --- waiting ----------------------------------------------------------------
 
+struct asyncio_sleep_options {
+    ASYNCIO__OPTIONS_HEAD
+    int result ASYNCIO__UNSET; // what it returns in the end, 0 or more
+};
+
 // Lets others run for `seconds`; 0 or less: one pass.
 //
-// returns   0; -ECANCELED; -EINVAL for what is not a number or too large;
-//           -EPERM outside a task
+// returns   0, or the `.result` given; -ECANCELED; -EINVAL for what is not a
+//           number or too large, or a negative result; -EPERM outside a task
 // like      asyncio.sleep
-ASYNCIO_API ASYNCIO_SUSPENDS int asyncio_sleep(double seconds);
+ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_sleep)(
+    double seconds, const struct asyncio_sleep_options *options);
+#define asyncio_sleep(...) ASYNCIO__SLEEP(__VA_ARGS__, )
+#define ASYNCIO__SLEEP(seconds, ...)                                           \
+    (asyncio_sleep)(seconds,                                                   \
+                    ASYNCIO__OPTIONS(asyncio_sleep_options, __VA_ARGS__))
 
 // Waits for an outcome and returns it. Cancelling the waiter cancels what it
 // waits for; the words of a failure become the waiter's.

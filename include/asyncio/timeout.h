@@ -40,7 +40,7 @@ struct asyncio_timeout {
 
 // Starts the limit: `seconds` from now, or at a time of asyncio_time's clock.
 // 0 or less is up at once, ASYNCIO_FOREVER never. If entering failed, the scope
-// limits nothing and _exit returns the reason.
+// limits nothing and _exit returns the reason; it may be entered later.
 //
 // returns   0; -EPERM outside a task; -EBUSY if it is active, -EALREADY if it
 //           was left; -EINVAL for a time that is not a number or is too large

@@ -55,6 +55,16 @@ static void leave(struct asyncio__job *job)
     asyncio__wake(task, -ECANCELED);
 }
 
+// The task is woken for good: it will not run, and nobody will cancel its wait.
+static void call_lost(struct asyncio__job *job)
+{
+    struct asyncio_executor *executor = job->executor;
+    if (!job->owner) return; // it was abandoned
+    leave(job);
+    asyncio__job_unref(job);
+    asyncio__executor_drop(executor);
+}
+
 static bool cancel_call(struct asyncio_task *task,
                         const struct asyncio_cancel_options *cancel)
 {
@@ -118,6 +128,7 @@ int asyncio__job_call(struct asyncio_executor *executor, int (*fn)(void *arg),
     struct asyncio__job *job = asyncio__job_make(executor, fn, arg, options);
     if (!job) return -ENOMEM;
     job->landed = call_landed;
+    job->lost = call_lost;
 
     int result = executor->ops->start(executor, job);
     if (result == 0) result = wait_for_job(job, options->abandon);

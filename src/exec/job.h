@@ -7,7 +7,8 @@
 // Two hold it: whoever waits for it, and the pool, from start until the job has
 // landed, was retracted, or (abandoned) has ended. `landed` is called on the
 // loop's thread, once, with the outcome filled in; never after a retract, and
-// nobody cares after an abandon.
+// nobody cares after an abandon. Where the loop closes first, the task that waits
+// will never run again: `lost` lets go of what it holds, in place of `landed`.
 #pragma once
 
 #include <asyncio/executor.h>
@@ -28,6 +29,7 @@ struct asyncio__job {
     size_t size;      // bytes of *arg that go to a process and back
     const char *site; // of the call, or NULL
     void (*landed)(struct asyncio__job *job);
+    void (*lost)(struct asyncio__job *job);
     void *owner; // whoever waits: landed knows what that is; NULL once left
     struct asyncio_loop *loop;
 

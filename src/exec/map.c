@@ -74,6 +74,27 @@ static void map_landed(struct asyncio__job *job)
     if (map->out == 0) asyncio__wake(map->task, map->code);
 }
 
+static void free_map(struct map *map)
+{
+    for (size_t i = 0; map->jobs && i < map->count; i++)
+        if (map->jobs[i]) asyncio__job_unref(map->jobs[i]);
+    asyncio__free(map->jobs);
+    asyncio__failure_unref(map->failure);
+    asyncio__free(map);
+}
+
+static void map_lost(struct asyncio__job *job)
+{
+    struct map *map = job->owner;
+    struct asyncio_executor *executor = map->executor;
+
+    job->owner = NULL;
+    if (--map->out > 0) return;
+    asyncio__wake(map->task, -ECANCELED); // for good: it will not run
+    free_map(map);
+    asyncio__executor_drop(executor);
+}
+
 static bool cancel_map(struct asyncio_task *task,
                        const struct asyncio_cancel_options *cancel)
 {
@@ -107,15 +128,9 @@ static int make_jobs(struct map *map, int (*fn)(void *item))
         map->jobs[i] = asyncio__job_make(map->executor, fn, NULL, &options);
         if (!map->jobs[i]) return -ENOMEM;
         map->jobs[i]->landed = map_landed;
+        map->jobs[i]->lost = map_lost;
     }
     return 0;
-}
-
-static void free_jobs(struct map *map)
-{
-    for (size_t i = 0; map->jobs && i < map->count; i++)
-        if (map->jobs[i]) asyncio__job_unref(map->jobs[i]);
-    asyncio__free(map->jobs);
 }
 
 static int run_map(struct map *map)
@@ -126,7 +141,6 @@ static int run_map(struct map *map)
     int code = map->code;
     if (map->out > 0) code = asyncio__park(&mapping, map, NULL);
     if (code < 0 && code == map->code) asyncio__failure_see(map->failure);
-    asyncio__failure_unref(map->failure);
     return code;
 }
 
@@ -145,8 +159,7 @@ static int map_items(struct asyncio_executor *executor, int (*fn)(void *item),
                         .count = count < most ? count : most};
     int err = make_jobs(map, fn);
     if (err == 0) err = run_map(map);
-    free_jobs(map);
-    asyncio__free(map);
+    free_map(map);
     return err;
 }
 

@@ -184,20 +184,27 @@ static void shut(struct asyncio_executor *executor)
     asyncio__launcher_drop();
 }
 
+static void lose(struct asyncio__process_pool *pool, struct asyncio__job *job)
+{
+    job->worker = NULL;
+    pool->out--;
+    job->lost(job);
+    asyncio__job_unref(job);
+}
+
 // Nobody will ever take what these jobs bring.
 static void drop_jobs(struct asyncio__process_pool *pool)
 {
     struct asyncio_link *link;
     while ((link = list_pop(&pool->queue)))
-        asyncio__job_unref(list_entry(link, struct asyncio__job, link));
+        lose(pool, list_entry(link, struct asyncio__job, link));
     for (uint32_t i = 0; i < pool->count; i++) {
         struct asyncio__worker *worker = &pool->workers[i];
         struct asyncio__job *job = worker->job;
         asyncio__worker_kill(worker, -ECANCELED);
         worker->job = NULL;
-        if (job) asyncio__job_unref(job);
+        if (job) lose(pool, job);
     }
-    pool->out = 0;
 }
 
 // The loop closes: the workers end, and the pool is there for another loop.

@@ -200,19 +200,30 @@ static void abandon(struct asyncio_executor *executor, struct asyncio__job *job)
     pthread_mutex_unlock(&pool->lock);
 }
 
+static void wait_for_end(struct thread_pool *pool,
+                         const struct asyncio__job *job)
+{
+    pthread_mutex_lock(&pool->lock);
+    while (!job->ended)
+        pthread_cond_wait(&pool->ended, &pool->lock);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 // The loop closes under a job that somebody waits for, and will wait for ever.
 // The function may be using that task's stack, so it has to end first.
 static void leave_loop(struct asyncio__guest *guest)
 {
     struct asyncio__job *job = list_entry(guest, struct asyncio__job, guest);
     struct thread_pool *pool = pool_of(job->executor);
-    if (take_back(pool, job)) return;
 
-    pthread_mutex_lock(&pool->lock);
-    while (!job->ended)
-        pthread_cond_wait(&pool->ended, &pool->lock);
-    pthread_mutex_unlock(&pool->lock);
-    if (list_linked(&job->post.step.link)) list_remove(&job->post.step.link);
+    asyncio__job_ref(job);
+    if (!take_back(pool, job)) {
+        wait_for_end(pool, job);
+        if (list_linked(&job->post.step.link))
+            list_remove(&job->post.step.link);
+        asyncio__job_unref(job);
+    }
+    job->lost(job);
     asyncio__job_unref(job);
 }
 

@@ -261,11 +261,25 @@ static int sleep_in_poller(struct asyncio_loop *loop, int64_t timeout_ns)
     return err;
 }
 
+// The end of an operation may begin another: only a look that brings no news
+// says that everything waits.
+static int look_until_quiet(struct asyncio_loop *loop)
+{
+    uint64_t before;
+    int err;
+    do {
+        before = asyncio__poller_delivered(loop->poller);
+        err = asyncio__poller_wait(loop->poller, 0);
+    } while (err == 0 && list_empty(&loop->ready) &&
+             asyncio__poller_delivered(loop->poller) != before);
+    return err;
+}
+
 // Virtual time: when there is nothing to run and no work under way that will
 // end by itself, the clock jumps to the next timer.
 static int jump_or_sleep(struct asyncio_loop *loop)
 {
-    int err = asyncio__poller_wait(loop->poller, 0);
+    int err = look_until_quiet(loop);
     if (err < 0 || !list_empty(&loop->ready) || has_posts(loop)) return err;
 
     int64_t next_ns = asyncio__timers_next(&loop->timers);

@@ -45,7 +45,8 @@ struct asyncio__at_close {
     void (*fn)(struct asyncio__at_close *hook);
 };
 
-// What closing a loop needs of the floor above: the tasks that are not done.
+// What closing a loop needs of the floor above: the tasks that are not done,
+// and what futures have queued.
 struct asyncio__task_floor {
     void (*cancel_waits)(struct asyncio_loop *loop); // operations, above all
     void (*drop)(struct asyncio_loop *loop);         // the tasks, once idle
@@ -68,7 +69,7 @@ struct asyncio_loop {
     unsigned unblocked;    // operations in a row that did not block
     bool callbacks_ready;  // some step in `ready` is no task's
     bool stopping;
-    uint8_t state; // enum asyncio__loop_state
+    _Atomic(uint8_t) state; // enum asyncio__loop_state; threads that post ask
 
     struct asyncio__timers timers;
     struct asyncio__clock clock;
@@ -85,9 +86,9 @@ struct asyncio_loop {
     struct asyncio_link tasks; // asyncio_task.sibling, those not done
     size_t blocks;             // control blocks that are not freed
     bool freed;                // asyncio_loop_free waits for the last of them
-    uint64_t tasks_made;       // for their names
+    uint64_t newest_task;      // the number of the one made last
     struct asyncio_link spare_blocks;        // of tasks, for reuse: each a link
-    const struct asyncio__task_floor *floor; // NULL: no task was ever made
+    const struct asyncio__task_floor *floor; // NULL: nothing of it was used
     struct asyncio_link spare_handles;       // asyncio_handle.link_, for reuse
     struct asyncio__watch **watches;         // by descriptor
     size_t watches_size;                     // entries in it

@@ -18,6 +18,8 @@ struct direction {
     struct asyncio__step step;
     int (*fn)(void *arg); // NULL: not wanted
     void *arg;
+    bool stale;   // removed since its operation began
+    bool unarmed; // `step` is queued to submit `op`, not to call
 };
 
 struct asyncio__watch {
@@ -32,11 +34,24 @@ static struct asyncio__watch *watch_of(struct direction *direction)
     return list_entry(direction, struct asyncio__watch, writer);
 }
 
+static bool passes(int err)
+{
+    return err == -ENOMEM || err == -EAGAIN || err == -EBUSY ||
+           err == -ENOBUFS || err == -ENOSPC || err == -EINTR;
+}
+
+// What fails for want of something is tried again in the next pass: its owner
+// counts on being called.
 static void arm(struct direction *direction)
 {
     struct asyncio_loop *loop = watch_of(direction)->loop;
     int err = asyncio__poller_submit(loop->poller, &direction->op);
     if (err == 0) return;
+    if (passes(err)) {
+        direction->unarmed = true;
+        asyncio__loop_queue(loop, &direction->step);
+        return;
+    }
     direction->fn = NULL;
     asyncio__report(loop, err, NULL, NULL,
                     "descriptor %d is not watched any more: %s",
@@ -44,14 +59,17 @@ static void arm(struct direction *direction)
 }
 
 // The operation has ended: ready, failed (which the callback will find out by
-// reading), or cancelled because nobody wants it.
+// reading), or cancelled because nobody wants it. What a stale one says may be
+// of another file that had the same number.
 static void polled(struct asyncio__op *op)
 {
     struct direction *direction = list_entry(op, struct direction, op);
+    bool stale = direction->stale;
+    direction->stale = false;
     if (!direction->fn) return;
     struct asyncio_loop *loop = watch_of(direction)->loop;
-    if (op->result == -ECANCELED)
-        arm(direction); // removed, and wanted again before that was done
+    if (stale)
+        arm(direction); // it was wanted again before that was done
     else
         asyncio__loop_queue(loop, &direction->step);
 }
@@ -60,7 +78,13 @@ static void run_direction(struct asyncio__step *step)
 {
     struct direction *direction = list_entry(step, struct direction, step);
     struct asyncio_loop *loop = watch_of(direction)->loop;
+    bool unarmed = direction->unarmed;
+    direction->unarmed = false;
     if (!direction->fn) return;
+    if (unarmed) {
+        arm(direction);
+        return;
+    }
 
     int code = direction->fn(direction->arg);
     if (code < 0)
@@ -148,10 +172,11 @@ static int add_watch(int fd, int (*fn)(void *), void *arg, bool write)
 static void retire(struct direction *direction)
 {
     direction->fn = NULL;
+    direction->unarmed = false;
     if (list_linked(&direction->step.link)) list_remove(&direction->step.link);
-    if (direction->op.state == ASYNCIO__OP_PENDING)
-        asyncio__poller_cancel(watch_of(direction)->loop->poller,
-                               &direction->op);
+    if (direction->op.state == ASYNCIO__OP_IDLE) return;
+    direction->stale = true;
+    asyncio__poller_cancel(watch_of(direction)->loop->poller, &direction->op);
 }
 
 static int remove_watch(int fd, bool write)

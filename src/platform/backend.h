@@ -30,6 +30,7 @@ struct asyncio__poller {
     const struct asyncio__poller_kind *kind;
     struct asyncio_link finished; // ENDED, `done` to be called
     size_t pending;               // submitted, `done` not called yet
+    uint64_t delivered;           // calls of `done`, ever
 };
 
 int asyncio__uring_open(struct asyncio__poller **poller);

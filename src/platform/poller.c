@@ -102,6 +102,7 @@ static void deliver(struct asyncio__poller *poller)
         struct asyncio__op *op = list_entry(link, struct asyncio__op, link);
         op->state = ASYNCIO__OP_IDLE;
         poller->pending--;
+        poller->delivered++;
         op->done(op);
     }
 }
@@ -123,6 +124,11 @@ asyncio__poller_has_news(const struct asyncio__poller *poller)
 size_t asyncio__poller_pending(const struct asyncio__poller *poller)
 {
     return poller->pending;
+}
+
+uint64_t asyncio__poller_delivered(const struct asyncio__poller *poller)
+{
+    return poller->delivered;
 }
 
 size_t asyncio__poller_working(const struct asyncio__poller *poller)

@@ -137,6 +137,9 @@ asyncio__poller_has_news(const struct asyncio__poller *poller);
 size_t asyncio__poller_pending(const struct asyncio__poller *poller);
 size_t asyncio__poller_working(const struct asyncio__poller *poller);
 
+// How many operations have ended so far, to see whether a wait brought news.
+uint64_t asyncio__poller_delivered(const struct asyncio__poller *poller);
+
 // Ends the wait that is under way, or makes the next one only look. Any thread,
 // any number of times; costs a system call.
 void asyncio__poller_wake(struct asyncio__poller *poller);

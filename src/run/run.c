@@ -25,31 +25,44 @@ int asyncio_loop_run_forever(struct asyncio_loop *loop)
     return run_loop(loop);
 }
 
-static int stop_loop(struct asyncio_future *future, void *arg)
+// Stands among those who wait for a future, and stops the loop when it is done.
+// It is gone when the run is over, so that it cannot stop the next one.
+struct until_done {
+    struct asyncio__step step;
+    struct asyncio_loop *loop;
+};
+
+static void stop_loop(struct asyncio__step *step)
 {
-    (void)future;
-    asyncio_loop_stop(arg);
-    return 0;
+    asyncio_loop_stop(list_entry(step, struct until_done, step)->loop);
 }
 
-int asyncio_loop_run_until_future(struct asyncio_loop *loop,
-                                  struct asyncio_future *future)
+// Runs until the future is done, and does not look at its outcome. 0, -EINTR,
+// or why it could not be.
+static int run_until_done(struct asyncio_loop *loop,
+                          struct asyncio_future *future)
 {
     if (loop->state == ASYNCIO__LOOP_CLOSED) return -ESHUTDOWN;
     if (asyncio__running_loop) return -EBUSY;
     if (future->loop_ && future->loop_ != loop) return -EXDEV;
 
     future->loop_ = loop;
-    struct asyncio_loop *outside = asyncio__thread_loop;
-    asyncio__thread_loop = loop;
-    int err = asyncio_future_add_done_callback(future, stop_loop, loop);
-    asyncio__thread_loop = outside;
+    struct until_done until = {.step = {.run = stop_loop}, .loop = loop};
+    if (asyncio_future_done(future))
+        asyncio__loop_queue(loop, &until.step);
+    else
+        list_add_tail(&future->waiters_, &until.step.link);
+    int err = run_loop(loop);
+    if (list_linked(&until.step.link)) list_remove(&until.step.link);
     if (err < 0) return err;
-    err = run_loop(loop);
-    asyncio_future_remove_done_callback(future, stop_loop, loop);
-    if (err < 0) return err;
-    if (!asyncio_future_done(future)) return -EINTR;
-    return asyncio__future_outcome(future);
+    return asyncio_future_done(future) ? 0 : -EINTR;
+}
+
+int asyncio_loop_run_until_future(struct asyncio_loop *loop,
+                                  struct asyncio_future *future)
+{
+    int err = run_until_done(loop, future);
+    return err < 0 ? err : asyncio__future_outcome(future);
 }
 
 int asyncio_loop_run_until_task(struct asyncio_loop *loop,
@@ -80,9 +93,11 @@ static void cancel_since(struct asyncio_loop *loop, uint64_t *seen)
     list_for_each (link, &loop->tasks) {
         struct asyncio_task *task =
             list_entry(link, struct asyncio_task, sibling);
-        if (task->number > *seen) asyncio_task_cancel(task);
+        if (task->number > *seen)
+            (asyncio_task_cancel)(task, &(struct asyncio_cancel_options){
+                                            .reason = "the run is over"});
     }
-    *seen = loop->tasks_made;
+    *seen = loop->newest_task;
 }
 
 // Cancels what main left running, and joins it; what that starts, too.
@@ -94,12 +109,9 @@ static void wind_up(struct asyncio_loop *loop)
         struct asyncio_task *task =
             list_entry(list_first(&loop->tasks), struct asyncio_task, sibling);
         asyncio_task_retain(task);
-        bool looked_at = task->looked_at;
-        int err = asyncio_loop_run_until_task(loop, task);
-        bool done = asyncio_task_done(task);
-        task->looked_at = looked_at; // its error is still to be reported
+        int err = run_until_done(loop, &task->future);
         asyncio_task_release(task);
-        if (!done && err != -EINTR) return; // the loop cannot run any more
+        if (err < 0 && err != -EINTR) return; // the loop cannot run any more
     }
 }
 

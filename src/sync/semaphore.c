@@ -29,7 +29,7 @@ int asyncio_bounded_semaphore_init(struct asyncio_semaphore *semaphore,
 
 bool asyncio_semaphore_locked(const struct asyncio_semaphore *semaphore)
 {
-    return semaphore->value == 0 || semaphore->granted_ > 0 ||
+    return semaphore->value <= 0 || semaphore->granted_ > 0 ||
            !list_empty(&semaphore->waiters_);
 }
 
@@ -84,10 +84,7 @@ int asyncio_semaphore_release(struct asyncio_semaphore *semaphore)
     long bound = semaphore->bound ? semaphore->bound : LONG_MAX;
     if (semaphore->value >= bound) return -EOVERFLOW;
     semaphore->value++;
-    // While somebody who was served has not run, the next in line waits for
-    // that: the order of the line is the order of running.
-    if (semaphore->granted_ == 0 || !list_empty(&semaphore->waiters_))
-        serve(semaphore);
+    serve(semaphore);
     return 0;
 }
 

@@ -72,6 +72,9 @@ int asyncio__executor_call(struct asyncio_executor *executor,
 {
     static const struct asyncio_job_options none;
 
+    struct asyncio_loop *loop = NULL;
+    int err = asyncio__loop_find(&loop);
+    if (err < 0) return err;
     if (executor == &asyncio__executor_none)
         return asyncio__running_loop ? -ENOMEM : -EPERM;
     if (!executor || !asyncio__executor_hold(executor)) return -ESHUTDOWN;

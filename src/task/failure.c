@@ -2,6 +2,7 @@
 
 #include "task/failure.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,9 +12,11 @@
 
 #define SEEN_MAX 4
 
-// Of code that runs in no task. A thread other than the loop's drops them by
-// asyncio__failures_drop_thread when a job has ended.
+// Of code that runs in no task; dropped when its thread ends.
 static _Thread_local struct asyncio__failures *thread_failures;
+static pthread_key_t thread_end;
+static bool has_thread_end;
+static pthread_once_t thread_end_once = PTHREAD_ONCE_INIT;
 
 struct asyncio__failure *asyncio__failure_make(int code, const char *text,
                                                const char *site,
@@ -34,6 +37,16 @@ struct asyncio__failure *asyncio__failure_make(int code, const char *text,
         .task = failure->words + text_size,
     };
     return failure;
+}
+
+struct asyncio__failure *
+asyncio__failure_of_cancel(const struct asyncio_cancel_options *options)
+{
+    if (!options || (!options->reason && !options->site)) return NULL;
+    struct asyncio_task *by = asyncio__task();
+    return asyncio__failure_make(
+        -ECANCELED, options->reason ? options->reason : "", options->site,
+        by ? asyncio_task_name(by) : "");
 }
 
 struct asyncio__failure *asyncio__failure_ref(struct asyncio__failure *failure)
@@ -84,7 +97,25 @@ struct asyncio__failure *asyncio__failure_copy(struct asyncio__failure *failure,
     return copy;
 }
 
+const char *asyncio__failure_text(const struct asyncio__failure *failure,
+                                  int code)
+{
+    if (failure && failure->error.text[0]) return failure->error.text;
+    return code >= 0 ? "no error" : strerror((int)(0U - (unsigned)code));
+}
+
 // --- what a task remembers --------------------------------------------------
+
+static void drop_at_thread_end(void *failures)
+{
+    asyncio__failures_drop(failures);
+}
+
+static void make_thread_end(void)
+{
+    // Without a key a thread that ends keeps what it remembers: four records.
+    has_thread_end = pthread_key_create(&thread_end, drop_at_thread_end) == 0;
+}
 
 static struct asyncio__failures **memory(void)
 {
@@ -92,19 +123,13 @@ static struct asyncio__failures **memory(void)
     return task ? &task->failures : &thread_failures;
 }
 
-void asyncio__failure_see(struct asyncio__failure *failure)
+static struct asyncio__failures *make_memory(struct asyncio__failures **place)
 {
-    if (!failure) return;
-    struct asyncio__failures **place = memory();
-    if (!*place) *place = asyncio__alloc(sizeof **place);
-    if (!*place) return;
-
-    struct asyncio__failures *failures = *place;
-    struct asyncio__failure **slot = &failures->seen[failures->next];
-    asyncio__failure_ref(failure);
-    asyncio__failure_unref(*slot);
-    *slot = failure;
-    failures->next = (failures->next + 1) % SEEN_MAX;
+    if (place == &thread_failures) {
+        pthread_once(&thread_end_once, make_thread_end);
+        if (has_thread_end) (void)pthread_setspecific(thread_end, place);
+    }
+    return asyncio__alloc(sizeof **place);
 }
 
 // The n-th last failure seen, or NULL.
@@ -113,6 +138,21 @@ static struct asyncio__failure *seen(const struct asyncio__failures *failures,
 {
     if (!failures || ago >= SEEN_MAX) return NULL;
     return failures->seen[(failures->next + 2 * SEEN_MAX - 1 - ago) % SEEN_MAX];
+}
+
+void asyncio__failure_see(struct asyncio__failure *failure)
+{
+    struct asyncio__failures **place = memory();
+    if (!failure || seen(*place, 0) == failure) return;
+    if (!*place) *place = make_memory(place);
+    if (!*place) return;
+
+    struct asyncio__failures *failures = *place;
+    struct asyncio__failure **slot = &failures->seen[failures->next];
+    asyncio__failure_ref(failure);
+    asyncio__failure_unref(*slot);
+    *slot = failure;
+    failures->next = (failures->next + 1) % SEEN_MAX;
 }
 
 struct asyncio__failure *asyncio__failure_of(int code)
@@ -149,10 +189,7 @@ const struct asyncio_error *asyncio_last_error(void)
 
 const char *asyncio_strerror(int code)
 {
-    struct asyncio__failure *failure = asyncio__failure_of(code);
-    if (failure && failure->error.text[0]) return failure->error.text;
-    if (code >= 0) return "no error";
-    return strerror(-code);
+    return asyncio__failure_text(asyncio__failure_of(code), code);
 }
 
 int asyncio_raise_at(const char *site, int code, const char *format, ...)

@@ -8,8 +8,7 @@
 
 #include <asyncio/error.h>
 
-struct asyncio_loop;
-struct asyncio_task;
+struct asyncio_cancel_options;
 
 struct asyncio__failure {
     struct asyncio_error error;      // what users see
@@ -29,6 +28,11 @@ struct asyncio__failures {
 struct asyncio__failure *asyncio__failure_make(int code, const char *text,
                                                const char *site,
                                                const char *task);
+
+// Who cancels, where and why; NULL if nothing of it is known.
+struct asyncio__failure *
+asyncio__failure_of_cancel(const struct asyncio_cancel_options *options);
+
 struct asyncio__failure *asyncio__failure_ref(struct asyncio__failure *failure);
 void asyncio__failure_unref(struct asyncio__failure *failure);
 
@@ -41,8 +45,12 @@ void asyncio__failure_adopt(struct asyncio__failure *group,
 struct asyncio__failure *asyncio__failure_copy(struct asyncio__failure *failure,
                                                const char *task);
 
+// Its words, or what there is to say of a code without any. Accepts NULL.
+const char *asyncio__failure_text(const struct asyncio__failure *failure,
+                                  int code);
+
 // Makes the running task (the thread, outside a task) remember a record it has
-// seen; shares it. Accepts NULL.
+// seen, unless it was the last; shares it. Accepts NULL.
 void asyncio__failure_see(struct asyncio__failure *failure);
 
 // What the running task remembers for `code`, shared, or NULL.

@@ -7,7 +7,6 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "platform/sys.h"
 #include "task/park.h"
@@ -92,22 +91,23 @@ int asyncio_future_set_result_unless_cancelled(struct asyncio_future *future,
     return asyncio_future_set_result(future, result);
 }
 
-static struct asyncio__failure *
-words_of_cancel(const struct asyncio_cancel_options *options)
-{
-    if (!options || !options->reason) return NULL;
-    struct asyncio_task *by = asyncio__task();
-    return asyncio__failure_make(-ECANCELED, options->reason, options->site,
-                                 by ? asyncio_task_name(by) : "");
-}
-
 bool(asyncio_future_cancel)(struct asyncio_future *future,
                             const struct asyncio_cancel_options *options)
 {
     if (future->state_ != ASYNCIO__FUTURE_PENDING) return false;
     if (future->kind_) return future->kind_->cancel(future, options);
-    asyncio__future_complete(future, -ECANCELED, words_of_cancel(options));
+    // Its owner lets go of words, so there are some only if that was asked for.
+    bool reason = options && options->reason;
+    asyncio__future_complete(future, -ECANCELED,
+                             reason ? asyncio__failure_of_cancel(options)
+                                    : NULL);
     return true;
+}
+
+bool asyncio__future_cancel_awaited(
+    struct asyncio_future *future, const struct asyncio_cancel_options *options)
+{
+    return (asyncio_future_cancel)(future, future->kind_ ? options : NULL);
 }
 
 // --- asking -----------------------------------------------------------------
@@ -173,8 +173,7 @@ char *asyncio_future_describe(const struct asyncio_future *future, char *buffer,
         snprintf(buffer, size, "finished %d", future->result_);
     else
         snprintf(buffer, size, "failed: %s",
-                 future->failure_ ? future->failure_->error.text
-                                  : strerror(-future->result_));
+                 asyncio__failure_text(future->failure_, future->result_));
     return buffer;
 }
 
@@ -216,6 +215,7 @@ int asyncio_future_add_done_callback(struct asyncio_future *future,
         .arg = arg,
         .loop = future->loop_,
     };
+    future->loop_->floor = &asyncio__tasks_at_close;
     if (asyncio_future_done(future))
         asyncio__loop_queue(future->loop_, &callback->step);
     else
@@ -240,6 +240,17 @@ int asyncio_future_remove_done_callback(struct asyncio_future *future,
     return removed;
 }
 
+void asyncio__future_callbacks_drop(struct asyncio_loop *loop)
+{
+    list_for_each_safe (link, after, &loop->ready) {
+        struct asyncio__step *step =
+            list_entry(link, struct asyncio__step, link);
+        if (step->run != run_callback) continue;
+        list_remove(link);
+        asyncio__free(list_entry(step, struct callback, step));
+    }
+}
+
 // --- awaiting ---------------------------------------------------------------
 
 int asyncio__future_outcome(struct asyncio_future *future)
@@ -253,7 +264,7 @@ static bool cancel_awaited(struct asyncio_task *task,
                            const struct asyncio_cancel_options *options)
 {
     struct asyncio_future *future = task->wait.object;
-    if ((asyncio_future_cancel)(future, options)) return true;
+    if (asyncio__future_cancel_awaited(future, options)) return true;
     if (asyncio_future_done(future)) return false;
     // It is a task that is being cancelled up the chain: they wait for each
     // other in a circle, which ends here.
@@ -276,11 +287,19 @@ static const struct asyncio__wait_kind shielding = {
     .name = "a shield",
 };
 
+struct asyncio_task *asyncio__awaited_task(const struct asyncio_task *task)
+{
+    const struct asyncio__wait_kind *kind = task->wait.kind;
+    if (kind != &awaiting && kind != &awaiting_task) return NULL;
+    return asyncio__future_task(task->wait.object);
+}
+
 static int await(struct asyncio_future *future,
                  const struct asyncio__wait_kind *kind)
 {
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
+    if (future->loop_ && future->loop_ != task->future.loop_) return -EXDEV;
     if (asyncio_future_done(future)) {
         int err = asyncio__checkpoint();
         return err < 0 ? err : asyncio__future_outcome(future);

@@ -37,8 +37,21 @@ int asyncio__future_bind(struct asyncio_future *future);
 // running task's.
 int asyncio__future_outcome(struct asyncio_future *future);
 
+// Frees the callbacks that a loop which closes has queued and will not run.
+void asyncio__future_callbacks_drop(struct asyncio_loop *loop);
+
 // For whoever waits on many: the task behind a future, or NULL.
 struct asyncio_task *asyncio__future_task(struct asyncio_future *future);
+
+// The task whose end this one awaits, unshielded, or NULL. Good until it runs.
+struct asyncio_task *asyncio__awaited_task(const struct asyncio_task *task);
+
+// Cancels it because somebody who waits for it was cancelled. A plain future
+// gets no words by that: its owner, who would have to let go of them, does not
+// know of it.
+bool asyncio__future_cancel_awaited(
+    struct asyncio_future *future,
+    const struct asyncio_cancel_options *options);
 
 // Says that somebody has taken care of how the future ends.
 void asyncio__future_look(struct asyncio_future *future);

@@ -2,9 +2,10 @@
 //
 // A child that ended is dealt with in the pass after, by its own step: so two
 // children that fail in one pass are both heard. The first failure cancels the
-// children, and the parent too if it is still busy with the body or waits in
-// exit; that request is the group's own and is taken back in exit, which can so
-// tell it from a cancel from outside.
+// children, and the parent too, whether it is busy with the body or waits for
+// the end; that request is the group's own and is taken back at the end. What
+// then remains of the parent's requests, beyond those that it had handled when
+// it entered, came from outside.
 
 #include <asyncio/group.h>
 
@@ -15,42 +16,28 @@
 #include "task/park.h"
 #include "task/run.h"
 
-// IDLE -> OPEN -> EXITING -> CLOSED; IDLE -> FAILED
+// IDLE -> OPEN -> EXITING -> CLOSED; IDLE <-> FAILED -> OPEN
 enum group_state {
     GROUP_IDLE,
     GROUP_OPEN,
-    GROUP_EXITING, // exit waits for children, which may still make others
+    GROUP_EXITING, // the end waits for children, which may still make others
     GROUP_CLOSED,
-    GROUP_FAILED, // it could not be entered: error_ says why
+    GROUP_FAILED, // it could not be entered: error_ says why; it may be yet
 };
 
 enum group_flags {
-    GROUP_ABORTING = 1,  // the children were cancelled, no more are taken
+    GROUP_ABORTING = 1,  // the children are cancelled, no more are taken
     GROUP_REQUESTED = 2, // the group cancelled its parent, once
-    GROUP_PENDING = 4,   // the parent had an undelivered request on entry
 };
+
+static bool is_open(const struct asyncio_task_group *group)
+{
+    return group->state_ == GROUP_OPEN || group->state_ == GROUP_EXITING;
+}
 
 static struct asyncio_task *child_of(struct asyncio_link *member)
 {
     return list_entry(member, struct asyncio_task, member);
-}
-
-int asyncio_task_group_enter_at(struct asyncio_task_group *group,
-                                const char *site)
-{
-    if (group->state_ == GROUP_OPEN || group->state_ == GROUP_EXITING)
-        return -EBUSY;
-    if (group->state_ != GROUP_IDLE) return -EALREADY;
-
-    struct asyncio_task *parent = asyncio__task();
-    group->site_ = site;
-    group->parent_ = parent;
-    group->state_ = parent ? GROUP_OPEN : GROUP_FAILED;
-    group->error_ = parent ? 0 : -EPERM;
-    if (!parent) return -EPERM;
-    group->cancelling_ = parent->cancelling;
-    if (parent->must_cancel) group->flags_ |= GROUP_PENDING;
-    return 0;
 }
 
 // --- failures ---------------------------------------------------------------
@@ -75,26 +62,60 @@ static void record(struct asyncio_task_group *group, int code,
         asyncio__failure_unref(child);
 }
 
+static struct asyncio_cancel_options
+ends_early(const struct asyncio_task_group *group)
+{
+    return (struct asyncio_cancel_options){
+        .site = group->site_, .reason = "its task group ends early"};
+}
+
+// Once: what children do in their clean-up is not to be cut short.
 static void cancel_children(struct asyncio_task_group *group)
 {
+    if (group->flags_ & GROUP_ABORTING) return;
     group->flags_ |= GROUP_ABORTING;
+    struct asyncio_cancel_options why = ends_early(group);
     list_for_each (link, &group->children_)
-        asyncio_task_cancel(child_of(link));
+        (asyncio_task_cancel)(child_of(link), &why);
 }
 
 // The group ends early: nothing that it waits for is worth going on.
 static void abort_group(struct asyncio_task_group *group)
 {
-    if (!(group->flags_ & GROUP_ABORTING)) cancel_children(group);
+    cancel_children(group);
     if (group->flags_ & GROUP_REQUESTED) return;
     group->flags_ |= GROUP_REQUESTED;
-    asyncio_task_cancel(group->parent_);
+    struct asyncio_cancel_options why = ends_early(group);
+    (asyncio_task_cancel)(group->parent_, &why);
 }
 
-const struct asyncio_error *
-asyncio_task_group_errors(const struct asyncio_task_group *group)
+// Where a request for the parent has not been delivered yet, the body will get
+// it: so that one counts as coming from outside while the group is open.
+static void open_group(struct asyncio_task_group *group,
+                       struct asyncio_task *parent)
 {
-    return group->failure_ ? group->failure_->error.children : NULL;
+    group->parent_ = parent;
+    group->state_ = GROUP_OPEN;
+    group->error_ = 0;
+    group->cancelling_ = parent->cancelling - asyncio__cancel_pending(parent);
+    if (group->flags_ & GROUP_ABORTING) abort_group(group);
+}
+
+int asyncio_task_group_enter_at(struct asyncio_task_group *group,
+                                const char *site)
+{
+    if (is_open(group)) return -EBUSY;
+    if (group->state_ == GROUP_CLOSED) return -EALREADY;
+
+    group->site_ = site;
+    struct asyncio_task *parent = asyncio__task();
+    if (parent) {
+        open_group(group, parent);
+        return 0;
+    }
+    group->state_ = GROUP_FAILED;
+    group->error_ = -EPERM;
+    return -EPERM;
 }
 
 // --- children ---------------------------------------------------------------
@@ -138,73 +159,84 @@ void asyncio__group_child_done(struct asyncio__step *step)
     if (!child->kept) asyncio_task_release(child); // the group's
 }
 
-static int refuse(struct asyncio_task_group *group)
+static int refuse(const struct asyncio_task_group *group,
+                  const struct asyncio_task_options *options)
 {
-    switch (group->state_) {
-    case GROUP_OPEN: break;
-    case GROUP_EXITING:
-        if (group->live_ == 0) return -ESHUTDOWN;
-        break;
-    case GROUP_CLOSED: return -ESHUTDOWN;
-    default: return -EINVAL;
-    }
+    bool ended = group->state_ == GROUP_EXITING && group->live_ == 0;
+    if (ended || group->state_ == GROUP_CLOSED) return -ESHUTDOWN;
+    if (!is_open(group)) return -EINVAL;
+    struct asyncio_loop *loop = options ? options->loop : NULL;
+    if (!loop) loop = asyncio_get_event_loop();
+    if (loop != group->parent_->future.loop_) return -EXDEV;
     return group->flags_ & GROUP_ABORTING ? -ESHUTDOWN : 0;
 }
 
-static int spawn(struct asyncio_task_group *group, int (*fn)(void *arg),
-                 void *arg, const struct asyncio_task_options *options,
-                 struct asyncio_task **out)
+// Makes a child, or a task that has ended with the reason why not.
+static struct asyncio_task *spawn(struct asyncio_task_group *group,
+                                  int (*fn)(void *arg), void *arg,
+                                  const struct asyncio_task_options *options)
 {
     struct asyncio_task *child = asyncio__task_make(fn, arg, options);
-    if (options && options->task) *options->task = child;
-    *out = child;
-    if (child->immortal) {
-        int code = child->future.result_;
-        record(group, code, NULL, "a child that could not be made");
-        abort_group(group);
-        return code;
-    }
+    if (child->immortal) return child;
     child->group = group;
     child->kept = options && options->task;
     list_add_tail(&group->children_, &child->member);
     group->live_++;
-    return 0;
+    return child;
 }
 
 int(asyncio_task_group_create_task)(struct asyncio_task_group *group,
                                     int (*fn)(void *arg), void *arg,
                                     const struct asyncio_task_options *options)
 {
-    int err = refuse(group);
-    struct asyncio_task *child;
-    if (err == 0) return spawn(group, fn, arg, options, &child);
-    if (options && options->task) *options->task = asyncio__failed_task(err);
+    int err = refuse(group, options);
+    struct asyncio_task *child =
+        err < 0 ? asyncio__failed_task(err) : spawn(group, fn, arg, options);
+    if (options && options->task) *options->task = child;
+    if (err < 0 || !child->immortal) return err;
+
+    err = child->future.result_;
+    record(group, err, NULL, "a child that could not be made");
+    abort_group(group);
     return err;
 }
 
 // --- a child that says when it is ready -------------------------------------
+
+// Waits for the child's word. A starter that is cancelled hands that on and
+// waits all the same, for nobody else would hear how the child fails.
+static int await_word(struct asyncio_task *child,
+                      struct asyncio_future *started)
+{
+    int value = asyncio_shield_future(started);
+    if (value != -ECANCELED) return value;
+    if (!asyncio_future_done(started)) {
+        struct asyncio_cancel_options why = ends_early(child->group);
+        (asyncio_task_cancel)(child, &why);
+    }
+    while (!asyncio_future_done(started))
+        asyncio_ignore(asyncio_shield_future(started));
+
+    value = asyncio__future_outcome(started);
+    bool failed = asyncio_task_done(child) && value == child->future.result_;
+    return failed && value < 0 ? value : -ECANCELED;
+}
 
 int(asyncio_task_group_start)(struct asyncio_task_group *group,
                               int (*fn)(void *arg), void *arg,
                               const struct asyncio_task_options *options)
 {
     if (!asyncio__task()) return -EPERM;
-    int err = refuse(group);
-    if (err < 0) return err;
+    int err = refuse(group, options);
+    struct asyncio_task *child =
+        err < 0 ? asyncio__failed_task(err) : spawn(group, fn, arg, options);
+    if (options && options->task) *options->task = child;
+    if (child->immortal) return child->future.result_;
 
-    struct asyncio_task *child;
-    struct asyncio_future started = {0};
-    err = spawn(group, fn, arg, options, &child);
-    if (err < 0) return err;
-    asyncio_ignore(asyncio__future_bind(&started));
+    struct asyncio_future started = {.loop_ = child->future.loop_};
     child->started = &started;
     asyncio_task_retain(child);
-    int value = asyncio_shield_future(&started);
-    if (value == -ECANCELED && !asyncio_future_done(&started)) {
-        asyncio_task_cancel(child);
-        while (!asyncio_future_done(&started))
-            asyncio_ignore(asyncio_shield_future(&started));
-    }
+    int value = await_word(child, &started);
     child->started = NULL;
     asyncio_task_release(child);
     asyncio_future_reset(&started);
@@ -225,36 +257,45 @@ int asyncio_task_group_started(int value)
 
 void asyncio_task_group_cancel(struct asyncio_task_group *group)
 {
+    if (group->state_ == GROUP_IDLE || group->state_ == GROUP_FAILED)
+        group->flags_ |= GROUP_ABORTING; // it ends when it is entered
     bool ended = group->state_ == GROUP_EXITING && group->live_ == 0;
-    if (ended || group->state_ == GROUP_IDLE || group->state_ > GROUP_EXITING)
-        return;
-    abort_group(group);
+    if (is_open(group) && !ended) abort_group(group);
+}
+
+const struct asyncio_error *
+asyncio_task_group_errors(const struct asyncio_task_group *group)
+{
+    return group->failure_ ? group->failure_->error.children : NULL;
+}
+
+// True if a cancel of the parent was not (or not only) the group's own doing.
+static bool from_outside(const struct asyncio_task_group *group)
+{
+    return !(group->flags_ & GROUP_REQUESTED) ||
+           group->parent_->cancelling > group->cancelling_;
 }
 
 static const struct asyncio__wait_kind joining = {
     .name = "the tasks of a group",
 };
 
-// Waits for every child, whatever happens. True if a cancel came meanwhile.
-static bool join(struct asyncio_task_group *group)
+// Waits for every child, whatever happens, and takes the group's own request
+// back. True if a cancel came from outside while it waited.
+static bool finish(struct asyncio_task_group *group)
 {
     bool cancelled = false;
+    group->state_ = GROUP_EXITING;
     while (group->live_ > 0) {
         if (asyncio__park(&joining, group, &group->waiter_) != -ECANCELED)
             continue;
         cancelled = true;
-        if (!(group->flags_ & GROUP_ABORTING)) cancel_children(group);
+        cancel_children(group);
     }
-    return cancelled;
-}
-
-// Takes the group's own request back. True if the parent has been cancelled by
-// others since it entered the group.
-static bool cancelled_from_outside(struct asyncio_task_group *group)
-{
-    if (!(group->flags_ & GROUP_REQUESTED)) return true;
-    return !asyncio__withdraw_cancel(group->parent_, group->cancelling_,
-                                     group->flags_ & GROUP_PENDING);
+    group->state_ = GROUP_CLOSED;
+    if (group->flags_ & GROUP_REQUESTED)
+        asyncio__withdraw_cancel(group->parent_, group->cancelling_, false);
+    return cancelled && from_outside(group);
 }
 
 static int failed_exit(struct asyncio_task_group *group)
@@ -272,18 +313,35 @@ int asyncio_task_group_exit(struct asyncio_task_group *group, int body)
     if (group->state_ != GROUP_OPEN || group->parent_ != asyncio__task())
         return -EINVAL;
 
-    group->state_ = GROUP_EXITING;
-    if (body < 0 && !(group->flags_ & GROUP_ABORTING)) cancel_children(group);
-    bool cancelled = join(group) || body == -ECANCELED;
-    group->state_ = GROUP_CLOSED;
-
-    bool outside = cancelled_from_outside(group);
+    if (body < 0) cancel_children(group);
+    bool cancelled = finish(group);
     if (body < 0 && body != -ECANCELED)
         record(group, body, asyncio__failure_of(body),
                asyncio_task_name(group->parent_));
     if (group->error_ < 0) return failed_exit(group);
-    if (cancelled && outside) return -ECANCELED;
-    return body == -ECANCELED ? 0 : body;
+    if (body == -ECANCELED) {
+        cancelled |= from_outside(group);
+        body = 0;
+    }
+    return cancelled ? -ECANCELED : body;
+}
+
+// The block was left without exit, so nobody looks at how the group ended.
+static void leave(struct asyncio_task_group *group)
+{
+    size_t running = group->live_;
+    cancel_children(group);
+    if (finish(group)) group->parent_->must_cancel = true;
+    if (running == 0 && group->error_ == 0) return;
+
+    int code = group->error_ < 0 ? group->error_ : -ECANCELED;
+    asyncio__report(
+        group->parent_->future.loop_, code, asyncio_task_name(group->parent_),
+        group->site_,
+        "a block was left without asyncio_task_group_exit: %zu "
+        "children were cancelled%s%s",
+        running, group->error_ < 0 ? "; first failure: " : "",
+        group->error_ < 0 ? asyncio__failure_text(group->failure_, code) : "");
 }
 
 static void forget_kept(struct asyncio_task_group *group)
@@ -295,19 +353,9 @@ static void forget_kept(struct asyncio_task_group *group)
 
 void asyncio_task_group_close(struct asyncio_task_group *group)
 {
-    if (group->state_ == GROUP_OPEN) {
-        if (group->live_ > 0)
-            asyncio__report(group->parent_->future.loop_, -ECANCELED,
-                            asyncio_task_name(group->parent_), group->site_,
-                            "a block was left with %zu children running: they "
-                            "were cancelled; leave it by "
-                            "asyncio_task_group_exit",
-                            group->live_);
-        // What is pending for the parent stays so: nobody sees this result.
-        int err = asyncio_task_group_exit(group, -ECANCELED);
-        if (err == -ECANCELED && group->parent_->cancelling > 0)
-            group->parent_->must_cancel = true;
-    }
+    if (group->state_ == GROUP_OPEN && group->parent_ == asyncio__task())
+        leave(group);
+    if (is_open(group)) return; // another task's: that one will close it
     forget_kept(group);
     asyncio__failure_unref(group->failure_);
     group->failure_ = NULL;

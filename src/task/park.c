@@ -64,8 +64,25 @@ void asyncio__take_cancel(struct asyncio_task *task)
 {
     task->must_cancel = false;
     asyncio__failure_see(task->cancel_words);
+    asyncio__forget_cancel_words(task);
+}
+
+void asyncio__forget_cancel_words(struct asyncio_task *task)
+{
     asyncio__failure_unref(task->cancel_words);
     task->cancel_words = NULL;
+}
+
+// Tells what the task is about to wait for of a request that it brings along.
+static bool pass_on(struct asyncio_task *task)
+{
+    struct asyncio__failure *words = asyncio__failure_ref(task->cancel_words);
+    if (!words) return task->wait.kind->cancel(task, NULL);
+    struct asyncio_cancel_options options = {.site = words->error.site,
+                                             .reason = words->error.text};
+    bool taken = task->wait.kind->cancel(task, &options);
+    asyncio__failure_unref(words);
+    return taken;
 }
 
 // What a wait returns, once the task runs again.
@@ -80,7 +97,10 @@ static int outcome_of_wait(struct asyncio_task *task)
         result = -ECANCELED;
     }
     task->wait.kind = NULL;
-    if (result == -ECANCELED) asyncio__take_cancel(task);
+    if (result == -ECANCELED)
+        asyncio__take_cancel(task);
+    else if (!task->must_cancel) // what it waited for swallowed the request
+        asyncio__forget_cancel_words(task);
     return result;
 }
 
@@ -99,7 +119,7 @@ int asyncio__park(const struct asyncio__wait_kind *kind, void *object,
     task->wait.woken = false;
     task->state = ASYNCIO__TASK_PARKED;
     if (list) list_add_tail(list, &task->step.link);
-    if (task->must_cancel && kind->cancel(task, NULL))
+    if (task->must_cancel && pass_on(task))
         task->must_cancel = kind->keeps_result;
 
     asyncio__switch_away(task->future.loop_, task);
@@ -164,13 +184,9 @@ static const struct asyncio__wait_kind sleeping = {
     .cancel = cancel_sleep,
 };
 
-int asyncio_sleep(double seconds)
+static int sleep_for(struct asyncio_task *task, double seconds)
 {
-    struct asyncio_task *task = asyncio__task();
-    if (!task) return -EPERM;
     struct asyncio_loop *loop = task->future.loop_;
-    if (seconds <= 0) return asyncio__yield();
-
     double when;
     int64_t when_ns;
     int err =
@@ -181,4 +197,14 @@ int asyncio_sleep(double seconds)
     if (when_ns != ASYNCIO__NEVER)
         asyncio__timer_arm(&loop->timers, &task->timer, when_ns);
     return asyncio__park(&sleeping, NULL, NULL);
+}
+
+int(asyncio_sleep)(double seconds, const struct asyncio_sleep_options *options)
+{
+    struct asyncio_task *task = asyncio__task();
+    if (!task) return -EPERM;
+    int result = options ? options->result : 0;
+    if (result < 0) return -EINVAL;
+    int err = seconds <= 0 ? asyncio__yield() : sleep_for(task, seconds);
+    return err < 0 ? err : result;
 }

@@ -69,3 +69,6 @@ static inline bool asyncio__cancel_pending(const struct asyncio_task *task)
 
 // Takes the pending request up: the caller returns -ECANCELED.
 void asyncio__take_cancel(struct asyncio_task *task);
+
+// Lets go of what is remembered of the latest request.
+void asyncio__forget_cancel_words(struct asyncio_task *task);

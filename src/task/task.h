@@ -76,6 +76,9 @@ asyncio__task_of(struct asyncio_link *step_link)
     return list_entry(step_link, struct asyncio_task, step.link);
 }
 
+// For asyncio_loop.floor, of each loop that has seen a task or a future.
+extern const struct asyncio__task_floor asyncio__tasks_at_close;
+
 // Runs or resumes the task: what its step does.
 void asyncio__task_step(struct asyncio__step *step);
 

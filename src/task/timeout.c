@@ -12,14 +12,14 @@
 #include "task/park.h"
 #include "task/run.h"
 
-// IDLE -> ACTIVE -> EXPIRING -> EXPIRED; ACTIVE -> LEFT; IDLE -> FAILED
+// IDLE -> ACTIVE -> EXPIRING -> EXPIRED; ACTIVE -> LEFT; IDLE <-> FAILED
 enum timeout_state {
     TIMEOUT_IDLE,
     TIMEOUT_ACTIVE,
     TIMEOUT_EXPIRING, // the task was cancelled and has not left yet
     TIMEOUT_EXPIRED,
     TIMEOUT_LEFT,
-    TIMEOUT_FAILED, // it could not be entered: error_ says why
+    TIMEOUT_FAILED, // it could not be entered: error_ says why; it may be yet
 };
 
 static struct asyncio__timer *timer_of(struct asyncio_timeout *limit)
@@ -29,12 +29,16 @@ static struct asyncio__timer *timer_of(struct asyncio_timeout *limit)
     return (struct asyncio__timer *)(void *)limit->timer_;
 }
 
+static const struct asyncio_cancel_options because_time_is_up = {
+    .reason = "its time limit passed",
+};
+
 static void time_is_up(struct asyncio__timer *timer)
 {
     struct asyncio_timeout *limit =
         list_entry(timer, struct asyncio_timeout, timer_);
     limit->state_ = TIMEOUT_EXPIRING;
-    (asyncio_task_cancel)(limit->task_, NULL);
+    (asyncio_task_cancel)(limit->task_, &because_time_is_up);
 }
 
 static struct asyncio__timers *timers_of(struct asyncio_timeout *limit)
@@ -54,7 +58,8 @@ static void arm(struct asyncio_timeout *limit, double when, int64_t when_ns)
 static int may_enter(const struct asyncio_timeout *limit)
 {
     switch (limit->state_) {
-    case TIMEOUT_IDLE: return asyncio__task() ? 0 : -EPERM;
+    case TIMEOUT_IDLE:
+    case TIMEOUT_FAILED: return asyncio__task() ? 0 : -EPERM;
     case TIMEOUT_ACTIVE:
     case TIMEOUT_EXPIRING: return -EBUSY;
     default: return -EALREADY;
@@ -200,11 +205,13 @@ static bool none_left(void)
 static int cancel_and_wait(struct asyncio_future *future)
 {
     if (asyncio_future_done(future)) return asyncio__future_outcome(future);
-    int cancelling = asyncio__task()->cancelling;
-    (asyncio_future_cancel)(future, NULL);
+    struct asyncio_task *task = asyncio__task();
+    int cancelling = task->cancelling;
+    bool cancelled = asyncio__cancel_pending(task);
+    asyncio__future_cancel_awaited(future, &because_time_is_up);
     int code = asyncio_await_future(future);
-    bool by_others = asyncio__task()->cancelling > cancelling;
-    return code == -ECANCELED && !by_others ? -ETIMEDOUT : code;
+    cancelled |= task->cancelling > cancelling;
+    return code == -ECANCELED && !cancelled ? -ETIMEDOUT : code;
 }
 
 int asyncio__limit_future(struct asyncio_future *future)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "runner/run.h"
+#include "task/failure.h"
 
 // A build with UBSan goes on after a report unless it is told otherwise, and
 // then nobody would see it.
@@ -98,6 +99,7 @@ void test__perform(const struct test__run *run)
         test__fail(run->test->site, "cannot begin: %s", strerrorname_np(-err));
     else
         run_body(run->test);
+    asyncio__failures_drop_thread(); // the words of a run that failed
 
     atomic_store(&test__outcome->calls, asyncio_testing_calls());
     if (!run->lenient) test__check_reports();

@@ -157,6 +157,24 @@ def print_results(versions, images):
               f" total_s={total:.3f}")
 
 
+def print_comparisons(versions):
+    """What async_v2 could not avoid, and how far Python's async_v3 is behind.
+
+    async_v2 starts all downloads at once, so its download time is that of the
+    slowest; sync_v1 processes on one core and does nothing else meanwhile, so
+    its processing time is the work there is.
+    """
+    took = {v.name: v.medians() for v in versions if not v.wrong}
+    if "sync_v1" in took and "async_v2" in took:
+        least = took["async_v2"][0] + took["sync_v1"][1] / WORKERS
+        print(f"async_v2 took {took['async_v2'][2]:.3f} s; its slowest download"
+              f" and the processing on {WORKERS} cores take {least:.3f} s")
+    for name in ("python_async_v3", "python_async_v3_numpy"):
+        if name in took and "async_v3" in took:
+            ratio = took[name][2] / took["async_v3"][2]
+            print(f"async_v3 is {ratio:.1f} times as fast as {name}")
+
+
 def contact_sheet(version, photographs):
     """One picture of all: each photograph beside its edges."""
     sheet = os.path.join(OUT, "contact-sheet.jpg")
@@ -199,6 +217,8 @@ def main():
     print_table(versions, options.rounds)
     good = [version for version in versions if not version.wrong]
     if good:
+        print()
+        print_comparisons(versions)
         print(f"\nEvery picture of the versions with times is byte-identical to"
               f" the plain implementation's.\nPictures: build/demo/<version>/")
         sheet = contact_sheet(good[-1], expected)

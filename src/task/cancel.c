@@ -1,0 +1,93 @@
+// Cancelling: a request, and how it finds the wait that it ends.
+//
+// The request is counted in the task. If the task waits for another one, it is
+// passed on along the line of those that wait for each other, to the one that
+// waits for something else: step by step, so that no line is too long for the
+// canceller's stack.
+
+#include "task/task.h"
+
+#include "task/future.h"
+#include "task/park.h"
+#include "task/run.h"
+
+static void request(struct asyncio_task *task, struct asyncio__failure *words)
+{
+    task->cancelling++;
+    task->in_cancel = true;
+    asyncio__failure_unref(task->cancel_words);
+    task->cancel_words = asyncio__failure_ref(words);
+}
+
+// Ends the wait that the task is in, or leaves the request for its next one.
+static void end_wait(struct asyncio_task *task,
+                     const struct asyncio_cancel_options *options)
+{
+    if (asyncio__parked(task) && asyncio__cancel_wait(task, options))
+        task->must_cancel |= task->wait.kind->keeps_result;
+    else
+        task->must_cancel = true;
+}
+
+static struct asyncio_task *next_in_line(const struct asyncio_task *task)
+{
+    return asyncio__parked(task) ? asyncio__awaited_task(task) : NULL;
+}
+
+// Hands the request down the line of tasks that await one another. Such a line
+// may be longer than a stack is deep, so nothing recurses here. It may also
+// bite its own tail: there a wait that would never end does end.
+static void cancel_line(struct asyncio_task *task,
+                        const struct asyncio_cancel_options *options,
+                        struct asyncio__failure *words)
+{
+    struct asyncio_task *last = task, *next;
+    request(last, words);
+    while ((next = next_in_line(last)) && !next->in_cancel) {
+        request(next, words);
+        last = next;
+    }
+    if (next)
+        asyncio__wake(last, -ECANCELED);
+    else
+        end_wait(last, options);
+    for (; task != last; task = asyncio__awaited_task(task))
+        task->in_cancel = false;
+    last->in_cancel = false;
+}
+
+bool(asyncio_task_cancel)(struct asyncio_task *task,
+                          const struct asyncio_cancel_options *options)
+{
+    if (task->state == ASYNCIO__TASK_DONE || task->in_cancel) return false;
+    struct asyncio__failure *words = asyncio__failure_of_cancel(options);
+    cancel_line(task, options, words);
+    asyncio__failure_unref(words);
+    return true;
+}
+
+static void forget_request(struct asyncio_task *task)
+{
+    task->must_cancel = false;
+    asyncio__forget_cancel_words(task);
+}
+
+int asyncio_task_uncancel(struct asyncio_task *task)
+{
+    if (task->cancelling > 0 && --task->cancelling == 0 && task->must_cancel)
+        forget_request(task);
+    return task->cancelling;
+}
+
+int asyncio_task_cancelling(const struct asyncio_task *task)
+{
+    return task->cancelling;
+}
+
+bool asyncio__withdraw_cancel(struct asyncio_task *task, int entry,
+                              bool pending)
+{
+    int left = asyncio_task_uncancel(task);
+    if (left <= entry && !pending) forget_request(task);
+    return left <= entry;
+}

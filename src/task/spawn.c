@@ -1,0 +1,246 @@
+// Making tasks, and the references that keep them.
+//
+// A task is one block of memory: the control block, and behind it what it keeps
+// of its options. Blocks of the usual size are kept by the loop for the next
+// spawn. Two references hold a block: the loop's, until the task is done and
+// everybody was told, and that of whoever made it.
+
+#include "task/task.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "platform/sys.h"
+#include "task/executor.h"
+#include "task/future.h"
+
+// What a task that runs in an executor hands to it.
+struct executor_call {
+    struct asyncio_executor *executor;
+    int (*fn)(void *arg);
+    void *arg;
+    struct asyncio_job_options options;
+};
+
+static int call_in_executor(void *arg)
+{
+    struct executor_call *call = arg;
+    return asyncio__executor_call(call->executor, call->fn, call->arg,
+                                  &call->options);
+}
+
+// Spawns that failed: tasks that have ended with the reason, one for each code
+// that there can be. They belong to no loop, are never freed, and are all that
+// is left to say when there is no memory.
+#define FAILED_TASK(code)                                                      \
+    {                                                                          \
+        .future = {.kind_ = &asyncio__task_kind,                               \
+                   .state_ = ASYNCIO__FUTURE_DONE,                             \
+                   .result_ = (code)},                                         \
+        .state = ASYNCIO__TASK_DONE, .immortal = true, .looked_at = true,      \
+        .name = (char[]){"a task that could not be made"}, .site = "",         \
+    }
+static struct asyncio_task failed_tasks[] = {
+    FAILED_TASK(-ENOMEM),    FAILED_TASK(-EINVAL),   FAILED_TASK(-EPERM),
+    FAILED_TASK(-ESHUTDOWN), FAILED_TASK(-EALREADY), FAILED_TASK(-EBUSY),
+    FAILED_TASK(-EXDEV),
+};
+
+struct asyncio_task *asyncio__failed_task(int code)
+{
+    size_t count = sizeof failed_tasks / sizeof *failed_tasks;
+    for (size_t i = 0; i < count; i++)
+        if (failed_tasks[i].future.result_ == code) return &failed_tasks[i];
+    return &failed_tasks[0];
+}
+
+// The block, and behind it what the task keeps of the options: the call for an
+// executor, the copy of the argument, the name.
+struct extra {
+    size_t call, copy, name; // bytes
+};
+
+static size_t aligned(size_t size)
+{
+    size_t unit = _Alignof(max_align_t);
+    return (size + unit - 1) / unit * unit;
+}
+
+static struct extra extra_of(const struct asyncio_task_options *options)
+{
+    struct extra extra = {0};
+    if (!options) return extra;
+    if (options->executor) extra.call = aligned(sizeof(struct executor_call));
+    extra.copy = aligned(options->copy);
+    if (options->name) extra.name = strlen(options->name) + 1;
+    return extra;
+}
+
+// Numbers, for names, grow in the order in which a thread makes its tasks, and
+// no two tasks of the process share one: each thread takes them by the block.
+#define NUMBERS_AT_ONCE 1000
+
+static uint64_t next_number(void)
+{
+    static _Atomic(uint64_t) taken;
+    static _Thread_local uint64_t last, end;
+    if (last == end) {
+        last = atomic_fetch_add(&taken, NUMBERS_AT_ONCE);
+        end = last + NUMBERS_AT_ONCE;
+    }
+    return ++last;
+}
+
+static struct asyncio_task *new_block(struct asyncio_loop *loop,
+                                      struct extra extra)
+{
+    size_t more = extra.call + extra.copy + extra.name;
+    if (more == 0) {
+        struct asyncio_link *link = list_pop(&loop->spare_blocks);
+        if (link) {
+            struct asyncio_task *task = (void *)link;
+            asyncio__clear(task, offsetof(struct asyncio_task, op));
+            task->spare = true;
+            loop->blocks++;
+            return task;
+        }
+    }
+    struct asyncio_task *task = asyncio__alloc(aligned(sizeof *task) + more);
+    if (!task) return NULL;
+    task->spare = more == 0;
+    loop->blocks++;
+    return task;
+}
+
+static void fill_extra(struct asyncio_task *task, struct extra extra,
+                       const struct asyncio_task_options *options)
+{
+    char *place = (char *)task + aligned(sizeof *task);
+    if (extra.copy) {
+        memcpy(place + extra.call, task->arg, options->copy);
+        task->arg = place + extra.call;
+    }
+    if (extra.name) {
+        task->name = place + extra.call + extra.copy;
+        memcpy(task->name, options->name, extra.name);
+    }
+    if (extra.call) {
+        struct executor_call *call = (void *)place;
+        *call = (struct executor_call){
+            options->executor,
+            task->fn,
+            task->arg,
+            {.site = options->site, .size = options->size}};
+        task->fn = call_in_executor;
+        task->arg = call;
+    }
+}
+
+struct asyncio_task *asyncio__task_make(int (*fn)(void *arg), void *arg,
+                                        const struct asyncio_task_options *o)
+{
+    struct asyncio_loop *loop = o ? o->loop : NULL;
+    int err = asyncio__loop_find(&loop);
+    if (err == 0 && !fn) err = -EINVAL;
+    if (err < 0) return asyncio__failed_task(err);
+
+    struct extra extra = extra_of(o);
+    struct asyncio_task *task = new_block(loop, extra);
+    if (!task) return asyncio__failed_task(-ENOMEM);
+    loop->floor = &asyncio__tasks_at_close;
+    task->future.loop_ = loop;
+    task->future.kind_ = &asyncio__task_kind;
+    task->step.run = asyncio__task_step;
+    task->fn = fn;
+    task->arg = arg;
+    task->number = loop->newest_task = next_number();
+    task->site = o && o->site ? o->site : "";
+    task->stack_size = o ? o->stack_size : 0;
+    task->references = 2;
+    fill_extra(task, extra, o);
+    list_add_tail(&loop->tasks, &task->sibling);
+    list_add_tail(&loop->ready, &task->step.link);
+    asyncio__sys_made(ASYNCIO__TASK, (uintptr_t)task, sizeof *task, task->site);
+    return task;
+}
+
+struct asyncio_task *(
+    asyncio_create_task)(int (*fn)(void *arg), void *arg,
+                         const struct asyncio_task_options *options)
+{
+    return asyncio__task_make(fn, arg, options);
+}
+
+struct asyncio_task *(
+    asyncio_coroutine_create_task)(struct asyncio_coroutine *coroutine,
+                                   const struct asyncio_task_options *options)
+{
+    if (!coroutine || !coroutine->fn) return asyncio__failed_task(-EINVAL);
+    if (coroutine->state_ == ASYNCIO__COROUTINE_RUNNING)
+        return asyncio__failed_task(-EBUSY);
+    if (coroutine->state_ == ASYNCIO__COROUTINE_USED)
+        return asyncio__failed_task(-EALREADY);
+    struct asyncio_task *task =
+        asyncio__task_make(coroutine->fn, coroutine->arg, options);
+    if (!task->immortal) coroutine->state_ = ASYNCIO__COROUTINE_USED;
+    return task;
+}
+
+struct asyncio_task *asyncio_ensure_future(struct asyncio_any any)
+{
+    struct asyncio_loop *loop = NULL;
+    int err = asyncio__loop_find(&loop);
+    if (err < 0) return asyncio__failed_task(err);
+    if (any.object && any.kind == ASYNCIO_COROUTINES)
+        return (asyncio_coroutine_create_task)(any.object, NULL);
+    if (!any.object || any.kind != ASYNCIO_TASKS)
+        return asyncio__failed_task(-EINVAL);
+    struct asyncio_task *task = any.object;
+    if (!task->immortal && task->future.loop_ != loop)
+        return asyncio__failed_task(-EXDEV);
+    return asyncio_task_retain(task);
+}
+
+// --- references -------------------------------------------------------------
+
+struct asyncio_task *asyncio_task_retain(struct asyncio_task *task)
+{
+    if (!task->immortal) task->references++;
+    return task;
+}
+
+static void report_unseen(struct asyncio_task *task)
+{
+    int code = task->future.result_;
+    if (task->looked_at || code >= 0 || code == -ECANCELED) return;
+    asyncio__report(task->future.loop_, code, asyncio_task_name(task),
+                    task->site,
+                    "a task failed and nobody looked at its result: %s",
+                    asyncio__failure_text(task->future.failure_, code));
+}
+
+static void free_task(struct asyncio_task *task)
+{
+    struct asyncio_loop *loop = task->future.loop_;
+    report_unseen(task);
+    asyncio__sys_gone(ASYNCIO__TASK, (uintptr_t)task);
+    asyncio__failure_unref(task->future.failure_);
+    asyncio__failure_unref(task->cancel_words);
+    asyncio__failures_drop(&task->failures);
+    if (task->name_owned) asyncio__free(task->name);
+    if (task->spare && loop->state != ASYNCIO__LOOP_CLOSED)
+        // The block's first words: its future's list, which is empty.
+        list_add_head(&loop->spare_blocks, &task->future.waiters_);
+    else
+        asyncio__free(task);
+    loop->blocks--;
+    asyncio__loop_unref(loop);
+}
+
+void asyncio_task_release(struct asyncio_task *task)
+{
+    if (!task || task->immortal) return;
+    assert(task->references > 0);
+    if (--task->references == 0) free_task(task);
+}
