@@ -99,12 +99,17 @@ TEST_PLAIN(outside_a_task_there_is_no_lookup)
     asyncio_resolver_free(NULL);
 }
 
-TEST(the_hosts_file_is_read, .real_time = true)
+TEST(localhost_is_this_machine_and_nobody_is_asked, .real_time = true)
 {
     // No resolver is given: one is made for the lookup.
     struct asyncio_addrinfo *list;
     int err = asyncio_getaddrinfo("localhost", "80", &list, .family = AF_INET);
     if (EXPECT_EQ(err, 0)) EXPECT_STR(shown(list), "127.0.0.1 80");
+    asyncio_freeaddrinfo(list);
+
+    err =
+        asyncio_getaddrinfo("web.LocalHost.", NULL, &list, .family = AF_INET6);
+    if (EXPECT_EQ(err, 0)) EXPECT_STR(shown(list), "::1 0");
     asyncio_freeaddrinfo(list);
 }
 

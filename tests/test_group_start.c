@@ -225,6 +225,38 @@ TEST(starter_cancelled_after_the_report_leaves_the_child_alone)
     EXPECT_EQ(left, 0);
 }
 
+struct race {
+    struct asyncio_task *starter;
+    bool report; // or fail
+    int end;     // how the child's last sleep ended
+};
+
+static int race_with_cancel(void *arg)
+{
+    struct race *race = arg;
+    if (race->report) asyncio_ignore(asyncio_task_group_started(1));
+    asyncio_task_cancel(race->starter);
+    if (!race->report) return -EPIPE;
+    return race->end = asyncio_sleep(1);
+}
+
+// The word is there, and the starter has not run when it is cancelled.
+TEST(cancel_wins_over_a_report_but_not_over_a_failure, .ordered = true)
+{
+    struct race race = {.starter = asyncio_current_task(), .report = true};
+    ASYNCIO_WITH_TASK_GROUP(group);
+    EXPECT_EQ(asyncio_task_group_start(&group, race_with_cancel, &race),
+              -ECANCELED);
+    EXPECT_EQ(asyncio_task_uncancel(asyncio_current_task()), 0);
+
+    struct race failing = {.starter = asyncio_current_task()};
+    EXPECT_EQ(asyncio_task_group_start(&group, race_with_cancel, &failing),
+              -EPIPE);
+    EXPECT_EQ(asyncio_task_uncancel(asyncio_current_task()), 0);
+    EXPECT_EQ(asyncio_task_group_exit(&group, 0), 0);
+    EXPECT_EQ(race.end, 0);
+}
+
 TEST(child_that_is_cancelled_before_its_report_cancels_the_call)
 {
     struct service service = {.before = 9, .value = 1};

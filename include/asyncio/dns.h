@@ -6,10 +6,11 @@
 //     ... connect to list->addr, or to list->next->addr, ...
 //     asyncio_freeaddrinfo(list);
 //
-// A numeric address is answered at once; a name is looked for in /etc/hosts and
-// then asked of the name servers, for IPv4 and IPv6 together. No thread is used
-// and no call blocks. Servers that never answer are given up after a minute and
-// more: limit a lookup from outside, with asyncio_wait_for or asyncio_timeout.
+// A numeric address is answered at once, and so is localhost, which is this
+// machine; a name is looked for in /etc/hosts and then asked of the name
+// servers, for IPv4 and IPv6 together. No thread is used and no call blocks.
+// Servers that never answer are given up after a minute and more: limit a
+// lookup from outside, with asyncio_wait_for or asyncio_timeout.
 //
 // Call all of it on the loop's thread.
 #pragma once

@@ -14,9 +14,9 @@
 // (asyncio/group.h): it joins them before the block is left.
 //
 // Cancelling is a request. It ends one wait of the task with -ECANCELED, once;
-// code that ignores it goes on unharmed. A task that returns -ECANCELED, or
-// returns with a request undelivered, is cancelled; on any other negative code
-// it failed, else it finished. Call all of it on the loop's thread.
+// code that ignores it goes on unharmed. A task that returns -ECANCELED, or a
+// value while a request is undelivered, is cancelled; on any other negative
+// code it failed, else it finished. Call all of it on the loop's thread.
 #pragma once
 
 #include <asyncio/future.h>

@@ -7,8 +7,9 @@
 // Two hold it: whoever waits for it, and the pool, from start until the job has
 // landed, was retracted, or (abandoned) has ended. `landed` is called on the
 // loop's thread, once, with the outcome filled in; never after a retract, and
-// nobody cares after an abandon. Where the loop closes first, the task that waits
-// will never run again: `lost` lets go of what it holds, in place of `landed`.
+// nobody cares after an abandon. Where the loop closes first, the task that
+// waits will never run again: `lost` lets go of what it holds, in place of
+// `landed`.
 #pragma once
 
 #include <asyncio/executor.h>

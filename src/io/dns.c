@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "io/resolver.h"
 
@@ -107,6 +108,18 @@ static int copy_of_ares(const struct ares_addrinfo *answer,
 
 // ---- Without asking anybody -------------------------------------------------
 
+// Whether `host` is "localhost" or below it: names that are this machine's own
+// and are not asked for (RFC 6761, 6.3), whatever a hosts file says or lacks.
+static bool is_this_machine(const char *host)
+{
+    static const char name[] = "localhost";
+    size_t len = host ? strlen(host) : 0, own = sizeof name - 1;
+    if (len > 0 && host[len - 1] == '.') len--;
+    if (len < own || strncasecmp(host + len - own, name, own) != 0)
+        return false;
+    return len == own || host[len - own - 1] == '.';
+}
+
 // What getaddrinfo says of things that need no server: numeric addresses, no
 // host at all, and the service. -EAGAIN: the host is a name.
 static int look_here(const char *host, const char *service,
@@ -114,8 +127,11 @@ static int look_here(const char *host, const char *service,
                      struct asyncio_addrinfo **list)
 {
     struct addrinfo here = *hints, *found = NULL;
+    bool ours = is_this_machine(host);
+    if (ours) here.ai_flags &= ~(AI_PASSIVE | AI_CANONNAME);
     here.ai_flags |= AI_NUMERICHOST;
-    int code = getaddrinfo(host, service, &here, &found);
+    int code = getaddrinfo(ours ? NULL : host, ours && !service ? "0" : service,
+                           &here, &found);
     if (code == 0) {
         int err = copy_of_libc(found, list);
         freeaddrinfo(found);

@@ -26,9 +26,10 @@ static void report_done_before(struct asyncio_task *task)
 // may be gone when this returns.
 static void end_task(struct asyncio_task *task, int result)
 {
-    // A request that no wait has delivered makes a value void. A failure is what
-    // it is, as in asyncio: a group that fails while its parent is cancelled
-    // leaves such a request behind, and its errors are not to be lost.
+    // A request that no wait has delivered makes a value void. A failure is
+    // what it is, as in asyncio: a group that fails while its parent is
+    // cancelled leaves such a request behind, and its errors are not to be
+    // lost.
     if (task->must_cancel && result >= 0) {
         asyncio__take_cancel(task);
         result = -ECANCELED;
