@@ -30,8 +30,7 @@ struct asyncio_resolver_options {
     // /etc/resolv.conf
     const char *servers ASYNCIO__UNSET;
     double try_seconds ASYNCIO__UNSET; // for the first answer, else 5
-    int tries
-        ASYNCIO__UNSET; // of each server, else 4; each waits twice as long
+    int tries ASYNCIO__UNSET; // of each server, else 4, each twice as long
     void *reserved_[3] ASYNCIO__UNSET;
 };
 

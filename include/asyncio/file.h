@@ -1,10 +1,15 @@
 // Files, with POSIX's calls and argument order, that let other tasks run.
 //
-// Each is the system call of that name: same meaning, result in place of errno.
-// io_uring carries them out, or threads where the kernel denies it. An
-// operation on a file that has begun cannot be cut short: a cancelled call
-// returns when it has ended, with its result if it has one; the request stays
-// for the next wait.
+// Each is the system call of that name. io_uring carries them out, or threads
+// where the kernel denies it. What is said here holds for all of them:
+//
+// returns   what the system call returns, or a negative errno, its own or
+//           -ECANCELED: it did not happen; -EPERM outside a task
+// suspends  until it has ended; paths and buffers have to stay until then
+// cancel    a call that has not begun does not begin. One that has begun cannot
+//           be cut short on a file: it returns its result when it has ended,
+//           and the request stays for the next wait
+// like      POSIX
 #pragma once
 
 #include <asyncio/task.h>
@@ -30,21 +35,25 @@ ASYNCIO_API ASYNCIO_SUSPENDS int asyncio_pread(int fd, void *buffer,
 ASYNCIO_API ASYNCIO_SUSPENDS int asyncio_pwrite(int fd, const void *buffer,
                                                 size_t len, off_t offset);
 
-// Writes all of it. Returns 0, or a negative errno: an unknown part was
-// written.
+// Writes all of it.
+//
+// returns   0, or a negative errno: an unknown part was written
 ASYNCIO_API ASYNCIO_SUSPENDS int asyncio_write_all(int fd, const void *buffer,
                                                    size_t len);
 
+// Return when what was written has reached the disk; fdatasync leaves out what
+// is not needed to read it again.
 ASYNCIO_API ASYNCIO_SUSPENDS int asyncio_fsync(int fd);
 ASYNCIO_API ASYNCIO_SUSPENDS int asyncio_fdatasync(int fd);
 
 // Closes `fd` in any case, cancelled or not.
 ASYNCIO_API ASYNCIO_SUSPENDS int asyncio_close(int fd);
 
-// Looks at what `path` leads to.
+// Looks at what `path` leads to, through symbolic links.
 ASYNCIO_API ASYNCIO_SUSPENDS int asyncio_stat(const char *path,
                                               struct stat *out);
 
+// Change names in folders, relative to the working directory.
 ASYNCIO_API ASYNCIO_SUSPENDS int asyncio_rename(const char *from,
                                                 const char *to);
 ASYNCIO_API ASYNCIO_SUSPENDS int asyncio_unlink(const char *path);

@@ -53,6 +53,8 @@ ASYNCIO_API int asyncio_future_set_result(struct asyncio_future *future,
 
 // Gives it an error: a negative code, with the words that the current task has
 // for it. -ECANCELED cancels.
+//
+// returns   as set_result; -EINVAL for a code that is not negative
 // like      Future.set_exception
 ASYNCIO_API int asyncio_future_set_exception(struct asyncio_future *future,
                                              int code);
@@ -81,6 +83,8 @@ ASYNCIO_API bool(asyncio_future_cancel)(
     (asyncio_future_cancel)(                                                   \
         future, ASYNCIO__OPTIONS(asyncio_cancel_options, __VA_ARGS__))
 
+// Whether it has an outcome, and whether that is -ECANCELED.
+// like      Future.done, Future.cancelled
 ASYNCIO_API bool asyncio_future_done(const struct asyncio_future *future);
 ASYNCIO_API bool asyncio_future_cancelled(const struct asyncio_future *future);
 
@@ -93,6 +97,8 @@ ASYNCIO_API int asyncio_future_result(struct asyncio_future *future,
                                       int *result);
 
 // Hands the error code out: 0 if it has a value.
+//
+// returns   0, or -EINVAL if there is no outcome yet
 // like      Future.exception
 ASYNCIO_API int asyncio_future_exception(struct asyncio_future *future,
                                          int *code);

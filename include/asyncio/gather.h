@@ -7,8 +7,8 @@
 // A list is an array of tasks, futures, coroutine objects or `struct
 // asyncio_any`, and a count. Who makes a task joins it: tasks that gather made
 // out of coroutine objects are cancelled and joined before it ends; tasks and
-// futures of yours go on when another one fails, as in asyncio. (unlike
-// asyncio.gather, which leaves those made from coroutines running too.)
+// futures of yours go on when another one fails. The list itself is read by the
+// call and may go afterwards.
 #pragma once
 
 #include <asyncio/task.h>
@@ -34,6 +34,7 @@ struct asyncio_gather_options {
 //           -EDEADLK for the waiter itself; -EXDEV; -ENOMEM: then nothing ran
 // suspends  unless all are done
 // like      asyncio.gather
+// unlike    it, for coroutine objects: their tasks do not outlive the call
 ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_gather)(
     enum asyncio_kind kind, const void *list, size_t count,
     const struct asyncio_gather_options *options);

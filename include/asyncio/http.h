@@ -34,6 +34,7 @@ struct asyncio_http_client_options {
 // Makes a client for the running loop.
 //
 // returns   0; -EPERM without a running loop; -ENOMEM
+// suspends  never
 // owns      asyncio_http_client_free, before the loop is closed
 ASYNCIO_API int(asyncio_http_client_create)(
     struct asyncio_http_client **client,
@@ -50,7 +51,7 @@ ASYNCIO_API void asyncio_http_client_free(struct asyncio_http_client *client);
 
 struct asyncio_http_options {
     ASYNCIO__OPTIONS_HEAD
-    double timeout ASYNCIO__UNSET;     // seconds in all, redirects included
+    double timeout ASYNCIO__UNSET;     // seconds, redirects included; else none
     int max_redirects ASYNCIO__UNSET;  // else 10; -1 for none
     uint64_t max_bytes ASYNCIO__UNSET; // of the body, else no bound
     void *reserved_[4] ASYNCIO__UNSET;
@@ -87,7 +88,9 @@ ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_http_download)(
 
 // Fetches `url` into `body`, at most `size` - 1 bytes and a zero byte.
 //
-// returns   the length of the body; -EMSGSIZE if it does not fit; as download
+// returns   the length of the body; -EMSGSIZE if it does not fit; else as
+//           asyncio_http_download
+// cancel    ends the transfer at once
 ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_http_get)(
     struct asyncio_http_client *client, const char *url, char *body,
     size_t size, const struct asyncio_http_options *options);

@@ -27,15 +27,18 @@ struct asyncio_loop;
 
 struct asyncio_loop_options {
     ASYNCIO__OPTIONS_HEAD
-    bool debug ASYNCIO__UNSET;
-    const char *backend
-        ASYNCIO__UNSET; // "uring", "epoll"; else $ASYNCIO_BACKEND
+    bool debug ASYNCIO__UNSET; // kept, without effect in this release
+    // "uring" or "epoll"; else what ASYNCIO_BACKEND in the environment says,
+    // else io_uring where the kernel allows it.
+    const char *backend ASYNCIO__UNSET;
     void *reserved_[4] ASYNCIO__UNSET;
 };
 
 // Makes a loop and makes it this thread's current one.
 //
-// returns   0, or a negative errno: -ENOMEM, or what the kernel said
+// returns   0, or a negative errno: -EINVAL for a backend of another name,
+//           -ENOMEM, or what the kernel said
+// owns      asyncio_loop_free
 // like      asyncio.new_event_loop, asyncio.set_event_loop
 ASYNCIO_API int(asyncio_new_event_loop)(
     struct asyncio_loop **loop, const struct asyncio_loop_options *options);
@@ -85,22 +88,26 @@ asyncio_loop_run_until_coroutine(struct asyncio_loop *loop,
 
 // Ends the run at the end of the pass under way. Before a run: that run makes
 // one pass, which does not wait.
+// like      loop.stop
 ASYNCIO_API void asyncio_loop_stop(struct asyncio_loop *loop);
 
 ASYNCIO_API bool asyncio_loop_is_running(const struct asyncio_loop *loop);
 ASYNCIO_API bool asyncio_loop_is_closed(const struct asyncio_loop *loop);
 
-// "io_uring" or "epoll".
+// "uring" or "epoll"; "closed" once it is.
 ASYNCIO_API const char *asyncio_loop_backend(const struct asyncio_loop *loop);
 
 // The loop that runs on this thread, or NULL.
+// like      asyncio.get_running_loop
 ASYNCIO_API struct asyncio_loop *asyncio_get_running_loop(void);
 
 // The running loop, else the one last made or set on this thread, or NULL.
+// like      asyncio.get_event_loop, asyncio.set_event_loop
 ASYNCIO_API struct asyncio_loop *asyncio_get_event_loop(void);
 ASYNCIO_API void asyncio_set_event_loop(struct asyncio_loop *loop);
 
 // Seconds of the loop's monotonic clock: for differences and deadlines.
+// like      loop.time
 ASYNCIO_API double asyncio_time(void);
 
 // --- callbacks and timers ---------------------------------------------------
@@ -154,6 +161,7 @@ ASYNCIO_API int(asyncio_call_later)(double delay, int (*fn)(void *arg),
                          ASYNCIO__OPTIONS(asyncio_call_options, __VA_ARGS__))
 
 // The same at a time of asyncio_time's clock, and no earlier.
+// like      loop.call_at
 ASYNCIO_API int(asyncio_call_at)(double when, int (*fn)(void *arg), void *arg,
                                  const struct asyncio_call_options *options);
 #define asyncio_call_at(...) ASYNCIO__CALL_AT(__VA_ARGS__, )
@@ -169,11 +177,13 @@ ASYNCIO_API int asyncio_call_soon_threadsafe(struct asyncio_loop *loop,
                                              int (*fn)(void *arg), void *arg);
 
 // The callback will not run. Harmless when it ran or was cancelled before.
+// like      Handle.cancel, Handle.cancelled
 ASYNCIO_API void asyncio_handle_cancel(struct asyncio_handle *handle);
 ASYNCIO_API bool asyncio_handle_cancelled(const struct asyncio_handle *handle);
 
 // The deadline of a timer as it was given, before and after it ran; 0 for one
 // that is no timer.
+// like      TimerHandle.when
 ASYNCIO_API double asyncio_handle_when(const struct asyncio_handle *handle);
 
 // How many timers are armed: callbacks, sleeping tasks and time limits.
@@ -193,6 +203,8 @@ ASYNCIO_API uint64_t asyncio_loop_passes(const struct asyncio_loop *loop);
 ASYNCIO_API int asyncio_add_reader(int fd, int (*fn)(void *arg), void *arg);
 ASYNCIO_API int asyncio_add_writer(int fd, int (*fn)(void *arg), void *arg);
 
+// Takes the callback back; it does not run any more.
+//
 // returns   1 if there was one, 0 if not, or a negative errno
 // like      loop.remove_reader, loop.remove_writer
 ASYNCIO_API int asyncio_remove_reader(int fd);
@@ -204,8 +216,7 @@ ASYNCIO_API int asyncio_remove_writer(int fd);
 // call for the same signal replaces the first. One loop at a time.
 //
 // returns   0; -EPERM, -ESHUTDOWN as call_soon; -EINVAL for a signal that
-// cannot
-//           be caught; -EBUSY if another loop handles it
+//           cannot be caught; -EBUSY if another loop handles it
 // like      loop.add_signal_handler
 ASYNCIO_API int asyncio_add_signal_handler(int signal, int (*fn)(void *arg),
                                            void *arg);

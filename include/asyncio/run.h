@@ -9,10 +9,9 @@ ASYNCIO__BEGIN
 
 struct asyncio_run_options {
     ASYNCIO__OPTIONS_HEAD
-    bool debug ASYNCIO__UNSET;
-    bool processes ASYNCIO__UNSET; // fork the pools' launcher first
-    const char *backend
-        ASYNCIO__UNSET; // "uring", "epoll"; else $ASYNCIO_BACKEND
+    bool debug ASYNCIO__UNSET;          // kept, without effect in this release
+    bool processes ASYNCIO__UNSET;      // fork the pools' launcher first
+    const char *backend ASYNCIO__UNSET; // as in struct asyncio_loop_options
     void *reserved_[4] ASYNCIO__UNSET;
 };
 

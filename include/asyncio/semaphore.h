@@ -21,6 +21,7 @@ struct asyncio_semaphore {
     void *reserved_[2] ASYNCIO__UNSET;
 };
 
+// How one begins its life with `value` units, wherever it is declared.
 // clang-format off
 #define ASYNCIO_SEMAPHORE(value)                                               \
     {(value), 0, {NULL, NULL}, 0, {NULL, NULL}}
@@ -70,6 +71,8 @@ struct asyncio_limiter {
     void *reserved_[2] ASYNCIO__UNSET;
 };
 
+// Gives it `units` to lend.
+//
 // returns   0; -EINVAL for less than one unit
 // like      trio.CapacityLimiter
 ASYNCIO_API int asyncio_limiter_init(struct asyncio_limiter *limiter,

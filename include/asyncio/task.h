@@ -48,11 +48,11 @@ struct asyncio_executor;
 struct asyncio_task_options {
     ASYNCIO__OPTIONS_HEAD
     const char *name ASYNCIO__UNSET;  // copied; else "Task-1", "Task-2", ...
-    size_t copy ASYNCIO__UNSET;       // bytes of *arg that the task gets as own
+    size_t copy ASYNCIO__UNSET;       // bytes of *arg: the task gets a copy
     size_t stack_size ASYNCIO__UNSET; // bytes, else 64 KiB
     struct asyncio_executor *executor ASYNCIO__UNSET; // run it there instead
     size_t size ASYNCIO__UNSET; // bytes of *arg that go to a process and back
-    struct asyncio_task **task ASYNCIO__UNSET; // in a group: the handle's place
+    struct asyncio_task **task ASYNCIO__UNSET; // in a group: takes the handle
     struct asyncio_loop *loop ASYNCIO__UNSET;  // else this thread's
     void *reserved_[1] ASYNCIO__UNSET;
 };
@@ -61,6 +61,7 @@ struct asyncio_task_options {
 //
 // returns   never NULL. A spawn that failed is a task that has ended with the
 //           reason: -EINVAL no function, -ENOMEM, -EPERM no loop, -ESHUTDOWN
+// suspends  never
 // owns      the reference is yours: asyncio_task_release, done or not
 // like      asyncio.create_task
 ASYNCIO_API ASYNCIO_SUSPENDS struct asyncio_task *(
@@ -71,8 +72,10 @@ ASYNCIO_API ASYNCIO_SUSPENDS struct asyncio_task *(
     (asyncio_create_task)(fn, arg,                                             \
                           ASYNCIO__OPTIONS(asyncio_task_options, __VA_ARGS__))
 
-// The task for a coroutine object, which is used up by it: -EALREADY if it was,
-// -EBUSY while it is being awaited.
+// The same for a coroutine object, which is used up by it.
+//
+// returns   as create_task; the reason is -EALREADY too, for an object that was
+//           used before, and -EBUSY for one that is being awaited
 ASYNCIO_API ASYNCIO_SUSPENDS struct asyncio_task *(
     asyncio_coroutine_create_task)(struct asyncio_coroutine *coroutine,
                                    const struct asyncio_task_options *options);
@@ -83,7 +86,8 @@ ASYNCIO_API ASYNCIO_SUSPENDS struct asyncio_task *(
         coroutine, ASYNCIO__OPTIONS(asyncio_task_options, __VA_ARGS__))
 
 // Another reference to the same task, and letting go of one. The last one frees
-// it once it is done; a failure that nobody looked at is reported then.
+// it once it is done; a failure that nobody looked at is reported then. Release
+// accepts NULL.
 ASYNCIO_API struct asyncio_task *asyncio_task_retain(struct asyncio_task *task);
 ASYNCIO_API void asyncio_task_release(struct asyncio_task *task);
 
@@ -102,10 +106,13 @@ ASYNCIO_API bool(asyncio_task_cancel)(
         task, ASYNCIO__OPTIONS(asyncio_cancel_options, __VA_ARGS__))
 
 // Takes one request back and returns how many remain; at 0 none is delivered.
+// The other only counts them.
 // like      Task.uncancel, Task.cancelling
 ASYNCIO_API int asyncio_task_uncancel(struct asyncio_task *task);
 ASYNCIO_API int asyncio_task_cancelling(const struct asyncio_task *task);
 
+// Whether it has ended, and whether by being cancelled.
+// like      Task.done, Task.cancelled
 ASYNCIO_API bool asyncio_task_done(const struct asyncio_task *task);
 ASYNCIO_API bool asyncio_task_cancelled(const struct asyncio_task *task);
 
@@ -119,7 +126,8 @@ ASYNCIO_API int asyncio_task_exception(const struct asyncio_task *task,
 ASYNCIO_API struct asyncio_future *
 asyncio_task_future(struct asyncio_task *task);
 
-// like      Task.get_name, Task.set_name (the name is copied; 0 or -ENOMEM)
+// Its name. A new one is copied: 0, or -ENOMEM and the old one stays.
+// like      Task.get_name, Task.set_name
 ASYNCIO_API const char *asyncio_task_name(const struct asyncio_task *task);
 ASYNCIO_API int asyncio_task_set_name(struct asyncio_task *task,
                                       const char *name);
@@ -130,11 +138,12 @@ ASYNCIO_API char *asyncio_task_describe(const struct asyncio_task *task,
                                         char *buffer, size_t size);
 
 // The task that runs now, or NULL. Borrowed.
+// like      asyncio.current_task
 ASYNCIO_API struct asyncio_task *asyncio_current_task(void);
 
 // Puts up to `count` tasks of the loop that are not done into `tasks`,
-// borrowed, in order of their making, and returns how many there are. like
-// asyncio.all_tasks
+// borrowed, in order of their making, and returns how many there are.
+// like      asyncio.all_tasks
 ASYNCIO_API size_t asyncio_all_tasks(struct asyncio_loop *loop,
                                      struct asyncio_task **tasks, size_t count);
 
@@ -157,14 +166,15 @@ ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_sleep)(
     (asyncio_sleep)(seconds,                                                   \
                     ASYNCIO__OPTIONS(asyncio_sleep_options, __VA_ARGS__))
 
-// Waits for an outcome and returns it. Cancelling the waiter cancels what it
-// waits for; the words of a failure become the waiter's.
+// Waits for an outcome and returns it: write asyncio_await(x), which chooses
+// among these by the type of `x`. The words of a failure become the waiter's.
 //
 // returns   the outcome; -EPERM outside a task; -EXDEV if it belongs to another
 //           loop; -EDEADLK for oneself; -EALREADY for a coroutine used before,
 //           -EBUSY for one that is being awaited
 // suspends  for a task or future only if it is not done; a coroutine runs here,
 //           in the caller's task
+// cancel    is passed on to what it waits for; the call returns when that ends
 // like      await
 ASYNCIO_API ASYNCIO_SUSPENDS int asyncio_await_task(struct asyncio_task *task);
 ASYNCIO_API ASYNCIO_SUSPENDS int
@@ -172,8 +182,11 @@ asyncio_await_future(struct asyncio_future *future);
 ASYNCIO_API ASYNCIO_SUSPENDS int
 asyncio_await_coroutine(struct asyncio_coroutine *coroutine);
 
-// The same, but cancelling the caller leaves what it waits for alone. A
-// coroutine object becomes a task; its argument has to outlive the caller then.
+// asyncio_shield(x): the same, but cancelling the caller leaves what it waits
+// for alone. A coroutine object becomes a task; its argument has to outlive the
+// caller then.
+//
+// cancel    returns -ECANCELED; what is shielded goes on
 // like      asyncio.shield
 ASYNCIO_API ASYNCIO_SUSPENDS int asyncio_shield_task(struct asyncio_task *task);
 ASYNCIO_API ASYNCIO_SUSPENDS int
@@ -183,7 +196,7 @@ asyncio_shield_coroutine(struct asyncio_coroutine *coroutine);
 
 // --- one of the three -------------------------------------------------------
 
-// For lists that mix them: ASYNCIO_ANY(task).
+// For lists that mix tasks, futures and coroutine objects: ASYNCIO_ANY(task).
 enum asyncio_kind {
     ASYNCIO_TASKS,
     ASYNCIO_FUTURES,
@@ -197,8 +210,11 @@ struct asyncio_any {
 };
 
 // The task for a coroutine object or a task: a task is handed back as it is,
-// with one more reference. Never NULL: -EXDEV for a task of another loop,
-// -EINVAL for what is neither.
+// with one more reference.
+//
+// returns   never NULL, as create_task; the reason is -EXDEV too, for a task of
+//           another loop, and -EINVAL for what is neither
+// owns      the reference is yours: asyncio_task_release
 // like      asyncio.ensure_future
 ASYNCIO_API ASYNCIO_SUSPENDS struct asyncio_task *
 asyncio_ensure_future(struct asyncio_any any);

@@ -29,7 +29,9 @@ asyncio_thread_future_retain(struct asyncio_thread_future *future);
 ASYNCIO_API void
 asyncio_thread_future_release(struct asyncio_thread_future *future);
 
-// returns   0, or -EINVAL if it is done
+// Give it its outcome: a value of 0 or more, or a negative code.
+//
+// returns   0, or -EINVAL if it is done or the number has the wrong sign
 ASYNCIO_API int
 asyncio_thread_future_set_result(struct asyncio_thread_future *future,
                                  int result);
@@ -37,6 +39,8 @@ ASYNCIO_API int
 asyncio_thread_future_set_exception(struct asyncio_thread_future *future,
                                     int code);
 
+// Cancels it, unless it has an outcome.
+//
 // returns   true if it is cancelled now
 ASYNCIO_API bool
 asyncio_thread_future_cancel(struct asyncio_thread_future *future);

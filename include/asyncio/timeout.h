@@ -59,7 +59,8 @@ ASYNCIO_API int asyncio_timeout_enter_at(struct asyncio_timeout *limit,
 ASYNCIO_API ASYNCIO_SUSPENDS int
 asyncio_timeout_exit(struct asyncio_timeout *limit, int body);
 
-// Leaves it whatever its state: what the end of the block calls.
+// Leaves it whatever its state: what the end of the block calls. Accepts a
+// zeroed struct and a second call.
 ASYNCIO_API void asyncio_timeout_close(struct asyncio_timeout *limit);
 
 // Moves the deadline; ASYNCIO_FOREVER takes it away. From any task of the loop.
@@ -77,16 +78,8 @@ ASYNCIO_API double asyncio_timeout_when(const struct asyncio_timeout *limit);
 // like      Timeout.expired
 ASYNCIO_API bool asyncio_timeout_expired(const struct asyncio_timeout *limit);
 
-// asyncio_wait_for(x, seconds): `x` is an awaitable, or simply a call:
-//
-//     err = asyncio_wait_for(asyncio_sleep(10), 0.5);
-//
-// A call is made inside the limit, or not at all if no time is left. A task is
-// cancelled when the time is up and its clean-up waited for.
-//
-// returns   the outcome, or -ETIMEDOUT; another code if the clean-up ended so
-// like      asyncio.wait_for
-bool ASYNCIO_API asyncio__limit_enter(struct asyncio_timeout *limit,
+// What asyncio_wait_for, below, is made of.
+ASYNCIO_API bool asyncio__limit_enter(struct asyncio_timeout *limit,
                                       double seconds, bool is_call);
 ASYNCIO_API int asyncio__limit_refused(void);
 ASYNCIO_API ASYNCIO_SUSPENDS int asyncio__limit_exit(int code);
@@ -98,6 +91,18 @@ asyncio__limit_coroutine(struct asyncio_coroutine *coroutine);
 
 ASYNCIO__END
 
+// asyncio_wait_for(x, seconds): `x` is a task, a future or a coroutine object,
+// or simply a call that returns int:
+//
+//     err = asyncio_wait_for(asyncio_sleep(10), 0.5);
+//
+// A call is made inside the limit, or not at all if no time is left. What is
+// awaited is cancelled when the time is up, and its clean-up waited for.
+//
+// returns   the outcome, or -ETIMEDOUT; another code if the clean-up ended so;
+//           -EPERM outside a task; -EINVAL for a time that is not a number
+// cancel    of the caller is passed on to what it waits for
+// like      asyncio.wait_for
 #ifndef __cplusplus
 
 // clang-format off

@@ -89,7 +89,7 @@ struct asyncio_loop {
     uint64_t newest_task;      // the number of the one made last
     struct asyncio_link spare_blocks;        // of tasks, for reuse: each a link
     const struct asyncio__task_floor *floor; // NULL: nothing of it was used
-    struct asyncio_link spare_handles;       // asyncio_handle.link_, for reuse
+    struct asyncio_link spare_handles;       // of callbacks, for reuse
     struct asyncio__watch **watches;         // by descriptor
     size_t watches_size;                     // entries in it
     struct asyncio_link at_close;            // asyncio__at_close.link

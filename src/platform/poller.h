@@ -9,11 +9,11 @@
 //
 //     fill in -> submit -> (cancel) -> ... wait ... -> done(op), op->result
 //
-// Three pollers stand behind this interface, with the same meaning: `uring`
-// (io_uring), `epoll` (readiness, with offload threads for files), and later
-// `sim`. All of it is called on the loop's own thread, but for wake. That
-// thread is the one of the first wait; open may have been called on another. A
-// child of fork must not touch a poller that it has inherited.
+// Two pollers stand behind this interface, with the same meaning: `uring`
+// (io_uring) and `epoll` (readiness, with offload threads for files). All of it
+// is called on the loop's own thread, but for wake. That thread is the one of
+// the first wait; open may have been called on another. A child of fork must
+// not touch a poller that it has inherited.
 //
 // A descriptor stays open until the operations on it are done. Where a user
 // closes one too early all the same, its operations end with -EBADF or when
@@ -94,7 +94,7 @@ int asyncio__poller_open(struct asyncio__poller **poller,
 // Every operation has to be done. Accepts NULL.
 void asyncio__poller_close(struct asyncio__poller *poller);
 
-// "io_uring" or "epoll".
+// "uring" or "epoll".
 const char *asyncio__poller_name(const struct asyncio__poller *poller);
 
 // Queues `op`. Nothing is lost when the kernel's queue is full: it is flushed.

@@ -345,7 +345,7 @@ static void uring_close(struct asyncio__poller *poller)
 }
 
 static const struct asyncio__poller_kind kind = {
-    .name = "io_uring",
+    .name = "uring",
     .close = uring_close,
     .submit = uring_submit,
     .cancel = uring_cancel,

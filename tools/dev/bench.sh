@@ -14,6 +14,9 @@ if [ $# -eq 0 ]; then
 fi
 name=$1
 shift
+case $name in
+*/*) fail 2 "'$name' is no benchmark; see ./dev bench" ;;
+esac
 [ -f "bench/$name.c" ] || fail 2 "there is no bench/$name.c; see ./dev bench"
 # shellcheck disable=SC2086 # One word is one package.
 need $BUILD_PACKAGES

@@ -58,10 +58,15 @@ def failing(outcomes, promise):
                for poller in POLLERS)
 
 
+def count_proven(promises, outcomes):
+    """How many of the promises are proven, on each poller."""
+    return [sum(proven(outcomes, poller, promise) for promise in promises)
+            for poller in POLLERS]
+
+
 def print_area(name, promises, outcomes, exceptions):
     """One line, and one for each promise that is not proven. True if good."""
-    counts = [sum(proven(outcomes, poller, promise) for promise in promises)
-              for poller in POLLERS]
+    counts = count_proven(promises, outcomes)
     bad = [promise for promise in promises
            if not all(proven(outcomes, poller, promise) for poller in POLLERS)]
     missing = [promise for promise in bad if promise not in exceptions]
@@ -95,6 +100,8 @@ def main():
     good = [print_area(name, promises, outcomes, exceptions)
             for name, promises in areas.items()]
     known = {promise for promises in areas.values() for promise in promises}
+    counts = count_proven(known, outcomes)
+    print(f"{'all':24}{len(known):6}{counts[0]:7}{counts[1]:7}")
     strangers = sorted({promise for _, promise in outcomes} - known)
     if exceptions:
         print("\nExceptions:")

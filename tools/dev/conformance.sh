@@ -5,6 +5,7 @@
 
 . tools/dev/lib.sh
 
+no_more "$@"
 # shellcheck disable=SC2086 # One word is one package.
 need $BUILD_PACKAGES $TEST_PACKAGES
 build gcc

@@ -188,7 +188,8 @@ def contact_sheet(version, photographs):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="./dev demo")
+    parser = argparse.ArgumentParser(
+        prog="./dev demo", usage="./dev demo [--python] [--rounds N]")
     parser.add_argument("cache")
     parser.add_argument("--python", action="store_true",
                         help="run the Python originals beside ours")

@@ -64,19 +64,36 @@ make_photographs()
     mv "$cache/photographs.new" "$cache/photographs"
 }
 
+# The arguments are read before anything is installed for them.
+packages="$BUILD_PACKAGES graphicsmagick $NGINX_LIBRARIES"
+python=
+rounds=1
+while [ $# -gt 0 ]; do
+    case $1 in
+    --python)
+        python=--python
+        packages="$packages $PYTHON_PACKAGES"
+        ;;
+    --rounds)
+        rounds=${2:-}
+        [ $# -lt 2 ] || shift
+        ;;
+    --rounds=*) rounds=${1#*=} ;;
+    *) fail 2 "the demo takes --python and --rounds N, and not '$1'" ;;
+    esac
+    shift
+done
+case $rounds in
+'' | 0* | *[!0-9]*) fail 2 "--rounds takes a number from 1" ;;
+esac
+
 command -v apt-get >/dev/null ||
     fail 2 "the demo takes its photographs and its server from Debian packages"
 # shellcheck disable=SC2086 # One word is one package.
-case " $* " in
-*" --python "*)
-    need $BUILD_PACKAGES graphicsmagick $NGINX_LIBRARIES $PYTHON_PACKAGES
-    ;;
-*)
-    need $BUILD_PACKAGES graphicsmagick $NGINX_LIBRARIES
-    ;;
-esac
+need $packages
 unpack nginx nginx libnginx-mod-http-echo
 unpack mate-backgrounds mate-backgrounds
 make_photographs
 build gcc
-exec /usr/bin/python3 tools/dev/demo.py "$cache" "$@"
+# shellcheck disable=SC2086 # Nothing, or one word.
+exec /usr/bin/python3 tools/dev/demo.py "$cache" --rounds "$rounds" $python

@@ -5,9 +5,11 @@
 
 . tools/dev/lib.sh
 
-[ $# -gt 0 ] || fail 2 "inject what? ./dev inject alloc, or syscall"
-kind=$1
-shift
+kind=${1:-}
+case $kind in
+alloc | syscall) shift ;;
+*) fail 2 "inject what? ./dev inject alloc, or syscall, and names of tests" ;;
+esac
 # shellcheck disable=SC2086 # One word is one package.
 need $BUILD_PACKAGES $TEST_PACKAGES
 build gcc

@@ -27,6 +27,12 @@ fail()
     exit "$code"
 }
 
+# Ends a command whose arguments have all been read, if some are left.
+no_more()
+{
+    [ $# -eq 0 ] || fail 2 "what is '$1' for? ./dev help lists the commands"
+}
+
 # Prints those of the named packages that are not installed.
 missing_packages()
 {
@@ -37,17 +43,22 @@ missing_packages()
     done
 }
 
-# apt-get as root, whoever calls, without a question. Prints what to type and
-# ends the command when nobody can be asked for the right to install.
+# Whether sudo needs no password, or somebody is there to type it.
+have_sudo()
+{
+    sudo -n true 2>/dev/null || { [ -t 0 ] && command -v sudo >/dev/null; }
+}
+
+# A command as root, whoever calls, without a question of its own. Prints what
+# to type and ends when nobody can be asked for the right.
 as_root()
 {
     if [ "$(id -u)" = 0 ]; then
         DEBIAN_FRONTEND=noninteractive "$@"
-    elif sudo -n true 2>/dev/null || { [ -t 0 ] && command -v sudo >/dev/null; }
-    then
+    elif have_sudo; then
         sudo DEBIAN_FRONTEND=noninteractive "$@"
     else
-        fail 2 "this needs root once; type: su -c 'apt-get update && $*'"
+        fail 2 "this needs root; type: su -c '$*'"
     fi
 }
 
@@ -76,6 +87,9 @@ need()
     [ $# -gt 0 ] || return 0
 
     say "these packages are missing and will be installed:" "$@"
+    [ "$(id -u)" = 0 ] || have_sudo ||
+        fail 2 "this needs root once; type: su -c 'apt-get update &&" \
+            "apt-get install --no-install-recommends $*'"
     know_packages "$@"
     as_root apt-get install -q -y --no-install-recommends "$@" </dev/null ||
         { as_root apt-get update -q &&

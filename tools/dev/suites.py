@@ -157,7 +157,8 @@ def print_inject_sum(inject, records):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="./dev test")
+    parser = argparse.ArgumentParser(
+        prog="./dev test", usage="./dev test [--seeds N] [NAME...]")
     parser.add_argument("folder")
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--seeds", type=int, metavar="N",
@@ -165,6 +166,8 @@ def main():
     parser.add_argument("--inject", choices=("alloc", "syscall"),
                         help="let each such call of each test fail once")
     options = parser.parse_args()
+    if options.seeds is not None and options.seeds < 1:
+        parser.error("--seeds takes a number from 1")
 
     total = Count()
     for seed in range(1, (options.seeds or 1) + 1):
