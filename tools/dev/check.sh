@@ -5,7 +5,7 @@
 
 . tools/dev/lib.sh
 
-ALL="format headers rooms symbols shell tidy asan-gcc asan-clang"
+ALL="format headers rooms symbols shell tidy asan-gcc asan-clang tsan"
 CHECK_PACKAGES="clang clang-format clang-tidy libclang-rt-14-dev shellcheck"
 STRICT="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fsyntax-only"
 
@@ -98,6 +98,15 @@ check_asan_gcc()
 check_asan_clang()
 {
     CC=clang CXX=clang++ sanitized asan-clang
+}
+
+# What crosses threads, and what a race would be blamed on. Tests that fork
+# workers are not among them: ThreadSanitizer does not follow a fork.
+check_tsan()
+{
+    CC=clang CXX=clang++ build tsan -Db_sanitize=thread -Db_lundef=false
+    TSAN_OPTIONS=halt_on_error=1 /usr/bin/python3 tools/dev/suites.py \
+        build/tsan threads thread_pool thread_future loop_run file
 }
 
 # shellcheck disable=SC2086 # One word is one package, and one check.
