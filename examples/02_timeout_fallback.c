@@ -1,5 +1,7 @@
 // A limit around one call, and around several statements; the last known value
 // where the fresh one is late.
+//
+//     cc 02_timeout_fallback.c $(pkg-config --cflags --libs libasyncio)
 
 #include <stdio.h>
 

@@ -1,6 +1,8 @@
 // A retry helper: any coroutine function, a time limit for each attempt,
 // growing pauses. A cancellation is not a failure to retry: it goes straight
 // up.
+//
+//     cc 03_retry.c $(pkg-config --cflags --libs libasyncio)
 
 #include <stdio.h>
 

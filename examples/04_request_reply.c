@@ -1,6 +1,8 @@
 // Values of any type: a future sits in the struct that it announces. Requests
 // go out on one connection, replies come back in any order and find their
 // waiter.
+//
+//     cc 04_request_reply.c $(pkg-config --cflags --libs libasyncio)
 
 #include <stdint.h>
 #include <stdio.h>

@@ -1,5 +1,7 @@
 // An error says more than its number: words, place and task travel with it, and
 // a failed group shows one entry for each child that failed.
+//
+//     cc 05_errors.c $(pkg-config --cflags --libs libasyncio)
 
 #include <stdio.h>
 

@@ -1,5 +1,7 @@
 // The same calls from C++20: keywords, scopes, limits, lambdas. Throw as you
 // like inside a coroutine, but let nothing out of its outermost function.
+//
+//     c++ -std=c++20 06_from_cxx.cpp $(pkg-config --cflags --libs libasyncio)
 
 #include <asyncio.h>
 

@@ -182,6 +182,51 @@ TEST(circle_through_a_gather_can_be_cancelled)
     drop(b);
 }
 
+static struct asyncio_task *nested[2000];
+
+// Gathers the one in front; the first one sleeps.
+static int gather_the_one_in_front(void *arg)
+{
+    struct asyncio_task **place = arg;
+    if (place == nested) return asyncio_sleep(ASYNCIO_FOREVER);
+    return asyncio_gather(place - 1, 1);
+}
+
+TEST(gathers_nested_deeper_than_a_stack_are_cancelled_from_the_outermost)
+{
+    const size_t count = sizeof nested / sizeof *nested;
+    for (size_t i = 0; i < count; i++)
+        nested[i] = asyncio_create_task(gather_the_one_in_front, &nested[i]);
+    EXPECT_EQ(asyncio_sleep(1), 0);
+    EXPECT(asyncio_task_cancel(nested[count - 1], .reason = "too deep"));
+    EXPECT_EQ(asyncio_await(nested[count - 1]), -ECANCELED);
+    EXPECT_STR(asyncio_strerror(-ECANCELED), "too deep");
+    for (size_t i = 0; i < count; i++) {
+        EXPECT(asyncio_task_cancelled(nested[i]));
+        EXPECT_EQ(asyncio_task_cancelling(nested[i]), 1);
+        drop(nested[i]);
+    }
+}
+
+// Gathers the one in front, and the first one the last.
+static int gather_around(void *arg)
+{
+    struct asyncio_task **place = arg;
+    return asyncio_gather(place == nested ? nested + 99 : place - 1, 1);
+}
+
+TEST(long_circle_of_gathers_can_be_cancelled)
+{
+    for (int i = 0; i < 100; i++)
+        nested[i] = asyncio_create_task(gather_around, &nested[i]);
+    EXPECT_EQ(asyncio_sleep(1), 0);
+    EXPECT(asyncio_task_cancel(nested[50]));
+    for (int i = 0; i < 100; i++) {
+        EXPECT_EQ(asyncio_await(nested[i]), -ECANCELED);
+        drop(nested[i]);
+    }
+}
+
 static int wait_in_itself(void *arg)
 {
     (void)arg;

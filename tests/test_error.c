@@ -202,6 +202,25 @@ TEST(group_leaves_the_words_of_its_first_failure_and_a_child_for_each)
         EXPECT_STR(asyncio_strerror(err), "one does not like it");
 }
 
+// One group in the other, as many as are left.
+static int fail_in_groups(void *arg)
+{
+    int *left = arg;
+    if (--*left == 0) return asyncio_raise(-EPROTO, "at the bottom");
+    ASYNCIO_WITH_TASK_GROUP(group);
+    asyncio_task_group_create_task(&group, fail_in_groups, left);
+    return asyncio_task_group_exit(&group, 0);
+}
+
+TEST(failure_nested_deeper_than_a_stack_is_let_go_of)
+{
+    int left = 4000;
+    struct asyncio_task *task = asyncio_create_task(fail_in_groups, &left);
+    EXPECT_EQ(asyncio_await(task), -EPROTO);
+    EXPECT_STR(asyncio_strerror(-EPROTO), "at the bottom");
+    asyncio_task_release(task);
+}
+
 TEST(report_of_a_failure_without_words_says_what_the_code_means)
 {
     int plain = -EINVAL;

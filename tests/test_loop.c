@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "runner/runner.h"
@@ -20,6 +21,12 @@ static int stop_loop(void *arg)
     (void)arg;
     asyncio_loop_stop(asyncio_get_running_loop());
     return 0;
+}
+
+static int return_seven(void *arg)
+{
+    (void)arg;
+    return 7;
 }
 
 static int sleep_for_ever(void *arg)
@@ -173,6 +180,27 @@ TEST_PLAIN(run_after_run_finds_nothing_of_the_first)
         EXPECT_EQ(asyncio_run(yield_and_return_seven, &task), 7);
         if (task) asyncio_task_release(task);
     }
+}
+
+// In a process forked by a task: nothing of the parent's loop is there.
+static int try_in_child(void)
+{
+    int calls = 0;
+    if (asyncio_get_event_loop() || asyncio_current_task()) return 1;
+    if (asyncio_sleep(0) != -EPERM) return 2;
+    if (asyncio_call_soon(count_call, &calls) != -EPERM) return 3;
+    return asyncio_run(return_seven, NULL) == 7 ? 0 : 4;
+}
+
+TEST(forked_process_has_no_loop_and_leaves_the_parents_alone, .real_time = true)
+{
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) _exit(try_in_child());
+    EXPECT_OR_RETURN(child > 0);
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(asyncio_sleep(0.001), 0);
 }
 
 // --- close ------------------------------------------------------------------

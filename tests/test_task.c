@@ -86,6 +86,38 @@ TEST_PLAIN(spawn_without_a_loop_is_a_task_that_failed)
     EXPECT_EQ(calls, 0);
 }
 
+static int take_note(struct asyncio_future *future, void *arg)
+{
+    (void)future;
+    return count_call(arg) < 0;
+}
+
+static int watch_a_failed_spawn(void *arg)
+{
+    struct asyncio_task *task = asyncio_create_task(NULL, NULL);
+    int err = asyncio_future_add_done_callback(asyncio_task_future(task),
+                                               take_note, arg);
+    if (err == 0) err = asyncio_await(task);
+    asyncio_task_release(task);
+    return err;
+}
+
+TEST_PLAIN(spawn_that_failed_belongs_to_no_loop)
+{
+    int calls = 0;
+    struct asyncio_loop *loop;
+    for (int i = 0; i < 3; i++)
+        EXPECT_EQ(asyncio_run(watch_a_failed_spawn, &calls), -EINVAL);
+    EXPECT_EQ(calls, 3);
+
+    struct asyncio_task *task = asyncio_create_task(NULL, NULL);
+    EXPECT_OR_RETURN(asyncio_new_event_loop(&loop) == 0);
+    EXPECT_EQ(asyncio_loop_run_until_complete(loop, asyncio_task_future(task)),
+              -EPERM);
+    EXPECT_EQ(asyncio_loop_free(loop), 0);
+    EXPECT_SAME(asyncio_future_get_loop(asyncio_task_future(task)), NULL);
+}
+
 static int sum_of_copy(void *arg)
 {
     const int *numbers = arg;

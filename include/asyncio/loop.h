@@ -11,7 +11,9 @@
 // A callback is a function like any coroutine, but it runs on the loop's own
 // stack, in no task: it must not wait. A negative code that it returns is
 // reported. Call all of it on the loop's thread, but for
-// asyncio_call_soon_threadsafe.
+// asyncio_call_soon_threadsafe. In a process forked from one with a loop there
+// is none: calls are -EPERM, and it may run a loop of its own. It has to end by
+// _exit or exec: what it returns to is the parent's.
 #pragma once
 
 #include <asyncio/base.h>
@@ -220,6 +222,11 @@ ASYNCIO_API int asyncio_remove_writer(int fd);
 // like      loop.add_signal_handler
 ASYNCIO_API int asyncio_add_signal_handler(int signal, int (*fn)(void *arg),
                                            void *arg);
+
+// Takes the callback back, and restores what the signal did before.
+//
+// returns   1 if this loop handled it, 0 if not, or a negative errno
+// like      loop.remove_signal_handler
 ASYNCIO_API int asyncio_remove_signal_handler(int signal);
 
 // --- reports ----------------------------------------------------------------

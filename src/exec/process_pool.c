@@ -34,7 +34,7 @@ static int on_foreman(void *arg)
 {
     struct asyncio__process_pool *pool = arg;
     asyncio__pool_hear_foreman(pool);
-    // A socket at its end is readable for ever.
+    // At its end it is readable for ever; so is the bell.
     if (pool->orphan) asyncio_remove_reader(pool->socket);
     wake_waiter(pool);
     return 0;
@@ -44,6 +44,7 @@ static int on_bell(void *arg)
 {
     struct asyncio__process_pool *pool = arg;
     asyncio__pool_hear_bell(pool);
+    if (pool->silent) asyncio_remove_reader(pool->bell);
     wake_waiter(pool);
     return 0;
 }
@@ -128,13 +129,13 @@ static int next_timeout_ms(struct asyncio__process_pool *pool)
 static void hear_by_poll(struct asyncio__process_pool *pool)
 {
     struct pollfd fds[] = {
-        {.fd = pool->bell, .events = POLLIN},
+        {.fd = pool->silent ? -1 : pool->bell, .events = POLLIN},
         {.fd = pool->orphan ? -1 : pool->socket, .events = POLLIN},
     };
     int timeout_ms = pool->unsent ? 1 : next_timeout_ms(pool);
     int n = asyncio__sys_poll(fds, 2, timeout_ms);
 
-    if (n > 0 && fds[0].revents & POLLIN) asyncio__pool_hear_bell(pool);
+    if (n > 0 && fds[0].revents) asyncio__pool_hear_bell(pool);
     if (n > 0 && fds[1].revents) asyncio__pool_hear_foreman(pool);
     if (pool->unsent) asyncio__pool_go_on(pool);
 }

@@ -42,6 +42,7 @@ struct asyncio__process_pool {
     int socket;                 // to the foreman
     int bell;                   // the workers ring it
     bool orphan;                // the foreman has gone
+    bool silent;                // nobody is left who could ring the bell
     bool unsent;                // an order waits to be sent
     struct asyncio__step retry; // queued to send it in the next pass
     int64_t timeout_ns;         // of a job, or ASYNCIO__NEVER

@@ -358,8 +358,11 @@ void asyncio__pool_hear_foreman(struct asyncio__process_pool *pool)
 void asyncio__pool_hear_bell(struct asyncio__process_pool *pool)
 {
     char rings[256];
-    while (asyncio__sys_read(pool->bell, rings, sizeof rings) > 0)
-        continue;
+    ssize_t n;
+    do
+        n = asyncio__sys_read(pool->bell, rings, sizeof rings);
+    while (n > 0);
+    if (n == 0) pool->silent = true;
     for (uint32_t i = 0; i < pool->count; i++)
         asyncio__worker_answered(&pool->workers[i]);
     asyncio__pool_go_on(pool);

@@ -7,6 +7,7 @@
 
 #include <asyncio/loop.h>
 
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
@@ -37,11 +38,17 @@ struct reception {
 static struct entry entries[SIGNALS];
 static _Atomic(struct reception *) receptions[SIGNALS]; // of each signal's loop
 
+// Handlers under way, on any thread: a reception may be in use until there are
+// none.
+static _Atomic(unsigned) handling;
+
 static void on_signal(int signal)
 {
+    atomic_fetch_add(&handling, 1);
     atomic_fetch_add(&entries[signal].received, 1);
     struct reception *reception = atomic_load(&receptions[signal]);
     if (reception) asyncio__sys_eventfd_signal(reception->fd);
+    atomic_fetch_sub(&handling, 1);
 }
 
 static void deliver(struct asyncio_loop *loop, int signal)
@@ -74,6 +81,8 @@ static void restore(int signal)
     struct entry *entry = &entries[signal];
     asyncio__sys_sigaction(signal, &entry->before, NULL);
     atomic_store(&receptions[signal], NULL);
+    while (atomic_load(&handling) > 0) // a few instructions each
+        sched_yield();
     atomic_store(&entry->loop, NULL);
     atomic_store(&entry->received, 0);
 }
@@ -138,11 +147,11 @@ int asyncio_add_signal_handler(int signal, int (*fn)(void *arg), void *arg)
     if (err < 0) return err;
 
     struct entry *entry = &entries[signal];
-    bool new = atomic_compare_exchange_strong(&entry->loop, &nobody, loop);
-    if (!new &&nobody != loop) return -EBUSY;
+    bool taken = atomic_compare_exchange_strong(&entry->loop, &nobody, loop);
+    if (!taken && nobody != loop) return -EBUSY;
     entry->fn = fn;
     entry->arg = arg;
-    if (!new) return 0;
+    if (!taken) return 0; // it was ours already
     atomic_store(&receptions[signal], reception);
     struct sigaction action = {.sa_handler = on_signal,
                                .sa_flags = SA_RESTART | SA_ONSTACK};

@@ -9,6 +9,7 @@
 #include "loop/loop.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,11 +53,28 @@ static void testing_settings(struct asyncio_loop *loop)
     loop->timers.now_ns = asyncio__loop_now(loop);
 }
 
+// A forked process shares ring and descriptors with its parent: what it did
+// there would be done to the parent. So it has no loop, until it makes one.
+static void forget_loops(void)
+{
+    asyncio__running_loop = asyncio__thread_loop = NULL;
+}
+
+static int fork_err; // of the preparation below: 0, or -ENOMEM
+
+static void prepare_for_forks(void)
+{
+    fork_err = -pthread_atfork(NULL, NULL, forget_loops);
+}
+
 int(asyncio_new_event_loop)(struct asyncio_loop **made,
                             const struct asyncio_loop_options *options)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     enum asyncio__backend backend;
     int err = backend_of(options ? options->backend : NULL, &backend);
+    if (err == 0) pthread_once(&once, prepare_for_forks);
+    if (err == 0) err = fork_err;
     if (err < 0) return err;
 
     struct asyncio_loop *loop = asyncio__alloc(sizeof *loop);

@@ -83,10 +83,14 @@ struct asyncio_loop {
     _Atomic(bool) sleeping; // the loop waits in the poller, or is about to
     size_t held;            // jobs elsewhere that hold virtual time
 
-    struct asyncio_link tasks; // asyncio_task.sibling, those not done
-    size_t blocks;             // control blocks that are not freed
-    bool freed;                // asyncio_loop_free waits for the last of them
-    uint64_t newest_task;      // the number of the one made last
+    struct asyncio_link tasks;         // asyncio_task.sibling, those not done
+    struct asyncio_task *cancel_later; // nested too deep to be cancelled yet
+    unsigned cancel_depth;             // of cancels within a cancel
+    uint32_t cancel_round;             // counts those that are in no other
+    struct asyncio_link future_callbacks; // of futures, not run yet
+    size_t blocks;                        // control blocks that are not freed
+    bool freed;           // asyncio_loop_free waits for the last of them
+    uint64_t newest_task; // the number of the one made last
     struct asyncio_link spare_blocks;        // of tasks, for reuse: each a link
     const struct asyncio__task_floor *floor; // NULL: nothing of it was used
     struct asyncio_link spare_handles;       // of callbacks, for reuse

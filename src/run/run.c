@@ -46,7 +46,7 @@ static int run_until_done(struct asyncio_loop *loop,
     if (asyncio__running_loop) return -EBUSY;
     if (future->loop_ && future->loop_ != loop) return -EXDEV;
 
-    future->loop_ = loop;
+    if (!asyncio_future_done(future)) future->loop_ = loop;
     struct until_done until = {.step = {.run = stop_loop}, .loop = loop};
     if (asyncio_future_done(future))
         asyncio__loop_queue(loop, &until.step);

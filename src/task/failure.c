@@ -60,20 +60,41 @@ static struct asyncio__failure *failure_of(const struct asyncio_error *error)
     return error ? list_entry(error, struct asyncio__failure, error) : NULL;
 }
 
-void asyncio__failure_unref(struct asyncio__failure *failure)
+// Takes a reference away. A record that nobody holds any more joins the doomed,
+// which are linked by `last`: it takes up no more children.
+static void let_go(struct asyncio__failure *failure,
+                   struct asyncio__failure **doomed)
 {
     if (!failure || --failure->references > 0) return;
+    failure->last = *doomed;
+    *doomed = failure;
+}
 
-    // Children of a group are nested as deep as groups are.
+static void let_children_go(struct asyncio__failure *failure,
+                            struct asyncio__failure **doomed)
+{
     struct asyncio__failure *child = failure_of(failure->error.children);
-    if (failure->origin) child = NULL; // they are the origin's
     while (child) {
         struct asyncio__failure *next = failure_of(child->error.next);
-        asyncio__failure_unref(child);
+        let_go(child, doomed);
         child = next;
     }
-    asyncio__failure_unref(failure->origin);
-    asyncio__free(failure);
+}
+
+// Children are nested as deep as groups were, and that may be deeper than a
+// stack: so nothing recurses here.
+void asyncio__failure_unref(struct asyncio__failure *failure)
+{
+    struct asyncio__failure *doomed = NULL;
+    let_go(failure, &doomed);
+    while ((failure = doomed)) {
+        doomed = failure->last;
+        if (failure->origin) // the children are the origin's
+            let_go(failure->origin, &doomed);
+        else
+            let_children_go(failure, &doomed);
+        asyncio__free(failure);
+    }
 }
 
 void asyncio__failure_adopt(struct asyncio__failure *group,

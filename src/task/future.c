@@ -11,7 +11,39 @@
 #include "platform/sys.h"
 #include "task/park.h"
 
+// A call of fn(future, arg), from add_done_callback until it has run. Its loop
+// lists it, to forget it when it closes: the future may live on.
+struct callback {
+    struct asyncio__step step;   // in the future's waiters, then ready
+    struct asyncio_link pending; // asyncio_loop.future_callbacks
+    struct asyncio_future *future;
+    asyncio_future_fn *fn;
+    void *arg;
+    struct asyncio_loop *loop; // NULL: it was closed
+};
+
+static void run_callback(struct asyncio__step *step);
+
+static struct callback *callback_of(struct asyncio__step *step)
+{
+    return list_entry(step, struct callback, step);
+}
+
+static void free_callback(struct callback *callback)
+{
+    if (list_linked(&callback->pending)) list_remove(&callback->pending);
+    asyncio__free(callback);
+}
+
 // --- completing -------------------------------------------------------------
+
+// A callback whose loop was closed before the future was done never runs.
+static bool may_be_queued(struct asyncio__step *step)
+{
+    if (step->run != run_callback || callback_of(step)->loop) return true;
+    free_callback(callback_of(step));
+    return false;
+}
 
 void asyncio__future_complete(struct asyncio_future *future, int result,
                               struct asyncio__failure *words)
@@ -29,7 +61,7 @@ void asyncio__future_complete(struct asyncio_future *future, int result,
             asyncio__wake(asyncio__task_of(link), result);
         } else {
             list_remove(link);
-            asyncio__loop_queue(future->loop_, step);
+            if (may_be_queued(step)) asyncio__loop_queue(future->loop_, step);
         }
     }
 }
@@ -48,10 +80,18 @@ void asyncio_future_reset(struct asyncio_future *future)
     *future = (struct asyncio_future){0};
 }
 
+// One object for all loops and threads: it is never tied to one of them.
+static bool is_failed_spawn(struct asyncio_future *future)
+{
+    struct asyncio_task *task = asyncio__future_task(future);
+    return task && task->immortal;
+}
+
 int asyncio__future_bind(struct asyncio_future *future)
 {
     struct asyncio_loop *loop = asyncio_get_event_loop();
     if (!loop) return -EPERM;
+    if (is_failed_spawn(future)) return 0;
     if (!future->loop_) future->loop_ = loop;
     return future->loop_ == loop ? 0 : -EXDEV;
 }
@@ -179,18 +219,10 @@ char *asyncio_future_describe(const struct asyncio_future *future, char *buffer,
 
 // --- callbacks --------------------------------------------------------------
 
-struct callback {
-    struct asyncio__step step; // in the future's waiters, then ready
-    struct asyncio_future *future;
-    asyncio_future_fn *fn;
-    void *arg;
-    struct asyncio_loop *loop;
-};
-
 static void run_callback(struct asyncio__step *step)
 {
-    struct callback callback = *list_entry(step, struct callback, step);
-    asyncio__free(list_entry(step, struct callback, step));
+    struct callback callback = *callback_of(step);
+    free_callback(callback_of(step));
     int code = callback.fn(callback.future, callback.arg);
     if (code < 0)
         asyncio__report(callback.loop, code, NULL, NULL,
@@ -204,7 +236,8 @@ int asyncio_future_add_done_callback(struct asyncio_future *future,
     int err = asyncio__future_bind(future);
     if (err < 0) return err;
     if (!fn) return -EINVAL;
-    if (asyncio_loop_is_closed(future->loop_)) return -ESHUTDOWN;
+    struct asyncio_loop *loop = asyncio_get_event_loop();
+    if (asyncio_loop_is_closed(loop)) return -ESHUTDOWN;
     struct callback *callback = asyncio__alloc(sizeof *callback);
     if (!callback) return -ENOMEM;
 
@@ -213,11 +246,12 @@ int asyncio_future_add_done_callback(struct asyncio_future *future,
         .future = future,
         .fn = fn,
         .arg = arg,
-        .loop = future->loop_,
+        .loop = loop,
     };
-    future->loop_->floor = &asyncio__tasks_at_close;
+    loop->floor = &asyncio__tasks_at_close;
+    list_add_tail(&loop->future_callbacks, &callback->pending);
     if (asyncio_future_done(future))
-        asyncio__loop_queue(future->loop_, &callback->step);
+        asyncio__loop_queue(loop, &callback->step);
     else
         list_add_tail(&future->waiters_, &callback->step.link);
     return 0;
@@ -231,10 +265,10 @@ int asyncio_future_remove_done_callback(struct asyncio_future *future,
         struct asyncio__step *step =
             list_entry(link, struct asyncio__step, link);
         if (step->run != run_callback) continue;
-        struct callback *callback = list_entry(step, struct callback, step);
+        struct callback *callback = callback_of(step);
         if (callback->fn != fn || callback->arg != arg) continue;
         list_remove(link);
-        asyncio__free(callback);
+        free_callback(callback);
         removed++;
     }
     return removed;
@@ -247,8 +281,13 @@ void asyncio__future_callbacks_drop(struct asyncio_loop *loop)
             list_entry(link, struct asyncio__step, link);
         if (step->run != run_callback) continue;
         list_remove(link);
-        asyncio__free(list_entry(step, struct callback, step));
+        free_callback(callback_of(step));
     }
+    // The others wait for futures that may outlive the loop, or be gone
+    // already: so these are not touched.
+    struct asyncio_link *link;
+    while ((link = list_pop(&loop->future_callbacks)))
+        list_entry(link, struct callback, pending)->loop = NULL;
 }
 
 // --- awaiting ---------------------------------------------------------------

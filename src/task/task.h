@@ -50,7 +50,9 @@ struct asyncio_task {
     const char *site;                      // of the spawn
     struct asyncio__failure *cancel_words; // of the latest request, or NULL
     size_t stack_size;
-    int cancelling; // requests counted and not taken back
+    struct asyncio_task *cancel_later; // asyncio_loop.cancel_later
+    uint32_t cancel_round;             // the latest that reached it
+    int cancelling;                    // requests counted and not taken back
     uint32_t references;
     uint8_t state;    // enum asyncio__task_state
     bool must_cancel; // a request that no wait has delivered

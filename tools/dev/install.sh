@@ -21,10 +21,10 @@ if ! grep -Fqx "prefix=$prefix" build/release/meson-private/libasyncio.pc; then
 fi
 if [ -w "$prefix" ] || { [ ! -e "$prefix" ] && mkdir -p "$prefix" 2>/dev/null; }
 then
-    meson install -C build/release --quiet
+    meson install -C build/release --quiet --no-rebuild
     [ "$(id -u)" != 0 ] || ldconfig
 else
-    as_root meson install -C "$PWD/build/release" --quiet
+    as_root meson install -C "$PWD/build/release" --quiet --no-rebuild
     as_root ldconfig
 fi
 say "installed below $prefix"

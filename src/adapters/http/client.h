@@ -1,8 +1,10 @@
 // What the files of the HTTP client share.
 //
-//     request.c   hops and redirects        download.c, get.c   where bodies go
-//     url.c       what a URL may be         client.c            libcurl on the
-//     loop transfer.c  one hop: one easy handle, one bounded buffer
+//     client.c            libcurl on the loop
+//     url.c               what a URL may be
+//     request.c           hops and redirects
+//     transfer.c          one hop: one easy handle, one bounded buffer
+//     download.c, get.c   where bodies go
 //
 // libcurl runs in callbacks of the loop, and in the calls that a task makes to
 // start, resume or end a transfer. Its own callbacks only note what happened
