@@ -3,8 +3,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 
+#include "exec/mailbox.h"
 #include "processes.h"
 
 static int abort_at_once(void *arg)
@@ -91,6 +93,38 @@ TEST(worker_killed_in_the_middle_fails_one_job_and_is_replaced)
         asyncio_task_release(survivor);
     }
     asyncio_task_release(killed);
+    asyncio_executor_shutdown(pool);
+}
+
+// Answers for its worker what no worker would, and dies before it is corrected.
+static int lie(void *arg)
+{
+    struct asyncio__mailbox *box =
+        (struct asyncio__mailbox *)(void *)((char *)arg -
+                                            offsetof(struct asyncio__mailbox,
+                                                     bytes));
+    memset(box->text, 'x', sizeof box->text);
+    memset(box->task, 'y', sizeof box->task);
+    box->site = 1;
+    box->size = UINT64_MAX;
+    box->fn = 1;
+    box->result = -EPROTO;
+    atomic_store(&box->turn, ASYNCIO__TURN_PARENT);
+    kill(getpid(), SIGKILL);
+    pause();
+    return 0;
+}
+
+TEST(worker_that_lies_harms_only_its_own_job)
+{
+    struct asyncio_executor *pool = make_pool(1);
+    struct asyncio__mailbox *box = NULL;
+    char number = 1;
+    EXPECT_OR_RETURN(pool);
+    EXPECT_EQ(asyncio_run_in_executor(pool, lie, &number, .size = 1), -EPROTO);
+    EXPECT_LT(strlen(asyncio_strerror(-EPROTO)), sizeof box->text);
+    EXPECT_EQ(number, 1);
+    EXPECT_EQ(asyncio_run_in_executor(pool, count_call, NULL), 0);
     asyncio_executor_shutdown(pool);
 }
 

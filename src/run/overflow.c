@@ -37,8 +37,8 @@ static bool describe(void *address, char *line, size_t size)
         !asyncio__stack_overflowed(task->stack, address))
         return false;
 
-    size_t stack_size = task->stack_size;
-    if (stack_size < ASYNCIO__STACK_SIZE) stack_size = ASYNCIO__STACK_SIZE;
+    // As whoever spawned it counts; what sanitizers need comes on top of that.
+    size_t stack_size = task->stack->size / ASYNCIO__STACK_FACTOR;
     struct text text = {line, line + size - 1};
     add(&text, "asyncio: the stack of task ");
     if (task->name) {
