@@ -34,6 +34,7 @@
 
 static atomic_bool bulk_refused;    // process_madvise on ourselves
 static atomic_bool markers_refused; // MADV_GUARD_INSTALL
+static atomic_bool markers_seen;    // to work, not only to be accepted
 static atomic_ulong protected_count;
 
 size_t asyncio__guard_size(void)
@@ -92,6 +93,17 @@ static char *guard_at(const struct asyncio__guards *guards, unsigned index)
     return guards->base + index * guards->stride;
 }
 
+// An emulator of the kernel may say yes to advice that it does not know: the
+// first marker has to show that nobody can write there.
+static bool markers_work(const struct asyncio__guards *guards)
+{
+    if (atomic_load_explicit(&markers_seen, memory_order_relaxed)) return true;
+    ssize_t err = asyncio__sys_getrandom(guard_at(guards, 0), 1, 0);
+    if (err >= 0) return false;
+    if (err == -EFAULT) markers_seen = true;
+    return true;
+}
+
 // Returns -ENOTSUP if the kernel has no such markers, for this memory or at
 // all.
 static int install_markers(const struct asyncio__guards *guards)
@@ -103,7 +115,8 @@ static int install_markers(const struct asyncio__guards *guards)
     for (unsigned i = 0; i < guards->count; i++)
         pieces[i] = (struct iovec){guard_at(guards, i), asyncio__guard_size()};
     int err = asyncio__guard_advise(pieces, guards->count, MADV_GUARD_INSTALL);
-    if (!is_refusal(err)) return err;
+    if (err == 0 && markers_work(guards)) return 0;
+    if (err < 0 && !is_refusal(err)) return err;
 
     markers_refused = true;
     return -ENOTSUP;

@@ -4,8 +4,10 @@
 # counts them. `asan-gcc` and `asan-clang` run every suite under ASan and UBSan.
 
 . tools/dev/lib.sh
+. tools/dev/aarch64.sh
 
 ALL="format headers rooms symbols shell tidy asan-gcc asan-clang tsan"
+ALL="$ALL aarch64 valgrind"
 CHECK_PACKAGES="clang clang-format clang-tidy libclang-rt-14-dev shellcheck"
 STRICT="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fsyntax-only"
 
@@ -107,6 +109,41 @@ check_tsan()
     CC=clang CXX=clang++ build tsan -Db_sanitize=thread -Db_lundef=false
     TSAN_OPTIONS=halt_on_error=1 /usr/bin/python3 tools/dev/suites.py \
         build/tsan threads thread_pool thread_future loop_run file
+}
+
+# The other assembly, on an emulated processor: whatever waits and switches.
+# Left out is what looks at threads and processes from outside, where it would
+# see the emulator's, and io_uring, which is not emulated.
+# shellcheck disable=SC2086 # One word is one package, and one test.
+check_aarch64()
+{
+    need $AARCH64_PACKAGES
+    aarch64_root
+    build aarch64 --cross-file "$AARCH64_ROOT/cross.ini" \
+        -Ddns=disabled -Dhttp=disabled -Dapp=disabled -Dbench=disabled
+    all=$(find tests -name 'test_*.c' | sed 's|.*/test_\(.*\)\.c|\1|' |
+        grep -Evx 'dns|http|file|loop_run|runner|thread.*|workers|watchdog|note')
+    /usr/bin/python3 tools/dev/suites.py --poller epoll build/aarch64 $all \
+        example_01_eggs example_05_errors
+}
+
+# Memory that is read before it is written, or lost, in each example; and that
+# Valgrind is told of the stacks. It knows no io_uring of the kind we ask for.
+check_valgrind()
+{
+    need valgrind
+    build valgrind -Dc_args=-DASYNCIO_VALGRIND
+    status=0
+    for program in $(find build/valgrind/examples -type f -perm -100 | sort); do
+        ASYNCIO_BACKEND=epoll LD_LIBRARY_PATH=build/valgrind/src \
+            valgrind -q --error-exitcode=9 --leak-check=full \
+            --errors-for-leak-kinds=definite --log-file=build/valgrind/log \
+            "$program" >/dev/null && continue
+        echo "$program is not clean under Valgrind:"
+        cat build/valgrind/log
+        status=1
+    done
+    return $status
 }
 
 # shellcheck disable=SC2086 # One word is one package, and one check.

@@ -116,15 +116,16 @@ def run_meson(folder, names, env, log, suites, inject):
         return [json.loads(line) for line in lines]
 
 
-def run(folder, names=(), env=None, log="testlog", inject=None):
+def run(folder, names=(), env=None, log="testlog", inject=None, poller=None):
     """Runs the suites on the pollers that there are. Returns the count.
 
-    With `inject` each test of the runner is repeated with each of its calls of
+    `poller` has them run on that one only. With `inject` each test of the runner is repeated with each of its calls of
     that kind failing; scripts have no such loop and are left out.
     """
-    denied = why_no_uring()
+    denied = None if poller else why_no_uring()
     pollers = ["epoll"] if denied else ["uring", "epoll"]
-    suites = pollers if inject else [*pollers, "once"]
+    pollers = [poller] if poller else pollers
+    suites = pollers if inject or poller else [*pollers, "once"]
     records = run_meson(folder, list(names), env or {}, log, suites, inject)
     total = Count()
     on_epoll = 0
@@ -165,6 +166,8 @@ def main():
                         help="run N times, with the seeds 1 to N")
     parser.add_argument("--inject", choices=("alloc", "syscall"),
                         help="let each such call of each test fail once")
+    parser.add_argument("--poller", choices=("uring", "epoll"),
+                        help="run the suites on this one only")
     options = parser.parse_args()
     if options.seeds is not None and options.seeds < 1:
         parser.error("--seeds takes a number from 1")
@@ -175,7 +178,7 @@ def main():
         if options.seeds:
             print(f"seed {seed}", flush=True)
         total.add(run(options.folder, options.names, env,
-                      inject=options.inject))
+                      inject=options.inject, poller=options.poller))
     sys.stdout.flush()
     print(total)
     return total.exit_code()
