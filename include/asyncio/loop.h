@@ -93,6 +93,8 @@ asyncio_loop_run_until_coroutine(struct asyncio_loop *loop,
 // like      loop.stop
 ASYNCIO_API void asyncio_loop_stop(struct asyncio_loop *loop);
 
+// Whether it runs now, and whether it was closed.
+// like      loop.is_running, loop.is_closed
 ASYNCIO_API bool asyncio_loop_is_running(const struct asyncio_loop *loop);
 ASYNCIO_API bool asyncio_loop_is_closed(const struct asyncio_loop *loop);
 

@@ -204,6 +204,7 @@ enum asyncio_kind {
     ASYNCIO_ANYS,
 };
 
+// One entry of such a list.
 struct asyncio_any {
     enum asyncio_kind kind;
     void *object;
@@ -238,6 +239,7 @@ ASYNCIO__END
         struct asyncio_future *: asyncio_shield_future,                        \
         struct asyncio_coroutine *: asyncio_shield_coroutine)(x)
 
+// asyncio_loop_run_until_future, _task or _coroutine, by the type of `x`.
 #define asyncio_loop_run_until_complete(loop, x)                               \
     _Generic((x),                                                              \
         struct asyncio_task *: asyncio_loop_run_until_task,                    \

@@ -45,6 +45,7 @@ struct asyncio_testing_ledger {
 // returns   0, or -ENOMEM
 ASYNCIO_API int asyncio_testing_ledger_start(void);
 
+// Tells what is in use.
 // thread    any
 ASYNCIO_API void
 asyncio_testing_ledger_read(struct asyncio_testing_ledger *ledger);

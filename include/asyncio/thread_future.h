@@ -45,6 +45,7 @@ asyncio_thread_future_set_exception(struct asyncio_thread_future *future,
 ASYNCIO_API bool
 asyncio_thread_future_cancel(struct asyncio_thread_future *future);
 
+// Whether it has an outcome, and whether that is -ECANCELED.
 ASYNCIO_API bool
 asyncio_thread_future_done(struct asyncio_thread_future *future);
 ASYNCIO_API bool

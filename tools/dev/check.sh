@@ -6,7 +6,7 @@
 . tools/dev/lib.sh
 . tools/dev/aarch64.sh
 
-ALL="format headers rooms symbols shell tidy asan-gcc asan-clang tsan"
+ALL="format headers rooms symbols reference examples shell tidy asan-gcc asan-clang tsan"
 ALL="$ALL aarch64 valgrind"
 CHECK_PACKAGES="clang clang-format clang-tidy libclang-rt-14-dev shellcheck"
 STRICT="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fsyntax-only"
@@ -66,6 +66,30 @@ check_symbols()
     strangers=$({ nm -D --defined-only $shared; nm -g --defined-only $archives; } |
         awk 'NF == 3 && $3 !~ /^asyncio_/ { print $3 }')
     [ -z "$strangers" ] || { echo "$strangers"; return 1; }
+}
+
+# The comments of the headers are the reference: each declaration has one, and
+# every page that is made of them is sound.
+check_reference()
+{
+    need groff-base man-db
+    /usr/bin/python3 tools/reference/reference.py check || return 1
+    /usr/bin/python3 tools/reference/reference.py build build/reference
+    pages=$(cd build/reference/man && ls man?/*) || return 1
+    (cd build/reference/man &&
+        for page in $pages; do
+            groff -ww -man -Tutf8 -z "$page" || exit 1
+        done) 2>&1 | awk '{ print } END { exit NR > 0 }'
+}
+
+# Whoever looks for how a function is used finds a program that runs.
+# shellcheck disable=SC2046 # One word is one file.
+check_examples()
+{
+    build gcc
+    /usr/bin/python3 tools/reference/reference.py examples \
+        $(find build/gcc/src -name 'lib*.so') -- \
+        $(find build/gcc/examples -type f -perm -100)
 }
 
 check_shell()

@@ -27,6 +27,14 @@ else
     as_root meson install -C "$PWD/build/release" --quiet --no-rebuild
     as_root ldconfig
 fi
+/usr/bin/python3 tools/reference/reference.py build build/reference
+if [ -w "$prefix/share" ] || [ -w "$prefix" ]; then
+    mkdir -p "$prefix/share/man"
+    cp -R build/reference/man/. "$prefix/share/man"
+else
+    as_root mkdir -p "$prefix/share/man"
+    as_root cp -R build/reference/man/. "$prefix/share/man"
+fi
 say "installed below $prefix"
 
 file=$(find "$prefix"/lib* -name libasyncio.pc | head -n 1)

@@ -113,7 +113,7 @@ say_what_is_needed()
 # looks when it is configured; a new file has to make it look again.
 found_files()
 {
-    ls tests/*.c tests/*/*.c tests/app/*.sh bench/*.c 2>/dev/null || :
+    ls tests/*.c tests/*/*.c tests/app/*.sh bench/*.c examples/reference/*.c 2>/dev/null || :
 }
 
 # Builds in build/NAME, set up by the first call with the options given.
