@@ -2,14 +2,19 @@
 // (asyncio/http.h) are libraries of their own and included one by one.
 #pragma once
 
+#include <asyncio/barrier.h>
 #include <asyncio/base.h>
+#include <asyncio/condition.h>
 #include <asyncio/error.h>
+#include <asyncio/event.h>
 #include <asyncio/executor.h>
 #include <asyncio/file.h>
 #include <asyncio/future.h>
 #include <asyncio/gather.h>
 #include <asyncio/group.h>
+#include <asyncio/lock.h>
 #include <asyncio/loop.h>
+#include <asyncio/queue.h>
 #include <asyncio/run.h>
 #include <asyncio/semaphore.h>
 #include <asyncio/task.h>

@@ -43,6 +43,15 @@ static inline struct asyncio_link *list_last(const struct asyncio_link *head)
     return head->prev;
 }
 
+// Walks through all of it.
+static inline size_t list_count(const struct asyncio_link *head)
+{
+    size_t count = 0;
+    list_for_each (link, head)
+        count++;
+    return count;
+}
+
 static inline void list_add_tail(struct asyncio_link *head,
                                  struct asyncio_link *link)
 {

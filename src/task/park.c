@@ -136,6 +136,20 @@ void asyncio__wake(struct asyncio_task *task, int result)
     asyncio__task_ready(task);
 }
 
+// A walk over all tasks, but only for a task that ends with a lock in its
+// hands.
+void asyncio__wake_orphans(struct asyncio_task *task)
+{
+    list_for_each (link, &task->future.loop_->tasks) {
+        struct asyncio_task *waiter =
+            list_entry(link, struct asyncio_task, sibling);
+        if (!asyncio__parked(waiter)) continue;
+        const struct asyncio__wait_kind *kind = waiter->wait.kind;
+        if (kind->dies_with_owner && kind->owner(waiter) == task)
+            asyncio__wake(waiter, -EOWNERDEAD);
+    }
+}
+
 struct asyncio_task *asyncio__first_waiter(const struct asyncio_link *list)
 {
     struct asyncio_link *link = list_first(list);

@@ -29,6 +29,14 @@ struct asyncio__wait_kind {
     // returned. NULL: there is nothing to give back.
     void (*give_back)(struct asyncio_task *task);
 
+    // Who has to act before the wait can end, as far as is known: the task that
+    // owns a lock. NULL, or returning NULL: unknown.
+    struct asyncio_task *(*owner)(const struct asyncio_task *waiter);
+
+    // When that task ends, which counts in `locks_owned`, nobody can act any
+    // more: the wait ends with -EOWNERDEAD.
+    bool dies_with_owner;
+
     // What was granted is kept, and the cancel waits for the next await: an
     // operation of the kernel that has happened.
     bool keeps_result;
@@ -47,6 +55,9 @@ int asyncio__park(const struct asyncio__wait_kind *kind, void *object,
 // Makes a parked task ready: takes its step out of the list it waits in. On the
 // loop's thread.
 void asyncio__wake(struct asyncio_task *task, int result);
+
+// Wakes whoever waits for something that `task`, which ends, has not released.
+void asyncio__wake_orphans(struct asyncio_task *task);
 
 // The task whose step waits first in `list`, or NULL.
 struct asyncio_task *asyncio__first_waiter(const struct asyncio_link *list);

@@ -40,6 +40,7 @@ static void end_task(struct asyncio_task *task, int result)
     asyncio__failures_drop(&task->failures);
     task->state = ASYNCIO__TASK_DONE;
     list_remove(&task->sibling);
+    if (task->locks_owned > 0) asyncio__wake_orphans(task);
     if (asyncio_future_done(&task->future)) {
         asyncio__failure_unref(words);
         report_done_before(task);

@@ -53,6 +53,7 @@ struct asyncio_task {
     struct asyncio_task *cancel_later; // asyncio_loop.cancel_later
     uint32_t cancel_round;             // the latest that reached it
     int cancelling;                    // requests counted and not taken back
+    uint32_t locks_owned;              // that this task alone may release
     uint32_t references;
     uint8_t state;    // enum asyncio__task_state
     bool must_cancel; // a request that no wait has delivered

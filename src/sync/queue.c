@@ -1,0 +1,253 @@
+// Queues: items, and three lines of tasks: for an item, for room, and for all
+// work to be finished.
+//
+// A task that is woken for an item or for room has it promised, and takes it
+// when it runs: so a priority queue gives it what is first by then. Promises
+// count as taken for everybody else. After each change `serve` brings the lines
+// up to date, so that it always holds: somebody waits for an item only if all
+// are promised, and for room only if all is.
+
+#include <asyncio/queue.h>
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/list.h"
+#include "sync/queue_items.h"
+#include "task/park.h"
+
+// --- making one -------------------------------------------------------------
+
+int asyncio_queue_init(struct asyncio_queue *queue, void **slots,
+                       size_t capacity)
+{
+    *queue = (struct asyncio_queue){.slots_ = slots,
+                                    .capacity_ = capacity,
+                                    .order_ = ASYNCIO__FIRST_IN_FIRST_OUT,
+                                    .bounded_ = slots};
+    return !slots == !capacity ? 0 : -EINVAL;
+}
+
+int asyncio_lifo_queue_init(struct asyncio_queue *queue, void **slots,
+                            size_t capacity)
+{
+    int err = asyncio_queue_init(queue, slots, capacity);
+    queue->order_ = ASYNCIO__LAST_IN_FIRST_OUT;
+    return err;
+}
+
+int asyncio_priority_queue_init(struct asyncio_queue *queue,
+                                struct asyncio_priority_slot *slots,
+                                size_t capacity, asyncio_compare_fn *compare)
+{
+    *queue = (struct asyncio_queue){.heap_ = slots,
+                                    .capacity_ = capacity,
+                                    .compare_ = compare,
+                                    .order_ = ASYNCIO__BY_PRIORITY,
+                                    .bounded_ = slots};
+    return !slots == !capacity && compare ? 0 : -EINVAL;
+}
+
+void asyncio_queue_destroy(struct asyncio_queue *queue)
+{
+    if (!queue) return;
+    asyncio_queue_shutdown(queue, .immediate = true);
+    asyncio__queue_free_slots(queue);
+}
+
+// --- promises ---------------------------------------------------------------
+
+bool asyncio_queue_empty(const struct asyncio_queue *queue)
+{
+    return queue->count_ <= queue->promised_items_;
+}
+
+bool asyncio_queue_full(const struct asyncio_queue *queue)
+{
+    return queue->bounded_ &&
+           queue->count_ + queue->promised_room_ >= queue->capacity_;
+}
+
+static void wake_all(struct asyncio_link *line, int result)
+{
+    struct asyncio_task *task;
+    while ((task = asyncio__first_waiter(line)))
+        asyncio__wake(task, result);
+}
+
+static void serve(struct asyncio_queue *queue)
+{
+    struct asyncio_task *task;
+    while (!asyncio_queue_empty(queue) &&
+           (task = asyncio__first_waiter(&queue->getters_))) {
+        queue->promised_items_++;
+        asyncio__wake(task, 0);
+    }
+    while (!asyncio_queue_full(queue) &&
+           (task = asyncio__first_waiter(&queue->putters_))) {
+        queue->promised_room_++;
+        asyncio__wake(task, 0);
+    }
+    // Also for who waited for an item that was promised to another.
+    if (queue->shut_ && queue->count_ == 0)
+        wake_all(&queue->getters_, -ESHUTDOWN);
+}
+
+static void give_back_item(struct asyncio_task *task)
+{
+    struct asyncio_queue *queue = task->wait.object;
+    queue->promised_items_--;
+    serve(queue);
+}
+
+static void give_back_room(struct asyncio_task *task)
+{
+    struct asyncio_queue *queue = task->wait.object;
+    queue->promised_room_--;
+    serve(queue);
+}
+
+static const struct asyncio__wait_kind getting = {
+    .name = "an item of a queue",
+    .give_back = give_back_item,
+};
+
+static const struct asyncio__wait_kind putting = {
+    .name = "room in a queue",
+    .give_back = give_back_room,
+};
+
+static const struct asyncio__wait_kind joining = {
+    .name = "the work of a queue",
+};
+
+// --- put and get ------------------------------------------------------------
+
+static int add(struct asyncio_queue *queue, const void *item)
+{
+    int err = asyncio__queue_make_room(queue);
+    if (err < 0) return err;
+    asyncio__queue_add(queue, (void *)(uintptr_t)item);
+    queue->unfinished_++;
+    serve(queue);
+    return 0;
+}
+
+// `item` is the address of a pointer of some type, so it is copied as bytes.
+static void take(struct asyncio_queue *queue, void *item)
+{
+    void *taken = asyncio__queue_take(queue);
+    memcpy(item, &taken, sizeof taken);
+    serve(queue);
+}
+
+int asyncio_queue_put(struct asyncio_queue *queue, const void *item)
+{
+    if (!asyncio__task()) return -EPERM;
+    int err = asyncio__checkpoint();
+    if (err < 0) return err;
+    err = asyncio_queue_put_nowait(queue, item);
+    if (err != -EAGAIN) return err;
+
+    err = asyncio__park(&putting, queue, &queue->putters_);
+    if (err < 0) return err;
+    queue->promised_room_--;
+    return queue->shut_ ? -ESHUTDOWN : add(queue, item);
+}
+
+int asyncio_queue_put_nowait(struct asyncio_queue *queue, const void *item)
+{
+    if (queue->shut_) return -ESHUTDOWN;
+    if (asyncio_queue_full(queue)) return -EAGAIN;
+    return add(queue, item);
+}
+
+int(asyncio_queue_get)(struct asyncio_queue *queue, void *item)
+{
+    if (!asyncio__task()) return -EPERM;
+    int err = asyncio__checkpoint();
+    if (err < 0) return err;
+    err = (asyncio_queue_get_nowait)(queue, item);
+    if (err != -EAGAIN) return err;
+
+    err = asyncio__park(&getting, queue, &queue->getters_);
+    if (err < 0) return err;
+    queue->promised_items_--;
+    if (queue->count_ == 0) return -ESHUTDOWN; // what was promised was dropped
+    take(queue, item);
+    return 0;
+}
+
+int(asyncio_queue_get_nowait)(struct asyncio_queue *queue, void *item)
+{
+    if (queue->shut_ && queue->count_ == 0) return -ESHUTDOWN;
+    if (asyncio_queue_empty(queue)) return -EAGAIN;
+    take(queue, item);
+    return 0;
+}
+
+size_t asyncio_queue_size(const struct asyncio_queue *queue)
+{
+    return queue->count_;
+}
+
+size_t asyncio_queue_maxsize(const struct asyncio_queue *queue)
+{
+    return queue->bounded_ ? queue->capacity_ : 0;
+}
+
+size_t asyncio_queue_getters(const struct asyncio_queue *queue)
+{
+    return list_count(&queue->getters_);
+}
+
+size_t asyncio_queue_putters(const struct asyncio_queue *queue)
+{
+    return list_count(&queue->putters_);
+}
+
+// --- work that has to be finished -------------------------------------------
+
+static void finish_one(struct asyncio_queue *queue)
+{
+    if (--queue->unfinished_ == 0) wake_all(&queue->joiners_, 0);
+}
+
+int asyncio_queue_task_done(struct asyncio_queue *queue)
+{
+    if (queue->unfinished_ == 0) return -EOVERFLOW;
+    finish_one(queue);
+    return 0;
+}
+
+int asyncio_queue_join(struct asyncio_queue *queue)
+{
+    if (!asyncio__task()) return -EPERM;
+    int err = asyncio__checkpoint();
+    if (err < 0) return err;
+    if (queue->unfinished_ == 0) return 0;
+    return asyncio__park(&joining, queue, &queue->joiners_);
+}
+
+// --- the end ----------------------------------------------------------------
+
+// An item may have been said to be finished while it was still in here.
+static void drop_all(struct asyncio_queue *queue,
+                     const struct asyncio_queue_shutdown_options *options)
+{
+    while (queue->count_ > 0) {
+        void *item = asyncio__queue_take(queue);
+        if (queue->unfinished_ > 0) finish_one(queue);
+        if (options->drop) options->drop(item, options->arg);
+    }
+}
+
+void(asyncio_queue_shutdown)(
+    struct asyncio_queue *queue,
+    const struct asyncio_queue_shutdown_options *options)
+{
+    queue->shut_ = true;
+    wake_all(&queue->putters_, -ESHUTDOWN);
+    if (options && options->immediate) drop_all(queue, options);
+    serve(queue);
+}
