@@ -2,9 +2,11 @@
 // (asyncio/http.h) are libraries of their own and included one by one.
 #pragma once
 
+#include <asyncio/as_completed.h>
 #include <asyncio/barrier.h>
 #include <asyncio/base.h>
 #include <asyncio/condition.h>
+#include <asyncio/context.h>
 #include <asyncio/error.h>
 #include <asyncio/event.h>
 #include <asyncio/executor.h>
@@ -17,6 +19,8 @@
 #include <asyncio/queue.h>
 #include <asyncio/run.h>
 #include <asyncio/semaphore.h>
+#include <asyncio/staggered.h>
 #include <asyncio/task.h>
 #include <asyncio/thread_future.h>
 #include <asyncio/timeout.h>
+#include <asyncio/wait.h>

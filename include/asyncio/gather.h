@@ -49,7 +49,7 @@ ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_gather)(
 // tasks that it made are still being joined.
 struct asyncio_gather {
     struct asyncio_future future ASYNCIO__UNSET;
-    struct asyncio__gather_member *members_ ASYNCIO__UNSET;
+    struct asyncio__member *members_ ASYNCIO__UNSET;
     size_t count_ ASYNCIO__UNSET;
     size_t left_ ASYNCIO__UNSET;     // members whose end has not been seen
     size_t own_left_ ASYNCIO__UNSET; // those of them that it made

@@ -44,6 +44,7 @@ struct asyncio_coroutine {
 
 struct asyncio_task; // counted; made by create_task
 struct asyncio_executor;
+struct asyncio_context;
 
 struct asyncio_task_options {
     ASYNCIO__OPTIONS_HEAD
@@ -54,7 +55,8 @@ struct asyncio_task_options {
     size_t size ASYNCIO__UNSET; // bytes of *arg that go to a process and back
     struct asyncio_task **task ASYNCIO__UNSET; // in a group: takes the handle
     struct asyncio_loop *loop ASYNCIO__UNSET;  // else this thread's
-    void *reserved_[1] ASYNCIO__UNSET;
+    // Whose variables it shares; else it has its maker's (asyncio/context.h).
+    struct asyncio_context *context ASYNCIO__UNSET;
 };
 
 // Makes a task; it begins in the next pass, not inside this call.

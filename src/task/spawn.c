@@ -14,6 +14,7 @@
 #include "platform/sys.h"
 #include "task/executor.h"
 #include "task/future.h"
+#include "task/variables.h"
 
 // What a task that runs in an executor hands to it.
 struct executor_call {
@@ -159,6 +160,9 @@ struct asyncio_task *asyncio__task_make(int (*fn)(void *arg), void *arg,
     task->stack_size = o ? o->stack_size : 0;
     task->references = 2;
     fill_extra(task, extra, o);
+    if ((o && o->context) ||
+        atomic_load_explicit(&asyncio__variables_in_use, memory_order_relaxed))
+        asyncio__task_begin_variables(task, o ? o->context : NULL);
     list_add_tail(&loop->tasks, &task->sibling);
     list_add_tail(&loop->ready, &task->step.link);
     asyncio__sys_made(ASYNCIO__TASK, (uintptr_t)task, sizeof *task, task->site);

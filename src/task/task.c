@@ -12,6 +12,7 @@
 #include "task/future.h"
 #include "task/park.h"
 #include "task/run.h"
+#include "task/variables.h"
 
 // A task got an outcome behind its back: a bug somewhere, and the first outcome
 // stays.
@@ -38,6 +39,7 @@ static void end_task(struct asyncio_task *task, int result)
         result < 0 ? asyncio__failure_ref(asyncio__failure_of(result)) : NULL;
     task->future.loop_->task = NULL;
     asyncio__failures_drop(&task->failures);
+    if (task->locals) asyncio__task_end_variables(task);
     task->state = ASYNCIO__TASK_DONE;
     list_remove(&task->sibling);
     if (task->locks_owned > 0) asyncio__wake_orphans(task);
@@ -158,6 +160,7 @@ static void drop_task(struct asyncio_task *task)
     }
     list_remove(&task->sibling);
     asyncio__failures_drop(&task->failures);
+    if (task->locals) asyncio__task_end_variables(task);
     task->state = ASYNCIO__TASK_DONE;
     task->wait.kind = NULL;
     if (!asyncio_future_done(&task->future))

@@ -44,6 +44,8 @@ struct asyncio_task {
     struct asyncio_timeout *limit;      // innermost; asyncio_timeout.outer_
     struct asyncio__failures *failures; // the last four, made when needed
     struct asyncio_future *started;     // who waits for the child to be ready
+    struct asyncio__variables **locals; // where they are; NULL: none was set
+    struct asyncio__variables *own_locals; // unless they are a context's
 
     char *name; // behind the block or from the allocator; NULL: "Task-<number>"
     uint64_t number;
