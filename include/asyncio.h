@@ -5,6 +5,7 @@
 #include <asyncio/as_completed.h>
 #include <asyncio/barrier.h>
 #include <asyncio/base.h>
+#include <asyncio/channel.h>
 #include <asyncio/condition.h>
 #include <asyncio/context.h>
 #include <asyncio/error.h>
@@ -18,9 +19,11 @@
 #include <asyncio/loop.h>
 #include <asyncio/queue.h>
 #include <asyncio/run.h>
+#include <asyncio/select.h>
 #include <asyncio/semaphore.h>
 #include <asyncio/staggered.h>
 #include <asyncio/task.h>
+#include <asyncio/thread_channel.h>
 #include <asyncio/thread_future.h>
 #include <asyncio/timeout.h>
 #include <asyncio/wait.h>

@@ -47,7 +47,7 @@ static int backend_of(const char *name, enum asyncio__backend *backend)
 
 static void testing_settings(struct asyncio_loop *loop)
 {
-    loop->seed = asyncio__testing.seed;
+    loop->seed = loop->dice = asyncio__testing.seed;
     if (asyncio__testing.virtual_clock)
         loop->clock.virtual_ns = ASYNCIO__VIRTUAL_START;
     loop->timers.now_ns = asyncio__loop_now(loop);

@@ -76,6 +76,7 @@ struct asyncio_loop {
     struct asyncio__poller *poller;
     struct asyncio__stacks *stacks;
     uint64_t seed; // of the order of ready tasks; 0: as they became ready
+    uint64_t dice; // for choices that have to be fair
 
     // Posts from other threads: a stack, newest first, turned around when
     // taken.

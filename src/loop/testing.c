@@ -7,9 +7,9 @@
 struct asyncio__testing asyncio__testing;
 
 // splitmix64: one word of state, any seed will do.
-static uint64_t draw(struct asyncio_loop *loop)
+uint64_t asyncio__draw(uint64_t *state)
 {
-    uint64_t z = loop->seed += UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
     z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
     return z ^ (z >> 31);
@@ -34,7 +34,7 @@ void asyncio__testing_shuffle(struct asyncio_loop *loop)
         if (is_callback(link)) {
             list_splice(&loop->current, &run);
             list_add_tail(&loop->current, link);
-        } else if (draw(loop) & 1) {
+        } else if (asyncio__draw(&loop->seed) & 1) {
             list_add_head(&run, link);
         } else {
             list_add_tail(&run, link);

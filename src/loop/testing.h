@@ -18,6 +18,9 @@ struct asyncio__testing {
 
 extern struct asyncio__testing asyncio__testing;
 
+// The next number of the row that begins with *state.
+uint64_t asyncio__draw(uint64_t *state);
+
 // Puts the steps of tasks in this pass into an order drawn from the loop's
 // seed; callbacks keep their places.
 void asyncio__testing_shuffle(struct asyncio_loop *loop);

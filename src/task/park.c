@@ -85,6 +85,15 @@ static bool pass_on(struct asyncio_task *task)
     return taken;
 }
 
+bool asyncio__give_back(struct asyncio_task *task)
+{
+    const struct asyncio__wait_kind *kind = task->wait.kind;
+    if (task->wait.result < 0) return true;
+    if (kind->try_give_back) return kind->try_give_back(task);
+    if (kind->give_back) kind->give_back(task);
+    return true;
+}
+
 // What a wait returns, once the task runs again.
 static int outcome_of_wait(struct asyncio_task *task)
 {
@@ -92,10 +101,8 @@ static int outcome_of_wait(struct asyncio_task *task)
     int result = task->wait.result;
     bool keep = kind->keeps_result && result != -ECANCELED;
 
-    if (task->must_cancel && !keep) {
-        if (result >= 0 && kind->give_back) kind->give_back(task);
+    if (task->must_cancel && !keep && asyncio__give_back(task))
         result = -ECANCELED;
-    }
     task->wait.kind = NULL;
     if (result == -ECANCELED)
         asyncio__take_cancel(task);

@@ -37,6 +37,10 @@ struct asyncio__wait_kind {
     // more: the wait ends with -EOWNERDEAD.
     bool dies_with_owner;
 
+    // The same, in place of it, where that may be too late: false, and what was
+    // granted is kept, and the cancel waits for the next await.
+    bool (*try_give_back)(struct asyncio_task *task);
+
     // What was granted is kept, and the cancel waits for the next await: an
     // operation of the kernel that has happened.
     bool keeps_result;
@@ -58,6 +62,10 @@ void asyncio__wake(struct asyncio_task *task, int result);
 
 // Wakes whoever waits for something that `task`, which ends, has not released.
 void asyncio__wake_orphans(struct asyncio_task *task);
+
+// Returns what a task that was woken was granted, for one that will not have
+// it. False: it cannot be returned.
+bool asyncio__give_back(struct asyncio_task *task);
 
 // The task whose step waits first in `list`, or NULL.
 struct asyncio_task *asyncio__first_waiter(const struct asyncio_link *list);

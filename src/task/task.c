@@ -23,6 +23,12 @@ static void report_done_before(struct asyncio_task *task)
                     "a task was done before its coroutine had ended");
 }
 
+static void drop_select(struct asyncio_task *task)
+{
+    asyncio__free(task->select);
+    task->select = NULL;
+}
+
 // The end of a task: everybody who waits is told, in the next pass. The block
 // may be gone when this returns.
 static void end_task(struct asyncio_task *task, int result)
@@ -40,6 +46,7 @@ static void end_task(struct asyncio_task *task, int result)
     task->future.loop_->task = NULL;
     asyncio__failures_drop(&task->failures);
     if (task->locals) asyncio__task_end_variables(task);
+    if (task->select) drop_select(task);
     task->state = ASYNCIO__TASK_DONE;
     list_remove(&task->sibling);
     if (task->locks_owned > 0) asyncio__wake_orphans(task);
@@ -138,12 +145,22 @@ void asyncio__task_step(struct asyncio__step *step)
 
 // --- a loop that closes -----------------------------------------------------
 
+// It was woken and will not run: what it was granted goes to others, who may
+// outlive the loop. Those that this wakes come later in the list, or go with
+// the loop as well.
+static void return_grant(struct asyncio_task *task)
+{
+    asyncio__give_back(task);
+    task->wait.result = -ECANCELED;
+}
+
 static void cancel_waits(struct asyncio_loop *loop)
 {
     list_for_each_safe (link, after, &loop->tasks) {
         struct asyncio_task *task =
             list_entry(link, struct asyncio_task, sibling);
         if (asyncio__parked(task)) asyncio__cancel_wait(task, NULL);
+        if (task->wait.kind && task->wait.woken) return_grant(task);
     }
 }
 
@@ -161,6 +178,7 @@ static void drop_task(struct asyncio_task *task)
     list_remove(&task->sibling);
     asyncio__failures_drop(&task->failures);
     if (task->locals) asyncio__task_end_variables(task);
+    drop_select(task);
     task->state = ASYNCIO__TASK_DONE;
     task->wait.kind = NULL;
     if (!asyncio_future_done(&task->future))

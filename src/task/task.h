@@ -15,6 +15,7 @@
 #include "task/failure.h"
 
 struct asyncio__wait_kind;
+struct asyncio__select;
 
 enum asyncio__task_state {
     ASYNCIO__TASK_NEW,     // never ran: it has no stack
@@ -22,6 +23,25 @@ enum asyncio__task_state {
     ASYNCIO__TASK_RUNNING, // it is loop->task
     ASYNCIO__TASK_PARKED,  // something has to wake it
     ASYNCIO__TASK_DONE,    // it has an outcome and no stack
+};
+
+// A place in a line, for what asks more of its waiters than a step: channels,
+// where other threads wait beside tasks. Those who serve the line own what is
+// in it while it is linked.
+struct asyncio__waiter {
+    struct asyncio_link link;
+    uint64_t end;     // the number of the end that it came by
+    const void *item; // what it brings
+    void *slot;       // what it was given, or what it brought is in
+    // The wait is over, with this result. On the loop's thread, unless `any`.
+    void (*tell)(struct asyncio__waiter *waiter, int result);
+    // Set by whoever serves it, first; a waiter of several things at once
+    // shares it among its places, so that one of them is served. Or NULL.
+    _Atomic(bool) *claimed;
+    int result; // what tell was or will be given
+    bool sends; // which of two lines it is in
+    bool told;  // it was taken out of the line, with that result
+    bool any;   // it is a thread's, and is told on any
 };
 
 struct asyncio_task {
@@ -43,6 +63,7 @@ struct asyncio_task {
     struct asyncio_task_group *group;
     struct asyncio_timeout *limit;      // innermost; asyncio_timeout.outer_
     struct asyncio__failures *failures; // the last four, made when needed
+    struct asyncio__select *select;     // its places in lines; made when needed
     struct asyncio_future *started;     // who waits for the child to be ready
     struct asyncio__variables **locals; // where they are; NULL: none was set
     struct asyncio__variables *own_locals; // unless they are a context's
@@ -72,6 +93,7 @@ struct asyncio_task {
     union {
         struct asyncio__timer timer;
         struct asyncio__op op;
+        struct asyncio__waiter waiter;
     };
 };
 

@@ -132,7 +132,7 @@ check_tsan()
 {
     CC=clang CXX=clang++ build tsan -Db_sanitize=thread -Db_lundef=false
     TSAN_OPTIONS=halt_on_error=1 /usr/bin/python3 tools/dev/suites.py \
-        build/tsan threads thread_pool thread_future loop_run file
+        build/tsan threads thread_pool thread_future thread_channel loop_run file
 }
 
 # The other assembly, on an emulated processor: whatever waits and switches.
