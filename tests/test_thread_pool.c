@@ -4,6 +4,68 @@
 
 // --- pools ------------------------------------------------------------------
 
+static atomic_int prepared;
+static _Thread_local int prepared_here;
+
+static int prepare(void *arg)
+{
+    atomic_fetch_add(&prepared, 1);
+    prepared_here++;
+    return *(int *)arg;
+}
+
+static int ask_preparation(void *arg)
+{
+    (void)arg;
+    return prepared_here;
+}
+
+TEST(initializer_has_run_once_in_each_thread_before_its_first_job)
+{
+    CONFORMS("THR-11");
+    struct asyncio_executor *pool;
+    char items[60] = {0};
+    int results[60], fine = 0;
+    EXPECT_OR_RETURN(asyncio_thread_pool_create(&pool, .max_workers = 3,
+                                                .initializer = prepare,
+                                                .initarg = &fine) == 0);
+    for (int i = 0; i < 60; i++)
+        results[i] = 1;
+    EXPECT_EQ(asyncio_executor_map(pool, ask_preparation, items, 1, 60,
+                                   .results = results),
+              0);
+    for (int i = 0; i < 60; i++)
+        EXPECT_EQ(results[i], 1);
+    asyncio_executor_shutdown(pool);
+    EXPECT_LE(atomic_load(&prepared), 3);
+}
+
+TEST(pool_whose_initializer_fails_is_broken_for_good)
+{
+    CONFORMS("THR-12");
+    struct asyncio_executor *pool;
+    struct asyncio_task *tasks[4];
+    int fails = -EIO, results[4];
+    make_gates();
+    EXPECT_OR_RETURN(asyncio_thread_pool_create(&pool, .max_workers = 1,
+                                                .initializer = prepare,
+                                                .initarg = &fails) == 0);
+    for (int i = 0; i < 4; i++)
+        tasks[i] = asyncio_create_task(count_call, NULL, .executor = pool);
+    EXPECT_EQ(
+        asyncio_gather(tasks, 4, .results = results, .return_exceptions = true),
+        0);
+    for (int i = 0; i < 4; i++) {
+        EXPECT_EQ(results[i], -EOWNERDEAD);
+        asyncio_ignore(asyncio_await(tasks[i])); // if gather had no memory
+        asyncio_task_release(tasks[i]);
+    }
+    EXPECT_EQ(asyncio_run_in_executor(pool, count_call, NULL), -EOWNERDEAD);
+    EXPECT_CONTAINS(asyncio_strerror(-EOWNERDEAD), "initializer");
+    EXPECT_EQ(atomic_load(&calls), 0);
+    asyncio_executor_shutdown(pool);
+}
+
 static atomic_int running, most;
 
 static int count_running(void *arg)
@@ -200,6 +262,66 @@ TEST(first_failure_of_a_map_takes_back_what_has_not_begun)
     EXPECT_STR(asyncio_strerror(-EDOM), "13 is unlucky");
     EXPECT_EQ(numbers[COUNT - 1], COUNT - 1 + 100);
     asyncio_executor_shutdown(pool);
+}
+
+TEST(map_hands_every_outcome_out_in_the_order_of_the_items)
+{
+    CONFORMS("THR-13");
+    enum { COUNT = 20 };
+    struct asyncio_executor *pool;
+    int numbers[COUNT], results[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        numbers[i] = i, results[i] = -1;
+    EXPECT_OR_RETURN(asyncio_thread_pool_create(&pool, .max_workers = 3) == 0);
+    EXPECT_EQ(asyncio_executor_map(pool, double_it, numbers, sizeof numbers[0],
+                                   COUNT, .results = results,
+                                   .return_exceptions = true),
+              0);
+    for (int i = 0; i < COUNT; i++)
+        EXPECT_EQ(results[i], i == 13 ? -EDOM : 2 * i);
+    asyncio_executor_shutdown(pool);
+}
+
+struct limited {
+    struct asyncio_executor *pool;
+    bool passed[10];
+    int results[10];
+    struct asyncio_timeout limit;
+};
+
+static int map_within_a_limit(void *arg)
+{
+    struct limited *limited = arg;
+    int err = asyncio_timeout_enter(&limited->limit, 0.01);
+    if (err == 0)
+        err = asyncio_executor_map(limited->pool, pass_gate, limited->passed,
+                                   sizeof limited->passed[0], 10,
+                                   .results = limited->results);
+    return asyncio_timeout_exit(&limited->limit, err);
+}
+
+TEST(map_whose_time_is_up_never_runs_what_has_not_begun, .real_time = true)
+{
+    CONFORMS("THR-14");
+    struct limited limited = {0};
+    EXPECT_OR_RETURN(
+        asyncio_thread_pool_create(&limited.pool, .max_workers = 1) == 0);
+    make_gates();
+    for (int i = 0; i < 10; i++)
+        limited.results[i] = -1;
+    struct asyncio_task *task =
+        asyncio_create_task(map_within_a_limit, &limited);
+    while (!asyncio_task_done(task) && !asyncio_timeout_expired(&limited.limit))
+        EXPECT_EQ(asyncio_sleep(0.001), 0);
+    sem_post(&gate); // the first one ran until now
+    EXPECT_EQ(asyncio_await(task), -ETIMEDOUT);
+    asyncio_task_release(task);
+    asyncio_executor_shutdown(limited.pool);
+    EXPECT_LE(atomic_load(&calls), 1);
+    for (int i = 1; i < 10; i++) {
+        EXPECT(!limited.passed[i]);
+        EXPECT_EQ(limited.results[i], -1);
+    }
 }
 
 static int map_gates(void *pool)

@@ -62,14 +62,29 @@ ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_run_in_executor)(
     (asyncio_run_in_executor)(                                                 \
         executor, fn, arg, ASYNCIO__OPTIONS(asyncio_job_options, __VA_ARGS__))
 
+struct asyncio_map_options {
+    ASYNCIO__OPTIONS_HEAD
+    int *results ASYNCIO__UNSET;           // one per item, in the order given
+    bool return_exceptions ASYNCIO__UNSET; // codes are results like any other
+    void *reserved_[4] ASYNCIO__UNSET;
+};
+
 // Runs `fn` on each of `count` items of `size` bytes, side by side, and waits
-// for all. The first failure cancels those that have not begun.
+// for all; no more than twice as many as there are workers are on their way at
+// a time. Unless failures are results, the first one cancels what has not
+// begun, and the results of those are left as they were.
 //
-// returns   0, or the code of the first that failed
+// returns   0, or the code of the first that failed; -EINVAL for no function or
+//           items without a size; otherwise as asyncio_run_in_executor
+// cancel    takes back what has not begun, and waits for what runs
 // like      Executor.map
-ASYNCIO_API ASYNCIO_SUSPENDS int
-asyncio_executor_map(struct asyncio_executor *executor, int (*fn)(void *item),
-                     void *items, size_t size, size_t count);
+ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_executor_map)(
+    struct asyncio_executor *executor, int (*fn)(void *item), void *items,
+    size_t size, size_t count, const struct asyncio_map_options *options);
+#define asyncio_executor_map(...) ASYNCIO__EXECUTOR_MAP(__VA_ARGS__, )
+#define ASYNCIO__EXECUTOR_MAP(executor, fn, items, size, count, ...)           \
+    (asyncio_executor_map)(executor, fn, items, size, count,                   \
+                           ASYNCIO__OPTIONS(asyncio_map_options, __VA_ARGS__))
 
 struct asyncio_pool_options {
     ASYNCIO__OPTIONS_HEAD
@@ -77,7 +92,12 @@ struct asyncio_pool_options {
                                      // as many processes as processors
     const char *name ASYNCIO__UNSET; // of the threads
     double timeout ASYNCIO__UNSET;   // of one job: a worker process is killed
-    void *reserved_[4] ASYNCIO__UNSET;
+    // Called in each thread before its first job. If it returns a negative
+    // code, the pool is broken for good: all its jobs end with -EOWNERDEAD.
+    // Pools of processes have none.
+    int (*initializer)(void *arg) ASYNCIO__UNSET;
+    void *initarg ASYNCIO__UNSET; // has to live as long as the pool
+    void *reserved_[2] ASYNCIO__UNSET;
 };
 
 // For a function that runs in an executor: has the call that waits for it been
@@ -88,7 +108,8 @@ struct asyncio_pool_options {
 // like      anyio's from_thread.check_cancelled
 ASYNCIO_API int asyncio_check_cancelled(void);
 
-// Makes a pool of threads, started as they are needed.
+// Makes a pool of threads, started as they are needed, and ended when they have
+// had nothing to do for ten seconds.
 //
 // returns   0, or a negative errno
 // owns      asyncio_executor_shutdown

@@ -1,8 +1,8 @@
 // One function on many items: as many jobs as keep the pool busy, each used
 // again for the next item when it lands.
 //
-// The first failure takes back what has not begun; what runs may end. A cancel
-// of the caller is a cancel of each job.
+// The first failure takes back what has not begun, unless failures are results
+// too; what runs may end. A cancel of the caller is a cancel of each job.
 
 #include <asyncio/executor.h>
 
@@ -13,8 +13,10 @@
 struct map {
     struct asyncio_executor *executor;
     struct asyncio_task *task;
-    char *next; // item, of those that no job has taken
+    char *items, *next; // the first, and the first that no job has taken
     size_t size, left;
+    int *results; // by item, or NULL
+    bool return_exceptions;
     struct asyncio__job **jobs; // owner is the map while a job is out
     size_t count;               // jobs
     size_t out;                 // jobs under way
@@ -43,6 +45,14 @@ static void fail(struct map *map, int code, struct asyncio__failure *failure)
     stop(map);
 }
 
+// What became of an item: true if that ends the whole.
+static bool note(struct map *map, const void *item, int result)
+{
+    size_t index = (size_t)((const char *)item - map->items) / map->size;
+    if (map->results && !map->stopped) map->results[index] = result;
+    return result < 0 && !map->return_exceptions;
+}
+
 // Sends the next item off with a job that is free.
 static void next_item(struct map *map, struct asyncio__job *job)
 {
@@ -69,7 +79,7 @@ static void map_landed(struct asyncio__job *job)
 
     job->owner = NULL;
     map->out--;
-    if (job->result < 0) fail(map, job->result, job->failure);
+    if (note(map, job->arg, job->result)) fail(map, job->result, job->failure);
     next_item(map, job);
     if (map->out == 0) asyncio__wake(map->task, map->code);
 }
@@ -145,27 +155,33 @@ static int run_map(struct map *map)
 }
 
 static int map_items(struct asyncio_executor *executor, int (*fn)(void *item),
-                     void *items, size_t size, size_t count)
+                     void *items, size_t size, size_t count,
+                     const struct asyncio_map_options *options)
 {
     size_t most = 2 * (size_t)executor->ops->width(executor);
     struct map *map = asyncio__alloc(sizeof *map);
     if (!map) return -ENOMEM;
 
-    *map = (struct map){.executor = executor,
-                        .task = asyncio__task(),
-                        .next = items,
-                        .size = size,
-                        .left = count,
-                        .count = count < most ? count : most};
+    *map =
+        (struct map){.executor = executor,
+                     .task = asyncio__task(),
+                     .items = items,
+                     .next = items,
+                     .results = options ? options->results : NULL,
+                     .return_exceptions = options && options->return_exceptions,
+                     .size = size,
+                     .left = count,
+                     .count = count < most ? count : most};
     int err = make_jobs(map, fn);
     if (err == 0) err = run_map(map);
     free_map(map);
     return err;
 }
 
-int asyncio_executor_map(struct asyncio_executor *executor,
-                         int (*fn)(void *item), void *items, size_t size,
-                         size_t count)
+int(asyncio_executor_map)(struct asyncio_executor *executor,
+                          int (*fn)(void *item), void *items, size_t size,
+                          size_t count,
+                          const struct asyncio_map_options *options)
 {
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
@@ -178,7 +194,7 @@ int asyncio_executor_map(struct asyncio_executor *executor,
     if (!asyncio__executor_hold(executor))
         return executor == &asyncio__executor_none ? -ENOMEM : -ESHUTDOWN;
 
-    int err = map_items(executor, fn, items, size, count);
+    int err = map_items(executor, fn, items, size, count, options);
     asyncio__executor_drop(executor);
     return err;
 }

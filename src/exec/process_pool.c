@@ -365,6 +365,8 @@ int(asyncio_process_pool_create)(struct asyncio_executor **made,
 {
     int count = options ? options->max_workers : 0;
     if (count < 0) return -EINVAL;
+    if (options && options->initializer)
+        return asyncio_raise(-ENOTSUP, "worker processes have no initializer");
     if (count == 0) count = asyncio__sys_processors();
     struct asyncio__process_pool *pool = alloc_pool((uint32_t)count);
     if (!pool) return -ENOMEM;

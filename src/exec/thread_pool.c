@@ -79,13 +79,19 @@ static void leave_pool(struct thread_pool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
+static const char broken_words[] = "the pool's initializer failed";
+
 static void done(struct asyncio__offload_job *offload)
 {
     struct asyncio__job *job = job_of(offload);
     struct thread_pool *pool = pool_of(job->executor);
     struct asyncio__home *home = job->home;
 
-    if (offload->error < 0) job->result = offload->error;
+    if (offload->error < 0) {
+        job->result = offload->error;
+        job->failure =
+            asyncio__failure_make(job->result, broken_words, job->site, "");
+    }
 
     pthread_mutex_lock(&pool->lock);
     bool abandoned = job->abandoned;
@@ -148,6 +154,7 @@ static int start(struct asyncio_executor *executor, struct asyncio__job *job)
     if (err < 0) {
         asyncio__home_unref(home);
         asyncio__job_unref(job);
+        if (err == -EOWNERDEAD) asyncio_raise(err, "%s", broken_words);
         return err;
     }
     asyncio__home_enter(home, &job->guest);
@@ -331,7 +338,10 @@ static int open_crew(struct thread_pool *pool,
     strncpy(pool->name, name ? name : "asyncio", sizeof pool->name - 1);
     return asyncio__offload_open(
         &pool->crew, &(struct asyncio__offload_options){
-                         .threads_max = pool->width, .name = pool->name});
+                         .threads_max = pool->width,
+                         .name = pool->name,
+                         .init = options ? options->initializer : NULL,
+                         .init_arg = options ? options->initarg : NULL});
 }
 
 int(asyncio_thread_pool_create)(struct asyncio_executor **made,
