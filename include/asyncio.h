@@ -19,6 +19,7 @@
 #include <asyncio/loop.h>
 #include <asyncio/queue.h>
 #include <asyncio/run.h>
+#include <asyncio/scope.h>
 #include <asyncio/select.h>
 #include <asyncio/semaphore.h>
 #include <asyncio/staggered.h>

@@ -55,6 +55,17 @@ TEST(a_literal_address_needs_no_resolver)
     asyncio_freeaddrinfo(list);
 }
 
+TEST(a_cancelled_scope_ends_a_lookup_that_needs_no_server)
+{
+    struct asyncio_addrinfo *list;
+    ASYNCIO_WITH_CANCEL_SCOPE(scope);
+    asyncio_cancel_scope_cancel(&scope);
+    int err = asyncio_getaddrinfo("192.0.2.7", "80", &list);
+    EXPECT_EQ(err, -ECANCELED);
+    EXPECT_SAME(list, NULL);
+    EXPECT_EQ(asyncio_cancel_scope_exit(&scope, err), 0);
+}
+
 TEST(no_host_is_this_machine)
 {
     struct asyncio_addrinfo *list;

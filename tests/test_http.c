@@ -137,6 +137,20 @@ TEST(get_hands_over_a_body_and_its_length, .real_time = true)
     stop();
 }
 
+TEST(a_cancelled_scope_ends_requests, .real_time = true)
+{
+    if (!start()) return;
+    char body[11];
+    ASYNCIO_WITH_CANCEL_SCOPE(scope);
+    asyncio_cancel_scope_cancel(&scope);
+    int err = asyncio_http_get(client, url("/ok/10"), body, sizeof body);
+    EXPECT_EQ(err, -ECANCELED);
+    err = asyncio_http_download(client, url("/ok/10"), in_folder("a"));
+    EXPECT_EQ(asyncio_cancel_scope_exit(&scope, err), 0);
+    EXPECT(asyncio_cancel_scope_caught(&scope));
+    stop();
+}
+
 TEST(a_connection_is_used_again, .real_time = true)
 {
     if (!start()) return;

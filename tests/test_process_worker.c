@@ -231,6 +231,28 @@ TEST(cancel_kills_the_worker_and_the_next_job_has_a_new_one)
     EXPECT_EQ(atomic_load(&shared->calls), 0);
 }
 
+TEST(cancelled_scope_kills_the_worker)
+{
+    struct asyncio_executor *pool = make_pool(1);
+    EXPECT_OR_RETURN(pool);
+    struct call call = {.pool = pool, .fn = pass_gate};
+    ASYNCIO_WITH_CANCEL_SCOPE(scope);
+    ASYNCIO_WITH_TASK_GROUP(group);
+    struct asyncio_task *child;
+    asyncio_task_group_create_task(&group, make_call, &call, .task = &child);
+    while (!call.entered && !asyncio_task_done(child))
+        asyncio_ignore(asyncio_sleep(0));
+    if (!asyncio_task_done(child)) down(&shared->begun);
+    pid_t victim = atomic_load(&shared->pid);
+    asyncio_cancel_scope_cancel(&scope);
+    int err = asyncio_task_group_exit(&group, 0);
+    EXPECT_EQ(err, -ECANCELED);
+    EXPECT(!is_alive(victim));
+    EXPECT_EQ(asyncio_cancel_scope_exit(&scope, err), 0);
+    asyncio_executor_shutdown(pool);
+    EXPECT_EQ(atomic_load(&shared->calls), 0);
+}
+
 TEST(abandoned_job_runs_on)
 {
     struct asyncio_executor *pool = make_pool(1);

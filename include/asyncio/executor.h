@@ -33,7 +33,8 @@ struct asyncio_job_options {
 // returns   what fn returned; -ECANCELED if cancelled before fn began, or after
 //           it ended; -EPERM outside a task; -ESHUTDOWN; -ENOMEM, -EAGAIN
 // cancel    waits for `fn` to end; with .abandon returns at once, and `arg` has
-//           to outlive the call or be a .copy
+//           to outlive the call or be a .copy. A cancelled scope waits, too,
+//           and what fn returned counts
 // like      asyncio.to_thread;   unlike it in waiting, without .abandon
 ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_to_thread)(
     int (*fn)(void *arg), void *arg, const struct asyncio_job_options *options);

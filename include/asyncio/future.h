@@ -16,6 +16,7 @@
 ASYNCIO__BEGIN
 
 struct asyncio__failure;
+struct asyncio_cancel_scope;
 struct asyncio__future_kind;
 
 // Read it through the functions below.
@@ -67,7 +68,8 @@ asyncio_future_set_result_unless_cancelled(struct asyncio_future *future,
 struct asyncio_cancel_options {
     ASYNCIO__OPTIONS_HEAD
     const char *reason ASYNCIO__UNSET; // found by asyncio_strerror(-ECANCELED)
-    void *reserved_[4] ASYNCIO__UNSET;
+    const struct asyncio_cancel_scope *scope_ ASYNCIO__UNSET; // whose doing
+    void *reserved_[3] ASYNCIO__UNSET;
 };
 
 // Cancels it: whoever awaits it gets -ECANCELED. For the future of a task, the

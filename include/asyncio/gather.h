@@ -6,9 +6,9 @@
 //
 // A list is an array of tasks, futures, coroutine objects or `struct
 // asyncio_any`, and a count. Who makes a task joins it: tasks that gather made
-// out of coroutine objects are cancelled and joined before it ends; tasks and
-// futures of yours go on when another one fails. The list itself is read by the
-// call and may go afterwards.
+// out of coroutine objects are in the caller's cancel scopes, and are cancelled
+// and joined before it ends; tasks and futures of yours go on when another one
+// fails. The list itself is read by the call and may go afterwards.
 #pragma once
 
 #include <asyncio/task.h>

@@ -9,7 +9,8 @@
 // body; all failures are kept, and exit returns the first one's code. So a
 // child may be handed pointers into the frame of the block: it cannot outlive
 // it. A cancelled child is no failure. Declare a group after what its children
-// use.
+// use. They are in the cancel scopes (asyncio/scope.h) in which the group was
+// entered.
 //
 // Call all of it on the loop's thread; enter and exit in the same task.
 #pragma once
@@ -31,6 +32,8 @@ struct asyncio_task_group {
     int flags_ ASYNCIO__UNSET;
     int cancelling_ ASYNCIO__UNSET; // the parent's count when it was entered
     size_t live_ ASYNCIO__UNSET;
+    struct asyncio_cancel_scope *scope_ ASYNCIO__UNSET; // it was opened in
+    struct asyncio_link scoped_ ASYNCIO__UNSET; // asyncio_cancel_scope.groups_
     void *reserved_[2] ASYNCIO__UNSET;
 };
 
@@ -109,7 +112,8 @@ ASYNCIO_API void asyncio_task_group_cancel(struct asyncio_task_group *group);
 // child, cancelling them first if that code is negative.
 //
 // returns   the first failure's code: of a child, a spawn or the body;
-//           else -ECANCELED if the parent was cancelled; else 0.
+//           else -ECANCELED if the parent was cancelled, or is in a cancelled
+//           scope; else 0.
 //           -EINVAL if the group is not open in this task
 // suspends  while children run
 // like      TaskGroup.__aexit__

@@ -39,13 +39,25 @@ void asyncio__job_unref(struct asyncio__job *job)
     asyncio__free(job);
 }
 
+void asyncio__job_interrupt(struct asyncio__job *job)
+{
+    const struct asyncio__executor_ops *ops = job->executor->ops;
+    atomic_store(&job->cancelled, true);
+    if (ops->interrupt) ops->interrupt(job->executor, job);
+}
+
 // --- a task waits -----------------------------------------------------------
+
+static bool drops_result(const struct asyncio__job *job)
+{
+    return atomic_load(&job->cancelled) && !job->wanted;
+}
 
 static void call_landed(struct asyncio__job *job)
 {
     struct asyncio_task *task = job->owner;
     job->owner = NULL;
-    if (task) asyncio__wake(task, job->cancelled ? -ECANCELED : job->result);
+    if (task) asyncio__wake(task, drops_result(job) ? -ECANCELED : job->result);
 }
 
 static void leave(struct asyncio__job *job)
@@ -76,9 +88,21 @@ static bool cancel_call(struct asyncio_task *task,
         leave(job);
         return true;
     }
-    atomic_store(&job->cancelled, true);
-    ops->interrupt(job->executor, job);
+    job->wanted = false;
+    asyncio__job_interrupt(job);
     return true;
+}
+
+// A scope takes the result of what it cannot end; its task's next await ends.
+static bool cancel_call_by_scope(struct asyncio_task *task,
+                                 const struct asyncio_cancel_options *cancel)
+{
+    struct asyncio__job *job = task->wait.object;
+    bool dropped = drops_result(job);
+
+    bool taken = cancel_call(task, cancel);
+    job->wanted = !dropped && !job->executor->ops->interrupt;
+    return taken;
 }
 
 static bool cancel_by_abandoning(struct asyncio_task *task,
@@ -97,6 +121,7 @@ static bool cancel_by_abandoning(struct asyncio_task *task,
 static const struct asyncio__wait_kind waiting = {
     .name = "executor",
     .cancel = cancel_call,
+    .cancel_by_scope = cancel_call_by_scope,
 };
 static const struct asyncio__wait_kind waiting_to_abandon = {
     .name = "executor",
@@ -109,7 +134,7 @@ static int wait_for_job(struct asyncio__job *job, bool abandon)
     int result =
         asyncio__park(abandon ? &waiting_to_abandon : &waiting, job, NULL);
     // A cancelled job may still be at work on its outcome.
-    if (!atomic_load(&job->cancelled) && result < 0 && result == job->result)
+    if (!drops_result(job) && result < 0 && result == job->result)
         asyncio__failure_see(job->failure);
     return result;
 }
@@ -120,10 +145,8 @@ int asyncio__job_call(struct asyncio_executor *executor, int (*fn)(void *arg),
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
     if (!fn) return -EINVAL;
-    if (asyncio__cancel_pending(task)) {
-        asyncio__take_cancel(task);
-        return -ECANCELED;
-    }
+    int err = asyncio__begin_await(task);
+    if (err < 0) return err;
 
     struct asyncio__job *job = asyncio__job_make(executor, fn, arg, options);
     if (!job) return -ENOMEM;

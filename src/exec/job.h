@@ -37,6 +37,7 @@ struct asyncio__job {
     int result;
     struct asyncio__failure *failure; // words for a negative result, or NULL
     atomic_bool cancelled; // nobody wants the result; the job may ask
+    bool wanted;           // the result is, all the same: a scope was cancelled
 
     // The pool's own.
     struct asyncio_executor *executor;
@@ -68,6 +69,9 @@ static inline struct asyncio__job *asyncio__job_ref(struct asyncio__job *job)
     return job;
 }
 void asyncio__job_unref(struct asyncio__job *job);
+
+// Asks one that has begun to end early, if there is a way.
+void asyncio__job_interrupt(struct asyncio__job *job);
 
 // The pools' `call`: a job that the running task waits for.
 int asyncio__job_call(struct asyncio_executor *executor, int (*fn)(void *arg),

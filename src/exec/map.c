@@ -116,8 +116,7 @@ static bool cancel_map(struct asyncio_task *task,
     for (size_t i = 0; i < map->count; i++) {
         struct asyncio__job *job = map->jobs[i];
         if (!job || !job->owner) continue;
-        atomic_store(&job->cancelled, true);
-        map->executor->ops->interrupt(map->executor, job);
+        asyncio__job_interrupt(job);
     }
     if (map->out == 0 && asyncio__parked(task)) asyncio__wake(task, -ECANCELED);
     return true;
@@ -186,15 +185,13 @@ int(asyncio_executor_map)(struct asyncio_executor *executor,
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
     if (!fn || (count > 0 && (!items || size == 0))) return -EINVAL;
-    if (asyncio__cancel_pending(task)) {
-        asyncio__take_cancel(task);
-        return -ECANCELED;
-    }
+    int err = asyncio__begin_await(task);
+    if (err < 0) return err;
     if (!executor) executor = asyncio_default_executor();
     if (!asyncio__executor_hold(executor))
         return executor == &asyncio__executor_none ? -ENOMEM : -ESHUTDOWN;
 
-    int err = map_items(executor, fn, items, size, count, options);
+    err = map_items(executor, fn, items, size, count, options);
     asyncio__executor_drop(executor);
     return err;
 }

@@ -185,13 +185,6 @@ static bool retract(struct asyncio_executor *executor, struct asyncio__job *job)
     return true;
 }
 
-// A thread cannot be stopped; the function may look at asyncio_check_cancelled.
-static void interrupt(struct asyncio_executor *executor,
-                      struct asyncio__job *job)
-{
-    (void)executor, (void)job;
-}
-
 // If it has ended, its post is on its way, and lets go of it.
 static void abandon(struct asyncio_executor *executor, struct asyncio__job *job)
 {
@@ -315,7 +308,9 @@ static const struct asyncio__executor_ops ops = {
     .call = asyncio__job_call,
     .start = start,
     .retract = retract,
-    .interrupt = interrupt,
+    // A thread cannot be stopped; the function may look at
+    // asyncio_check_cancelled.
+    .interrupt = NULL,
     .abandon = abandon,
     .width = width,
     .shutdown = shut,

@@ -304,6 +304,14 @@ static int look_out(struct asyncio_resolver *resolver, const char *host,
     return err;
 }
 
+// An answer that is here already is awaited too: a cancelled scope ends that.
+static int await_nothing(void)
+{
+    struct asyncio_future ready = {0};
+    int err = asyncio_future_set_result(&ready, 0);
+    return err < 0 ? err : asyncio_await(&ready);
+}
+
 int(asyncio_getaddrinfo)(const char *host, const char *service,
                          struct asyncio_addrinfo **list,
                          const struct asyncio_getaddrinfo_options *options)
@@ -313,6 +321,8 @@ int(asyncio_getaddrinfo)(const char *host, const char *service,
     *list = NULL;
     if (!asyncio_current_task()) return -EPERM;
     if (!host && !service) return -EINVAL;
+    int err = await_nothing();
+    if (err < 0) return err;
 
     struct addrinfo hints = {
         .ai_family = options->family,
@@ -320,7 +330,7 @@ int(asyncio_getaddrinfo)(const char *host, const char *service,
         .ai_protocol = options->protocol,
         .ai_flags = options->flags & ~AI_ADDRCONFIG,
     };
-    int err = look_here(host, service, &hints, list);
+    err = look_here(host, service, &hints, list);
     if (err == -EAGAIN)
         err = look_out(options->resolver, host, service, &hints, list);
     if (err < 0) {

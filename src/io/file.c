@@ -48,11 +48,8 @@ static int perform(const struct asyncio__op *op)
 {
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
-    if (asyncio__cancel_pending(task)) {
-        asyncio__take_cancel(task);
-        return -ECANCELED;
-    }
-    int err = submit(task, op);
+    int err = asyncio__begin_await(task);
+    if (err == 0) err = submit(task, op);
     return err < 0 ? err : asyncio__park(&file_operation, NULL, NULL);
 }
 

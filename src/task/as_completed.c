@@ -239,7 +239,7 @@ static int await_slot(void *arg)
     struct asyncio_as_completed *it = arg;
     int err = refuse(it);
     if (err < 0) return err;
-    int result;
+    int result = 0;
     int index = draw_slot(it, &result);
     return index < 0 ? index : result;
 }

@@ -22,8 +22,8 @@ struct asyncio__executor_ops {
 
     // The same in steps, on the loop's thread (exec/job.h). start: 0, or a
     // negative errno and the job was not taken. retract: true if the job had
-    // not begun and never will. interrupt: it has begun and should end early,
-    // if there is a way. abandon: nobody waits for it any more.
+    // not begun and never will. interrupt: it has begun and should end early;
+    // NULL if there is no way. abandon: nobody waits for it any more.
     int (*start)(struct asyncio_executor *executor, struct asyncio__job *job);
     bool (*retract)(struct asyncio_executor *executor,
                     struct asyncio__job *job);

@@ -10,6 +10,7 @@
 
 #include "platform/sys.h"
 #include "task/park.h"
+#include "task/scope.h"
 
 // A call of fn(future, arg), from add_done_callback until it has run. Its loop
 // lists it, to forget it when it closes: the future may live on.
@@ -326,6 +327,19 @@ static const struct asyncio__wait_kind shielding = {
     .name = "a shield",
 };
 
+// What is joined ends by itself, so a scope leaves the wait alone.
+static bool wait_on(struct asyncio_task *task,
+                    const struct asyncio_cancel_options *options)
+{
+    (void)task, (void)options;
+    return false;
+}
+
+static const struct asyncio__wait_kind joining = {
+    .name = "a future",
+    .cancel_by_scope = wait_on,
+};
+
 struct asyncio_task *asyncio__awaited_task(const struct asyncio_task *task)
 {
     const struct asyncio__wait_kind *kind = task->wait.kind;
@@ -385,6 +399,11 @@ int asyncio_shield_future(struct asyncio_future *future)
     return await(future, &shielding);
 }
 
+int asyncio__join_future(struct asyncio_future *future)
+{
+    return await(future, &joining);
+}
+
 int asyncio_shield_task(struct asyncio_task *task)
 {
     return await(&task->future, &shielding);
@@ -403,7 +422,16 @@ int asyncio_shield_coroutine(struct asyncio_coroutine *coroutine)
 static bool cancel_task(struct asyncio_future *future,
                         const struct asyncio_cancel_options *options)
 {
-    return (asyncio_task_cancel)(asyncio__future_task(future), options);
+    struct asyncio_task *task = asyncio__future_task(future);
+    if (!options || !options->scope_)
+        return (asyncio_task_cancel)(task, options);
+
+    // The waiter's scope was cancelled. Whom a scope tells as well is not told
+    // twice: it may have a shield. Another one is asked like any task.
+    if (asyncio__scope_tells(task)) return true;
+    struct asyncio_cancel_options request = *options;
+    request.scope_ = NULL;
+    return (asyncio_task_cancel)(task, &request);
 }
 
 const struct asyncio__future_kind asyncio__task_kind = {

@@ -38,6 +38,10 @@ void asyncio__future_complete(struct asyncio_future *future, int result,
 // -EPERM without a loop, -EXDEV if it belongs to another.
 int asyncio__future_bind(struct asyncio_future *future);
 
+// As asyncio_shield_future on one that is pending, but a cancelled scope does
+// not end the wait.
+int asyncio__join_future(struct asyncio_future *future);
+
 // A done future's outcome, which now has been looked at; its words become the
 // running task's.
 int asyncio__future_outcome(struct asyncio_future *future);

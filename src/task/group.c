@@ -15,6 +15,7 @@
 #include "task/future.h"
 #include "task/park.h"
 #include "task/run.h"
+#include "task/scope.h"
 
 // IDLE -> OPEN -> EXITING -> CLOSED; IDLE <-> FAILED -> OPEN
 enum group_state {
@@ -97,7 +98,8 @@ static void open_group(struct asyncio_task_group *group,
     group->parent_ = parent;
     group->state_ = GROUP_OPEN;
     group->error_ = 0;
-    group->cancelling_ = parent->cancelling - asyncio__cancel_pending(parent);
+    group->cancelling_ = parent->cancelling - parent->must_cancel;
+    asyncio__scope_add_group(group);
     if (group->flags_ & GROUP_ABORTING) abort_group(group);
 }
 
@@ -179,6 +181,7 @@ static struct asyncio_task *spawn(struct asyncio_task_group *group,
     struct asyncio_task *child = asyncio__task_make(fn, arg, options);
     if (child->immortal) return child;
     child->group = group;
+    if (group->scope_) asyncio__scope_adopt(group->scope_, child);
     child->kept = options && options->task;
     list_add_tail(&group->children_, &child->member);
     group->live_++;
@@ -201,21 +204,30 @@ int(asyncio_task_group_create_task)(struct asyncio_task_group *group,
     return err;
 }
 
+// True if children hear of the parent's being cancelled from their own scope,
+// as far as it reaches them: they may have shields.
+static bool told_by_scope(const struct asyncio_task_group *group)
+{
+    return asyncio__scope_in_force(group->scope_) &&
+           group->parent_->cancelling <= group->cancelling_;
+}
+
 // --- a child that says when it is ready -------------------------------------
 
-// Waits for the child's word. A starter that is cancelled hands that on and
-// waits all the same, for nobody else would hear how the child fails.
+// Waits for the child's word. A starter that is cancelled hands that on, unless
+// the same scope tells the child, and waits all the same, for nobody else would
+// hear how the child fails.
 static int await_word(struct asyncio_task *child,
                       struct asyncio_future *started)
 {
     int value = asyncio_shield_future(started);
     if (value != -ECANCELED) return value;
-    if (!asyncio_future_done(started)) {
+    if (!asyncio_future_done(started) && !told_by_scope(child->group)) {
         struct asyncio_cancel_options why = ends_early(child->group);
         (asyncio_task_cancel)(child, &why);
     }
     while (!asyncio_future_done(started))
-        asyncio_ignore(asyncio_shield_future(started));
+        asyncio_ignore(asyncio__join_future(started));
 
     value = asyncio__future_outcome(started);
     bool failed = asyncio_task_done(child) && value == child->future.result_;
@@ -276,8 +288,20 @@ static bool from_outside(const struct asyncio_task_group *group)
            group->parent_->cancelling > group->cancelling_;
 }
 
+// A scope that was entered after the group was opened does not hold the
+// children, and wants the join to end.
+static bool hand_on(struct asyncio_task *task,
+                    const struct asyncio_cancel_options *options)
+{
+    struct asyncio_task_group *group = task->wait.object;
+    (void)options;
+    if (!asyncio__scope_in_force(group->scope_)) cancel_children(group);
+    return false;
+}
+
 static const struct asyncio__wait_kind joining = {
     .name = "the tasks of a group",
+    .cancel_by_scope = hand_on,
 };
 
 // Waits for every child, whatever happens, and takes the group's own request
@@ -293,6 +317,7 @@ static bool finish(struct asyncio_task_group *group)
         cancel_children(group);
     }
     group->state_ = GROUP_CLOSED;
+    asyncio__scope_remove_group(group);
     if (group->flags_ & GROUP_REQUESTED)
         asyncio__withdraw_cancel(group->parent_, group->cancelling_, false);
     return cancelled && from_outside(group);
@@ -313,7 +338,8 @@ int asyncio_task_group_exit(struct asyncio_task_group *group, int body)
     if (group->state_ != GROUP_OPEN || group->parent_ != asyncio__task())
         return -EINVAL;
 
-    if (body < 0) cancel_children(group);
+    bool told = body == -ECANCELED && told_by_scope(group);
+    if (body < 0 && !told) cancel_children(group);
     bool cancelled = finish(group);
     if (body < 0 && body != -ECANCELED)
         record(group, body, asyncio__failure_of(body),
@@ -322,6 +348,10 @@ int asyncio_task_group_exit(struct asyncio_task_group *group, int body)
     if (body == -ECANCELED) {
         cancelled |= from_outside(group);
         body = 0;
+    }
+    if (group->parent_->scope_cancelled) {
+        asyncio__scope_see_words(group->parent_);
+        cancelled = true;
     }
     return cancelled ? -ECANCELED : body;
 }

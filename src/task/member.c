@@ -8,6 +8,7 @@
 #include "task/member.h"
 
 #include "platform/sys.h"
+#include "task/scope.h"
 
 // --- entries ----------------------------------------------------------------
 
@@ -121,6 +122,7 @@ static struct asyncio_future *own_future(struct asyncio_coroutine *coroutine,
                                         &(struct asyncio_task_options){
                                             .site = site});
     if (!task->immortal) coroutine->reserved_ = &task->future;
+    asyncio__scope_adopt_here(task);
     return &task->future;
 }
 

@@ -10,6 +10,7 @@
 #include <assert.h>
 
 #include "task/run.h"
+#include "task/scope.h"
 
 #define UNBLOCKED_MAX 128
 
@@ -55,6 +56,8 @@ bool asyncio__cancel_wait(struct asyncio_task *task,
                           const struct asyncio_cancel_options *options)
 {
     const struct asyncio__wait_kind *kind = task->wait.kind;
+    if (kind->cancel_by_scope && options && options->scope_)
+        return kind->cancel_by_scope(task, options);
     if (kind->cancel) return kind->cancel(task, options);
     asyncio__wake(task, -ECANCELED);
     return true;
@@ -62,6 +65,7 @@ bool asyncio__cancel_wait(struct asyncio_task *task,
 
 void asyncio__take_cancel(struct asyncio_task *task)
 {
+    if (task->scope_cancelled) asyncio__scope_see_words(task);
     task->must_cancel = false;
     asyncio__failure_see(task->cancel_words);
     asyncio__forget_cancel_words(task);
@@ -71,6 +75,24 @@ void asyncio__forget_cancel_words(struct asyncio_task *task)
 {
     asyncio__failure_unref(task->cancel_words);
     task->cancel_words = NULL;
+}
+
+// An await that did not wait: after many of these in a row, others run.
+static void let_others_run(struct asyncio_task *task)
+{
+    struct asyncio_loop *loop = task->future.loop_;
+    if (++loop->unblocked < UNBLOCKED_MAX) return;
+    asyncio__task_ready(task);
+    asyncio__switch_away(loop, task);
+}
+
+int asyncio__begin_await(struct asyncio_task *task)
+{
+    if (!asyncio__cancel_pending(task)) return 0;
+    // A scope ends each await, so the task may try for ever: others run too.
+    if (task->scope_cancelled) let_others_run(task);
+    asyncio__take_cancel(task);
+    return -ECANCELED;
 }
 
 // Tells what the task is about to wait for of a request that it brings along.
@@ -94,14 +116,42 @@ bool asyncio__give_back(struct asyncio_task *task)
     return true;
 }
 
+// The same for all that it brings along. A wait that the request has ended is
+// over for the scope, too.
+static void pass_all_on(struct asyncio_task *task)
+{
+    if (task->must_cancel && pass_on(task))
+        task->must_cancel = task->wait.kind->keeps_result;
+    if (task->scope_cancelled && asyncio__parked(task))
+        asyncio__scope_end_wait(task);
+}
+
+// True if nothing that waits in this way needs to be told that it is cancelled:
+// the wait does not begin.
+static bool refuses(const struct asyncio_task *task,
+                    const struct asyncio__wait_kind *kind)
+{
+    if (kind->cancel) return false;
+    return task->must_cancel || !kind->cancel_by_scope;
+}
+
+// True if a cancel that came by now takes back what the wait has brought. A
+// scope leaves a failure what it is: nobody would hear of it else, and the next
+// await ends as well.
+static bool cancel_wins(const struct asyncio_task *task, int result)
+{
+    const struct asyncio__wait_kind *kind = task->wait.kind;
+    if (kind->keeps_result && result != -ECANCELED) return false;
+    if (task->must_cancel) return true;
+    return result >= 0 && !kind->cancel_by_scope;
+}
+
 // What a wait returns, once the task runs again.
 static int outcome_of_wait(struct asyncio_task *task)
 {
-    const struct asyncio__wait_kind *kind = task->wait.kind;
     int result = task->wait.result;
-    bool keep = kind->keeps_result && result != -ECANCELED;
-
-    if (task->must_cancel && !keep && asyncio__give_back(task))
+    if (asyncio__cancel_pending(task) && cancel_wins(task, result) &&
+        asyncio__give_back(task))
         result = -ECANCELED;
     task->wait.kind = NULL;
     if (result == -ECANCELED)
@@ -117,17 +167,14 @@ int asyncio__park(const struct asyncio__wait_kind *kind, void *object,
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
 
-    if (task->must_cancel && !kind->cancel) {
-        asyncio__take_cancel(task);
-        return -ECANCELED;
-    }
+    if (asyncio__cancel_pending(task) && refuses(task, kind))
+        return asyncio__begin_await(task);
     task->wait.kind = kind;
     task->wait.object = object;
     task->wait.woken = false;
     task->state = ASYNCIO__TASK_PARKED;
     if (list) list_add_tail(list, &task->step.link);
-    if (task->must_cancel && pass_on(task))
-        task->must_cancel = kind->keeps_result;
+    if (asyncio__cancel_pending(task)) pass_all_on(task);
 
     asyncio__switch_away(task->future.loop_, task);
     return outcome_of_wait(task);
@@ -167,11 +214,10 @@ int asyncio__yield(void)
 {
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
-    if (!task->must_cancel) {
-        asyncio__task_ready(task);
-        asyncio__switch_away(task->future.loop_, task);
-    }
-    if (!task->must_cancel) return 0;
+    if (asyncio__cancel_pending(task)) return asyncio__begin_await(task);
+    asyncio__task_ready(task);
+    asyncio__switch_away(task->future.loop_, task);
+    if (!asyncio__cancel_pending(task)) return 0;
     asyncio__take_cancel(task);
     return -ECANCELED;
 }
@@ -179,9 +225,12 @@ int asyncio__yield(void)
 int asyncio__checkpoint(void)
 {
     struct asyncio_loop *loop = asyncio__running_loop;
-    if (!loop || ++loop->unblocked < UNBLOCKED_MAX) return 0;
+    if (!loop) return 0;
+    struct asyncio_task *task = loop->task;
+    if (task && task->scope_cancelled) return asyncio__begin_await(task);
+    if (++loop->unblocked < UNBLOCKED_MAX) return 0;
     loop->unblocked = 0;
-    return loop->task ? asyncio__yield() : 0;
+    return task ? asyncio__yield() : 0;
 }
 
 // --- sleep ------------------------------------------------------------------

@@ -25,6 +25,11 @@ struct asyncio__wait_kind {
     bool (*cancel)(struct asyncio_task *task,
                    const struct asyncio_cancel_options *options);
 
+    // The same for a cancelled scope, if that means something else here; what
+    // the wait brings is then kept in any case. NULL: as `cancel`.
+    bool (*cancel_by_scope)(struct asyncio_task *task,
+                            const struct asyncio_cancel_options *options);
+
     // A cancel came after wake(0) and before the task ran: the grant is
     // returned. NULL: there is nothing to give back.
     void (*give_back)(struct asyncio_task *task);
@@ -50,9 +55,9 @@ struct asyncio__wait_kind {
 // where the task's step joins the waiters, last.
 //
 // Returns what wake was given; or -ECANCELED: then the step is in no list and
-// the grant, if there was one, went back. A request that is pending already
-// ends the wait before it begins (unless kind->cancel takes it up). -EPERM
-// outside a task. Never call it with a resource half taken.
+// the grant, if there was one, went back. A request that is pending already, or
+// a cancelled scope, ends the wait before it begins (unless kind->cancel takes
+// it up). -EPERM outside a task. Never call it with a resource half taken.
 int asyncio__park(const struct asyncio__wait_kind *kind, void *object,
                   struct asyncio_link *list);
 
@@ -77,14 +82,20 @@ static inline bool asyncio__parked(const struct asyncio_task *task)
 }
 
 // To be called by an operation before it takes without blocking what it came
-// for: lets others run after 128 of these in a row. 0, or -ECANCELED.
+// for: lets others run after 128 of these in a row. 0, or -ECANCELED: then the
+// task is in a cancelled scope, or was cancelled while others ran.
 int asyncio__checkpoint(void);
 
-// True if a cancel was asked for that no wait has delivered.
+// True if an await is not to begin: a cancel was asked for that no wait has
+// delivered, or the task is in a cancelled scope.
 static inline bool asyncio__cancel_pending(const struct asyncio_task *task)
 {
-    return task->must_cancel;
+    return task->cancel_pending;
 }
+
+// To be called by an operation before it begins: 0, or -ECANCELED if it is not
+// to begin; the request is delivered by that.
+int asyncio__begin_await(struct asyncio_task *task);
 
 // Takes the pending request up: the caller returns -ECANCELED.
 void asyncio__take_cancel(struct asyncio_task *task);

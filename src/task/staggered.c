@@ -141,10 +141,13 @@ static const struct asyncio_cancel_options lost = {
 // Ends what was made here.
 static void end(struct race *race)
 {
+    // Those whom a cancelled scope tells are not told twice.
+    struct asyncio_cancel_options why = lost;
+    if (race->task->scope_cancelled) why.scope_ = race->task->scope;
     struct asyncio__member *member;
     for (size_t i = 0;
          (member = asyncio__next_member(race->members, race->started, &i));)
-        if (member->own) (asyncio_future_cancel)(member->future, &lost);
+        if (member->own) (asyncio_future_cancel)(member->future, &why);
     if (race->own_left > 0) asyncio__members_join(race, &race->closing);
 }
 
@@ -204,6 +207,8 @@ int(asyncio_staggered_race)(enum asyncio_kind kind, const void *list,
     struct race race = {.task = asyncio__task(), .count = count, .winner = -1};
     if (options && options->started) *options->started = 0;
     int err = check(&race, kind, list, delay);
+    if (err == 0 && race.task->scope_cancelled)
+        err = asyncio__begin_await(race.task);
     if (err == 0) err = prepare(&race);
     if (err < 0) return err;
 

@@ -12,6 +12,7 @@
 #include "task/future.h"
 #include "task/park.h"
 #include "task/run.h"
+#include "task/scope.h"
 #include "task/variables.h"
 
 // A task got an outcome behind its back: a bug somewhere, and the first outcome
@@ -41,6 +42,7 @@ static void end_task(struct asyncio_task *task, int result)
         asyncio__take_cancel(task);
         result = -ECANCELED;
     }
+    if (task->scope) asyncio__scope_task_ends(task);
     struct asyncio__failure *words =
         result < 0 ? asyncio__failure_ref(asyncio__failure_of(result)) : NULL;
     task->future.loop_->task = NULL;
@@ -202,6 +204,7 @@ static void drop_children(struct asyncio_loop *loop)
 static void drop_tasks(struct asyncio_loop *loop)
 {
     struct asyncio_link *link;
+    asyncio__scopes_drop(loop); // while all frames are there
     while ((link = list_first(&loop->tasks)))
         drop_task(list_entry(link, struct asyncio_task, sibling));
     drop_children(loop);

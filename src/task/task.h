@@ -62,6 +62,8 @@ struct asyncio_task {
     struct asyncio_link member;  // asyncio_task_group.children_, or kept_
     struct asyncio_task_group *group;
     struct asyncio_timeout *limit;      // innermost; asyncio_timeout.outer_
+    struct asyncio_cancel_scope *scope; // innermost, its own or born in
+    struct asyncio_link scoped;         // asyncio_cancel_scope.tasks_
     struct asyncio__failures *failures; // the last four, made when needed
     struct asyncio__select *select;     // its places in lines; made when needed
     struct asyncio_future *started;     // who waits for the child to be ready
@@ -78,8 +80,14 @@ struct asyncio_task {
     int cancelling;                    // requests counted and not taken back
     uint32_t locks_owned;              // that this task alone may release
     uint32_t references;
-    uint8_t state;    // enum asyncio__task_state
-    bool must_cancel; // a request that no wait has delivered
+    uint8_t state; // enum asyncio__task_state
+    union { // looked at together, on the way into each wait and out of it
+        struct {
+            bool must_cancel;     // a request that no wait has delivered
+            bool scope_cancelled; // each await is to return -ECANCELED
+        };
+        uint16_t cancel_pending; // not 0: one of them
+    };
     bool name_owned;
     bool spare;     // a block of the usual size, kept for reuse
     bool in_cancel; // a request passes through it to what it waits for

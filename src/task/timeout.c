@@ -11,6 +11,7 @@
 #include "task/future.h"
 #include "task/park.h"
 #include "task/run.h"
+#include "task/scope.h"
 
 // IDLE -> ACTIVE -> EXPIRING -> EXPIRED; ACTIVE -> LEFT; IDLE <-> FAILED
 enum timeout_state {
@@ -127,14 +128,29 @@ static bool leave(struct asyncio_timeout *limit)
                            limit->task_, limit->cancelling_, limit->pending_);
 }
 
+// True if a cancel scope was entered inside and not left.
+static bool holds_scope(const struct asyncio_timeout *limit)
+{
+    const struct asyncio_cancel_scope *scope = limit->task_->scope;
+    return scope && scope->task_ == limit->task_ && scope->limit_ == limit;
+}
+
+static int exit_with(struct asyncio_timeout *limit, int body)
+{
+    struct asyncio_task *task = limit->task_;
+    // A cancelled scope around it wants the task to end, too.
+    bool own = leave(limit) && !task->scope_cancelled;
+    return own && body == -ECANCELED ? -ETIMEDOUT : body;
+}
+
 int asyncio_timeout_exit(struct asyncio_timeout *limit, int body)
 {
     if (limit->state_ == TIMEOUT_FAILED) return limit->error_;
     struct asyncio_task *task = asyncio__task();
-    if (!is_open(limit) || limit->task_ != task || task->limit != limit)
+    if (!is_open(limit) || limit->task_ != task || task->limit != limit ||
+        holds_scope(limit))
         return -EINVAL;
-    bool own = leave(limit);
-    return own && body == -ECANCELED ? -ETIMEDOUT : body;
+    return exit_with(limit, body);
 }
 
 void asyncio_timeout_close(struct asyncio_timeout *limit)
@@ -174,8 +190,11 @@ static _Thread_local int refused;
 bool asyncio__limit_enter(struct asyncio_timeout *limit, double seconds,
                           bool is_call)
 {
+    struct asyncio_task *task = asyncio__task();
     refused = is_call && seconds <= 0 ? -ETIMEDOUT : 0;
-    if (is_call && seconds <= 0 && !asyncio__task()) refused = -EPERM;
+    if (refused < 0 && !task) refused = -EPERM;
+    if (refused < 0 && task && task->scope_cancelled)
+        refused = asyncio__begin_await(task);
     if (refused == 0) refused = asyncio_timeout_enter(limit, seconds);
     // An awaitable with no time left is treated on its own below.
     if (refused == 0 && seconds <= 0)
@@ -191,7 +210,7 @@ int asyncio__limit_refused(void)
 
 int asyncio__limit_exit(int code)
 {
-    return asyncio_timeout_exit(asyncio__task()->limit, code);
+    return exit_with(asyncio__task()->limit, code);
 }
 
 // True if the limit left no time to begin with.
@@ -204,13 +223,15 @@ static bool none_left(void)
 // end waited for.
 static int cancel_and_wait(struct asyncio_future *future)
 {
-    if (asyncio_future_done(future)) return asyncio__future_outcome(future);
     struct asyncio_task *task = asyncio__task();
+    if (task->scope_cancelled) return asyncio_await_future(future);
+    if (asyncio_future_done(future)) return asyncio__future_outcome(future);
     int cancelling = task->cancelling;
-    bool cancelled = asyncio__cancel_pending(task);
+    bool cancelled = task->must_cancel;
     asyncio__future_cancel_awaited(future, &because_time_is_up);
     int code = asyncio_await_future(future);
     cancelled |= task->cancelling > cancelling;
+    cancelled |= task->scope_cancelled;
     return code == -ECANCELED && !cancelled ? -ETIMEDOUT : code;
 }
 
@@ -233,6 +254,9 @@ int asyncio__limit_coroutine(struct asyncio_coroutine *coroutine)
     int code = coroutine->state_ == ASYNCIO__COROUTINE_UNUSED ? -ETIMEDOUT
                : coroutine->state_ == ASYNCIO__COROUTINE_USED ? -EALREADY
                                                               : -EBUSY;
-    if (code == -ETIMEDOUT) coroutine->state_ = ASYNCIO__COROUTINE_USED;
+    if (code == -ETIMEDOUT && asyncio__task()->scope_cancelled)
+        code = asyncio__begin_await(asyncio__task());
+    if (code == -ETIMEDOUT || code == -ECANCELED)
+        coroutine->state_ = ASYNCIO__COROUTINE_USED;
     return asyncio__limit_exit(code);
 }
