@@ -8,6 +8,7 @@
 #include <asyncio/channel.h>
 #include <asyncio/condition.h>
 #include <asyncio/context.h>
+#include <asyncio/debug.h>
 #include <asyncio/error.h>
 #include <asyncio/event.h>
 #include <asyncio/executor.h>

@@ -27,13 +27,26 @@ struct asyncio_loop;
 
 // --- a loop's life ----------------------------------------------------------
 
+// What `.debug` may say; `true` is ASYNCIO_DEBUG_ON. Left out, the environment
+// decides: debug mode is on if ASYNCIO_DEBUG is set there, and neither empty
+// nor 0.
+enum asyncio_debug {
+    ASYNCIO_DEBUG_OFF = -1,
+    ASYNCIO_DEBUG_DEFAULT = 0,
+    ASYNCIO_DEBUG_ON = 1,
+};
+
 struct asyncio_loop_options {
     ASYNCIO__OPTIONS_HEAD
-    bool debug ASYNCIO__UNSET; // kept, without effect in this release
+    int8_t debug ASYNCIO__UNSET; // enum asyncio_debug: see asyncio/debug.h
+    // ASYNCIO_DEBUG and ASYNCIO_BACKEND are not asked: as Python's -E.
+    bool ignore_environment ASYNCIO__UNSET;
     // "uring" or "epoll"; else what ASYNCIO_BACKEND in the environment says,
     // else io_uring where the kernel allows it.
     const char *backend ASYNCIO__UNSET;
-    void *reserved_[4] ASYNCIO__UNSET;
+    // Seconds that one step of the loop may take in debug mode, else 0.1.
+    double slow_step ASYNCIO__UNSET;
+    void *reserved_[3] ASYNCIO__UNSET;
 };
 
 // Makes a loop and makes it this thread's current one.
@@ -109,6 +122,26 @@ ASYNCIO_API struct asyncio_loop *asyncio_get_running_loop(void);
 // like      asyncio.get_event_loop, asyncio.set_event_loop
 ASYNCIO_API struct asyncio_loop *asyncio_get_event_loop(void);
 ASYNCIO_API void asyncio_set_event_loop(struct asyncio_loop *loop);
+
+// Turns debug mode on or off: asyncio/debug.h says what that does. From the
+// next pass on, if the loop runs.
+//
+// returns   0; -ENOMEM: it is off; -ESHUTDOWN for a closed loop; -EPERM from
+//           another thread than the one that the loop runs on
+// like      loop.set_debug, loop.get_debug
+ASYNCIO_API int asyncio_loop_set_debug(struct asyncio_loop *loop, bool on);
+ASYNCIO_API bool asyncio_loop_get_debug(const struct asyncio_loop *loop);
+
+// How long a callback or one step of a task may take before debug mode reports
+// it, in seconds; 0 reports each.
+//
+// returns   0; -EINVAL for a negative duration or what is not a number
+// like      loop.slow_callback_duration
+ASYNCIO_API int
+asyncio_loop_set_slow_callback_duration(struct asyncio_loop *loop,
+                                        double seconds);
+ASYNCIO_API double
+asyncio_loop_get_slow_callback_duration(const struct asyncio_loop *loop);
 
 // Seconds of the loop's monotonic clock: for differences and deadlines.
 // like      loop.time

@@ -9,7 +9,7 @@ ASYNCIO__BEGIN
 
 struct asyncio_run_options {
     ASYNCIO__OPTIONS_HEAD
-    bool debug ASYNCIO__UNSET;          // kept, without effect in this release
+    int8_t debug ASYNCIO__UNSET;        // as in struct asyncio_loop_options
     bool processes ASYNCIO__UNSET;      // fork the pools' launcher first
     const char *backend ASYNCIO__UNSET; // as in struct asyncio_loop_options
     void *reserved_[4] ASYNCIO__UNSET;

@@ -31,14 +31,30 @@ struct asyncio_coroutine {
     void *arg ASYNCIO__UNSET;
     int state_ ASYNCIO__UNSET; // unused, running, used up
     void *reserved_ ASYNCIO__UNSET;
+    const char *site_ ASYNCIO__UNSET; // of its making, or NULL
 };
 
 #ifdef __cplusplus
-#define ASYNCIO_COROUTINE(fn, arg) (asyncio_coroutine{(fn), (arg)})
+#define ASYNCIO_COROUTINE(fn, arg)                                             \
+    (asyncio_coroutine{(fn), (arg), 0, NULL, ASYNCIO_SITE})
 #else
 #define ASYNCIO_COROUTINE(fn, arg)                                             \
-    ((struct asyncio_coroutine){(fn), (arg), 0, NULL})
+    ((struct asyncio_coroutine){(fn), (arg), 0, NULL, ASYNCIO_SITE})
 #endif
+
+// Declares a coroutine object that is to be run before the block ends: awaited,
+// or given to a call that makes a task of it. In debug mode one that was not is
+// reported when the block is left. Of an object made by ASYNCIO_COROUTINE
+// nobody hears when it is forgotten: C has no destructors.
+#define ASYNCIO_WITH_COROUTINE(name, fn, arg)                                  \
+    struct asyncio_coroutine name                                              \
+        __attribute__((cleanup(asyncio_coroutine_close))) =                    \
+            ASYNCIO_COROUTINE(fn, arg)
+
+// Uses the object up, and reports it in debug mode if it had never run: what
+// the end of the block calls. Accepts a zeroed struct and a second call.
+// like      coroutine.close, and "coroutine ... was never awaited"
+ASYNCIO_API void asyncio_coroutine_close(struct asyncio_coroutine *coroutine);
 
 // --- tasks ------------------------------------------------------------------
 

@@ -17,6 +17,7 @@
 #include "platform/clock.h"
 #include "platform/sys.h"
 #include "task/failure.h"
+#include "task/future.h"
 
 enum state {
     PENDING,
@@ -359,6 +360,7 @@ void asyncio_wrapped_future_close(struct asyncio_wrapped_future *wrapped)
 {
     struct tie *tie = tie_of(wrapped);
     if (!tie) return;
+    if (asyncio__future_elsewhere(&wrapped->future, __func__)) return;
     wrapped->private_[0] = NULL;
 
     pass_cancel_on(tie);

@@ -14,7 +14,7 @@
 
 #include <asyncio/error.h>
 
-#include "loop/loop.h"
+#include "loop/debug.h"
 #include "platform/sys.h"
 
 #define SIGNALS 65 // Linux numbers them from 1 to 64
@@ -56,6 +56,7 @@ static void deliver(struct asyncio_loop *loop, int signal)
     struct entry *entry = &entries[signal];
     unsigned count = atomic_exchange(&entry->received, 0);
     while (count-- > 0 && atomic_load(&entry->loop) == loop) {
+        asyncio__debug_calls(loop, asyncio__address_of(entry->fn), NULL);
         int code = entry->fn(entry->arg);
         if (code < 0)
             asyncio__report(loop, code, NULL, NULL,

@@ -9,6 +9,7 @@
 
 #include <asyncio/error.h>
 
+#include "loop/debug.h"
 #include "platform/sys.h"
 
 // IDLE -> QUEUED -> RAN; IDLE -> ARMED -> QUEUED; QUEUED, ARMED -> CANCELLED
@@ -56,6 +57,7 @@ static void run_callback(struct asyncio__step *step)
     // From here on the handle may be queued again, or be gone.
     handle->state_ = HANDLE_RAN;
     handle_done(handle);
+    asyncio__debug_calls(loop, asyncio__address_of(fn), site);
     int code = fn(arg);
     if (code < 0)
         asyncio__report(loop, code, NULL, site, "a callback failed: %s",
@@ -163,6 +165,7 @@ int(asyncio_call_at)(double when, int (*fn)(void *arg), void *arg,
 
 void asyncio_handle_cancel(struct asyncio_handle *handle)
 {
+    if (asyncio__wrong_thread(handle->loop_, __func__)) return;
     if (handle->state_ == HANDLE_ARMED)
         asyncio__timer_disarm(&handle->loop_->timers, &core_of(handle)->timer);
     else if (handle->state_ == HANDLE_QUEUED)
@@ -195,6 +198,7 @@ static void run_posted(struct asyncio__step *step)
 {
     struct posted_call call = *list_entry(step, struct posted_call, post.step);
     asyncio__free(list_entry(step, struct posted_call, post.step));
+    asyncio__debug_calls(call.loop, asyncio__address_of(call.fn), NULL);
     int code = call.fn(call.arg);
     if (code < 0)
         asyncio__report(call.loop, code, NULL, NULL, "a callback failed: %s",
@@ -226,6 +230,8 @@ static void drop_step(struct asyncio__step *step)
         struct asyncio_handle *handle = handle_of(step);
         handle->state_ = HANDLE_CANCELLED;
         handle_done(handle);
+    } else {
+        asyncio__debug_drop(step);
     }
 }
 

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "loop/debug.h"
 #include "loop/testing.h"
 #include "platform/sys.h"
 
@@ -32,9 +33,12 @@ static struct asyncio__step *step_of(struct asyncio_link *link)
 
 // --- life -------------------------------------------------------------------
 
-static int backend_of(const char *name, enum asyncio__backend *backend)
+static int backend_of(const struct asyncio_loop_options *options,
+                      enum asyncio__backend *backend)
 {
-    *backend = ASYNCIO__BACKEND_AUTO;
+    const char *name = options ? options->backend : NULL;
+    bool ask = !options || !options->ignore_environment;
+    *backend = ask ? ASYNCIO__BACKEND_AUTO : ASYNCIO__BACKEND_BEST;
     if (!name) return 0;
     if (strcmp(name, "uring") == 0)
         *backend = ASYNCIO__BACKEND_URING;
@@ -50,6 +54,7 @@ static void testing_settings(struct asyncio_loop *loop)
     loop->seed = loop->dice = asyncio__testing.seed;
     if (asyncio__testing.virtual_clock)
         loop->clock.virtual_ns = ASYNCIO__VIRTUAL_START;
+    loop->each_pass_turns = loop->seed;
     loop->timers.now_ns = asyncio__loop_now(loop);
 }
 
@@ -58,6 +63,7 @@ static void testing_settings(struct asyncio_loop *loop)
 static void forget_loops(void)
 {
     asyncio__running_loop = asyncio__thread_loop = NULL;
+    asyncio__debug_forget_loops();
 }
 
 static int fork_err; // of the preparation below: 0, or -ENOMEM
@@ -72,7 +78,8 @@ int(asyncio_new_event_loop)(struct asyncio_loop **made,
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     enum asyncio__backend backend;
-    int err = backend_of(options ? options->backend : NULL, &backend);
+    int err = backend_of(options, &backend);
+    if (err == 0) err = asyncio__debug_check(options);
     if (err == 0) pthread_once(&once, prepare_for_forks);
     if (err == 0) err = fork_err;
     if (err < 0) return err;
@@ -85,7 +92,7 @@ int(asyncio_new_event_loop)(struct asyncio_loop **made,
     if (err < 0) goto fail_poller;
 
     testing_settings(loop);
-    loop->debug = options && options->debug;
+    asyncio__debug_settings(loop, options);
     asyncio__thread_loop = loop;
     *made = loop;
     return 0;
@@ -186,9 +193,12 @@ void asyncio_set_event_loop(struct asyncio_loop *loop)
 
 int asyncio__loop_find(struct asyncio_loop **loop)
 {
-    if (!*loop) *loop = asyncio_get_event_loop();
+    struct asyncio_loop *running = asyncio__running_loop;
+    if (!*loop) *loop = running ? running : asyncio__thread_loop;
     if (!*loop) return -EPERM;
-    return (*loop)->state == ASYNCIO__LOOP_CLOSED ? -ESHUTDOWN : 0;
+    if (*loop == running) return 0;
+    if ((*loop)->state == ASYNCIO__LOOP_CLOSED) return -ESHUTDOWN;
+    return asyncio__wrong_thread(*loop, NULL) ? -EPERM : 0;
 }
 
 double asyncio_time(void)
@@ -248,7 +258,7 @@ static void take_posts(struct asyncio_loop *loop)
 bool asyncio__loop_quick_pass(struct asyncio_loop *loop)
 {
     if (list_empty(&loop->ready) || loop->callbacks_ready || loop->stopping ||
-        loop->timers.count > 0 || loop->seed || has_posts(loop))
+        loop->timers.count > 0 || loop->each_pass_turns || has_posts(loop))
         return false;
     if (++loop->quick_passes >= QUICK_PASSES_MAX) return false;
     if (asyncio__poller_has_news(loop->poller) == ASYNCIO__NEWS_CERTAIN)
@@ -336,7 +346,10 @@ static void run_pass(struct asyncio_loop *loop)
     loop->callbacks_ready = false;
     list_splice(&loop->current, &loop->ready);
     if (loop->seed) asyncio__testing_shuffle(loop);
-
+    if (loop->debugger) {
+        asyncio__debug_pass(loop);
+        return;
+    }
     struct asyncio_link *link;
     while ((link = list_pop(&loop->current)))
         step_of(link)->run(step_of(link));
@@ -362,6 +375,7 @@ int asyncio__loop_run(struct asyncio_loop *loop)
     struct asyncio_loop *outside = asyncio__thread_loop;
     asyncio__running_loop = asyncio__thread_loop = loop;
     loop->state = ASYNCIO__LOOP_RUNNING;
+    asyncio__debug_note(loop);
     asyncio__context_adopt(&loop->context);
 
     int err;
@@ -371,6 +385,7 @@ int asyncio__loop_run(struct asyncio_loop *loop)
 
     loop->stopping = false;
     loop->state = ASYNCIO__LOOP_IDLE;
+    asyncio__debug_note(loop);
     asyncio__running_loop = NULL;
     asyncio__thread_loop = outside;
     return err;
@@ -378,6 +393,7 @@ int asyncio__loop_run(struct asyncio_loop *loop)
 
 void asyncio_loop_stop(struct asyncio_loop *loop)
 {
+    if (asyncio__wrong_thread(loop, __func__)) return;
     loop->stopping = true;
 }
 

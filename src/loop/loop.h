@@ -32,6 +32,7 @@ struct asyncio__step {
 };
 
 struct asyncio__watch;
+struct asyncio__debugger;
 
 // A step that another thread hands over.
 struct asyncio__post {
@@ -69,6 +70,8 @@ struct asyncio_loop {
     unsigned unblocked;    // operations in a row that did not block
     bool callbacks_ready;  // some step in `ready` is no task's
     bool stopping;
+    bool each_pass_turns;   // for a seed, or a debugger: none is quick
+    _Atomic(bool) debug;    // debug mode is on
     _Atomic(uint8_t) state; // enum asyncio__loop_state; threads that post ask
 
     struct asyncio__timers timers;
@@ -94,6 +97,7 @@ struct asyncio_loop {
     uint64_t newest_task; // the number of the one made last
     struct asyncio_link spare_blocks;        // of tasks, for reuse: each a link
     const struct asyncio__task_floor *floor; // NULL: nothing of it was used
+    struct asyncio__debugger *debugger;      // NULL: nobody looks on
     struct asyncio_link spare_handles;       // of callbacks, for reuse
     struct asyncio__watch **watches;         // by descriptor
     size_t watches_size;                     // entries in it
@@ -102,7 +106,9 @@ struct asyncio_loop {
 
     asyncio_report_fn *report;
     void *report_arg;
-    bool debug;
+    int64_t slow_ns;                // what one step may take, in debug mode
+    struct asyncio_link debug_link; // in a list of debug.c's, while it runs
+    const void *thread; // then: an address that is of its thread alone
 };
 
 // The thread's loop: the one that runs, or else was made or set last.

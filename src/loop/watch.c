@@ -11,6 +11,7 @@
 
 #include <asyncio/error.h>
 
+#include "loop/debug.h"
 #include "platform/sys.h"
 
 struct direction {
@@ -86,6 +87,7 @@ static void run_direction(struct asyncio__step *step)
         return;
     }
 
+    asyncio__debug_calls(loop, asyncio__address_of(direction->fn), NULL);
     int code = direction->fn(direction->arg);
     if (code < 0)
         asyncio__report(loop, code, NULL, NULL,

@@ -82,6 +82,7 @@ enum asyncio__backend {
     ASYNCIO__BACKEND_AUTO, // uring where the kernel allows it, else epoll
     ASYNCIO__BACKEND_URING,
     ASYNCIO__BACKEND_EPOLL,
+    ASYNCIO__BACKEND_BEST, // as AUTO, whatever the environment says
 };
 
 // Makes a poller. AUTO obeys the environment (ASYNCIO_BACKEND=uring|epoll|auto)

@@ -153,6 +153,19 @@ static inline void asyncio__sanitizer_destroy(struct asyncio__sanitizer *self)
 #endif
 }
 
+// Whoever looks at a stack from outside, between `true` and `false`, is not to
+// be told that nobody stands there.
+static inline void asyncio__sanitizer_look_away(bool away)
+{
+    (void)away;
+#ifdef ASYNCIO_VALGRIND
+    if (away)
+        VALGRIND_DISABLE_ERROR_REPORTING;
+    else
+        VALGRIND_ENABLE_ERROR_REPORTING;
+#endif
+}
+
 // The `size` bytes from `low` on are a stack for somebody new: what the last
 // one left behind, the marks around variables of frames that never returned, no
 // longer holds.

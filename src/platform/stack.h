@@ -69,6 +69,17 @@ bool asyncio__stacks_trim(struct asyncio__stacks *stacks);
 bool asyncio__stack_overflowed(const struct asyncio__stack *stack,
                                const void *address);
 
+// ---- Use (stack_use.c) ------------------------------------------------------
+
+// Makes a stack all zero, on which nobody runs.
+void asyncio__stack_paint(struct asyncio__stack *stack);
+
+// How many of its bytes were used since, with those that are ours.
+size_t asyncio__stack_used(const struct asyncio__stack *stack);
+
+// Makes the bytes zero again that were used. Nobody runs on it.
+void asyncio__stack_wipe(struct asyncio__stack *stack, size_t used);
+
 // ---- Overflow (overflow.c) --------------------------------------------------
 
 // Makes a stack overflow end in one readable line, on standard error, before

@@ -9,13 +9,16 @@
 #include <asyncio/error.h>
 
 #include "exec/launcher.h"
+#include "run/debug.h"
 #include "run/overflow.h"
 #include "task/future.h"
 
 static int run_loop(struct asyncio_loop *loop)
 {
+    int err = asyncio__debug_attach(loop);
+    if (err < 0) return err;
     bool reports = asyncio__overflow_report_begin();
-    int err = asyncio__loop_run(loop);
+    err = asyncio__loop_run(loop);
     asyncio__overflow_report_end(reports);
     return err;
 }
@@ -76,8 +79,10 @@ int asyncio_loop_run_until_coroutine(struct asyncio_loop *loop,
                                      struct asyncio_coroutine *coroutine)
 {
     // Said before the coroutine is used up.
-    if (loop->state == ASYNCIO__LOOP_CLOSED) return -ESHUTDOWN;
-    if (asyncio__running_loop) return -EBUSY;
+    int err = loop->state == ASYNCIO__LOOP_CLOSED ? -ESHUTDOWN : 0;
+    if (err == 0 && asyncio__running_loop) err = -EBUSY;
+    asyncio__coroutine_refused(coroutine, __func__, err);
+    if (err < 0) return err;
     struct asyncio_task *task =
         asyncio_coroutine_create_task(coroutine, .loop = loop);
     int result = asyncio_loop_run_until_task(loop, task);
@@ -134,7 +139,7 @@ static int run_in_new_loop(int (*fn)(void *arg), void *arg,
 {
     struct asyncio_loop *outside = asyncio__thread_loop, *loop;
     int result =
-        asyncio_new_event_loop(&loop, .debug = options && options->debug,
+        asyncio_new_event_loop(&loop, .debug = options ? options->debug : 0,
                                .backend = options ? options->backend : NULL);
     if (result < 0) return result;
 

@@ -99,12 +99,14 @@ int asyncio_barrier_wait(struct asyncio_barrier *barrier)
 
 void asyncio_barrier_reset(struct asyncio_barrier *barrier)
 {
+    if (asyncio__waiters_elsewhere(&barrier->waiters_, __func__)) return;
     if (barrier->state_ == FILLING) let_go(barrier, barrier->waiting_, -ESTALE);
     barrier->state_ = barrier->leaving_ > 0 ? RESETTING : FILLING;
 }
 
 void asyncio_barrier_abort(struct asyncio_barrier *barrier)
 {
+    if (asyncio__waiters_elsewhere(&barrier->waiters_, __func__)) return;
     barrier->state_ = BROKEN;
     let_go(barrier, barrier->waiting_, -ESTALE);
 }

@@ -15,6 +15,7 @@ static const struct asyncio__wait_kind waiting = {
 
 void asyncio_event_set(struct asyncio_event *event)
 {
+    if (asyncio__waiters_elsewhere(&event->waiters_, __func__)) return;
     struct asyncio_task *task;
     event->set_ = true;
     while ((task = asyncio__first_waiter(&event->waiters_)))
@@ -23,6 +24,7 @@ void asyncio_event_set(struct asyncio_event *event)
 
 void asyncio_event_clear(struct asyncio_event *event)
 {
+    if (asyncio__waiters_elsewhere(&event->waiters_, __func__)) return;
     event->set_ = false;
 }
 

@@ -71,6 +71,7 @@ int asyncio_lock_acquire(struct asyncio_lock *lock)
 
 int asyncio_lock_acquire_nowait(struct asyncio_lock *lock)
 {
+    if (asyncio__waiters_elsewhere(&lock->waiters_, __func__)) return -EPERM;
     if (lock->locked_) return -EAGAIN;
     const struct asyncio_task *task = asyncio__task();
     lock->holder_ = task ? task->number : 0;
@@ -80,6 +81,7 @@ int asyncio_lock_acquire_nowait(struct asyncio_lock *lock)
 
 int asyncio_lock_release(struct asyncio_lock *lock)
 {
+    if (asyncio__waiters_elsewhere(&lock->waiters_, __func__)) return -EPERM;
     if (!lock->locked_ || lock->granted_) return -EPERM;
     pass_on(lock);
     return 0;

@@ -55,6 +55,14 @@ void asyncio_queue_destroy(struct asyncio_queue *queue)
     asyncio__queue_free_slots(queue);
 }
 
+// In debug mode: whether those who wait are of a loop on another thread.
+static bool is_elsewhere(const struct asyncio_queue *queue, const char *call)
+{
+    return asyncio__waiters_elsewhere(&queue->getters_, call) ||
+           asyncio__waiters_elsewhere(&queue->putters_, call) ||
+           asyncio__waiters_elsewhere(&queue->joiners_, call);
+}
+
 // --- promises ---------------------------------------------------------------
 
 bool asyncio_queue_empty(const struct asyncio_queue *queue)
@@ -157,6 +165,7 @@ int asyncio_queue_put(struct asyncio_queue *queue, const void *item)
 
 int asyncio_queue_put_nowait(struct asyncio_queue *queue, const void *item)
 {
+    if (is_elsewhere(queue, __func__)) return -EPERM;
     if (queue->shut_) return -ESHUTDOWN;
     if (asyncio_queue_full(queue)) return -EAGAIN;
     return add(queue, item);
@@ -180,6 +189,7 @@ int(asyncio_queue_get)(struct asyncio_queue *queue, void *item)
 
 int(asyncio_queue_get_nowait)(struct asyncio_queue *queue, void *item)
 {
+    if (is_elsewhere(queue, __func__)) return -EPERM;
     if (queue->shut_ && queue->count_ == 0) return -ESHUTDOWN;
     if (asyncio_queue_empty(queue)) return -EAGAIN;
     take(queue, item);
@@ -215,6 +225,7 @@ static void finish_one(struct asyncio_queue *queue)
 
 int asyncio_queue_task_done(struct asyncio_queue *queue)
 {
+    if (is_elsewhere(queue, __func__)) return -EPERM;
     if (queue->unfinished_ == 0) return -EOVERFLOW;
     finish_one(queue);
     return 0;
@@ -246,6 +257,7 @@ void(asyncio_queue_shutdown)(
     struct asyncio_queue *queue,
     const struct asyncio_queue_shutdown_options *options)
 {
+    if (is_elsewhere(queue, __func__)) return;
     queue->shut_ = true;
     wake_all(&queue->putters_, -ESHUTDOWN);
     if (options && options->immediate) drop_all(queue, options);

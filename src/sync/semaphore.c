@@ -74,6 +74,8 @@ int asyncio_semaphore_acquire(struct asyncio_semaphore *semaphore)
 
 int asyncio_semaphore_acquire_nowait(struct asyncio_semaphore *semaphore)
 {
+    if (asyncio__waiters_elsewhere(&semaphore->waiters_, __func__))
+        return -EPERM;
     if (asyncio_semaphore_locked(semaphore)) return -EAGAIN;
     semaphore->value--;
     return 0;
@@ -81,6 +83,8 @@ int asyncio_semaphore_acquire_nowait(struct asyncio_semaphore *semaphore)
 
 int asyncio_semaphore_release(struct asyncio_semaphore *semaphore)
 {
+    if (asyncio__waiters_elsewhere(&semaphore->waiters_, __func__))
+        return -EPERM;
     long bound = semaphore->bound ? semaphore->bound : LONG_MAX;
     if (semaphore->value >= bound) return -EOVERFLOW;
     semaphore->value++;

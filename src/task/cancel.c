@@ -88,6 +88,7 @@ static bool put_off(struct asyncio_loop *loop, struct asyncio_task *task)
 bool(asyncio_task_cancel)(struct asyncio_task *task,
                           const struct asyncio_cancel_options *options)
 {
+    if (asyncio__future_elsewhere(&task->future, __func__)) return false;
     if (task->state == ASYNCIO__TASK_DONE || task->in_cancel) return false;
     struct asyncio_loop *loop = task->future.loop_;
     if (loop->cancel_depth == DEPTH_MAX) return put_off(loop, task);
@@ -111,6 +112,7 @@ static void forget_request(struct asyncio_task *task)
 
 int asyncio_task_uncancel(struct asyncio_task *task)
 {
+    if (asyncio__future_elsewhere(&task->future, __func__)) return -EPERM;
     if (task->cancelling > 0 && --task->cancelling == 0 && task->must_cancel)
         forget_request(task);
     return task->cancelling;

@@ -8,8 +8,10 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "loop/debug.h"
 #include "platform/sys.h"
 #include "task/park.h"
+#include "task/run.h"
 #include "task/scope.h"
 
 // A call of fn(future, arg), from add_done_callback until it has run. Its loop
@@ -74,9 +76,24 @@ void asyncio_future_init_at(struct asyncio_future *future, const char *site)
     future->reserved_ = (void *)(uintptr_t)site;
 }
 
+// Its loop may be gone: so the report is this thread's.
+static void report_unseen(const struct asyncio_future *future)
+{
+    bool failed = asyncio_future_done(future) && future->result_ < 0 &&
+                  future->result_ != -ECANCELED;
+    if (!failed || future->flags_ & ASYNCIO__FUTURE_LOOKED_AT) return;
+    if (!asyncio__debug_here()) return;
+    asyncio__report(asyncio_get_event_loop(), future->result_, NULL,
+                    future->reserved_,
+                    "a future failed and nobody looked at its outcome: %s",
+                    asyncio__failure_text(future->failure_, future->result_));
+}
+
 void asyncio_future_reset(struct asyncio_future *future)
 {
     assert(list_empty(&future->waiters_));
+    if (asyncio__future_elsewhere(future, __func__)) return;
+    report_unseen(future);
     asyncio__failure_unref(future->failure_);
     *future = (struct asyncio_future){0};
 }
@@ -98,8 +115,12 @@ int asyncio__future_bind(struct asyncio_future *future)
 }
 
 static int set_outcome(struct asyncio_future *future, int result,
-                       struct asyncio__failure *words)
+                       struct asyncio__failure *words, const char *call)
 {
+    if (asyncio__future_elsewhere(future, call)) {
+        asyncio__failure_unref(words);
+        return -EPERM;
+    }
     if (future->kind_) {
         asyncio__failure_unref(words);
         return -ENOTSUP;
@@ -115,14 +136,15 @@ static int set_outcome(struct asyncio_future *future, int result,
 int asyncio_future_set_result(struct asyncio_future *future, int result)
 {
     if (result < 0 && !future->kind_) return -EINVAL;
-    return set_outcome(future, result, NULL);
+    return set_outcome(future, result, NULL, __func__);
 }
 
 int asyncio_future_set_exception(struct asyncio_future *future, int code)
 {
     if (code >= 0 && !future->kind_) return -EINVAL;
     return set_outcome(future, code,
-                       asyncio__failure_ref(asyncio__failure_of(code)));
+                       asyncio__failure_ref(asyncio__failure_of(code)),
+                       __func__);
 }
 
 int asyncio_future_set_result_unless_cancelled(struct asyncio_future *future,
@@ -135,6 +157,7 @@ int asyncio_future_set_result_unless_cancelled(struct asyncio_future *future,
 bool(asyncio_future_cancel)(struct asyncio_future *future,
                             const struct asyncio_cancel_options *options)
 {
+    if (asyncio__future_elsewhere(future, __func__)) return false;
     if (future->state_ != ASYNCIO__FUTURE_PENDING) return false;
     if (future->kind_) return future->kind_->cancel(future, options);
     // Its owner lets go of words, so there are some only if that was asked for.
@@ -172,11 +195,15 @@ struct asyncio_task *asyncio__future_task(struct asyncio_future *future)
 void asyncio__future_look(struct asyncio_future *future)
 {
     struct asyncio_task *task = asyncio__future_task(future);
-    if (task && !task->immortal) task->looked_at = true;
+    if (!task)
+        future->flags_ |= ASYNCIO__FUTURE_LOOKED_AT;
+    else if (!task->immortal)
+        task->looked_at = true;
 }
 
 int asyncio_future_result(struct asyncio_future *future, int *result)
 {
+    if (asyncio__future_elsewhere(future, __func__)) return -EPERM;
     if (!asyncio_future_done(future)) return -EINVAL;
     asyncio__future_look(future);
     *result = future->result_;
@@ -224,6 +251,7 @@ static void run_callback(struct asyncio__step *step)
 {
     struct callback callback = *callback_of(step);
     free_callback(callback_of(step));
+    asyncio__debug_calls(callback.loop, asyncio__address_of(callback.fn), NULL);
     int code = callback.fn(callback.future, callback.arg);
     if (code < 0)
         asyncio__report(callback.loop, code, NULL, NULL,
@@ -234,6 +262,7 @@ static void run_callback(struct asyncio__step *step)
 int asyncio_future_add_done_callback(struct asyncio_future *future,
                                      asyncio_future_fn *fn, void *arg)
 {
+    if (asyncio__future_elsewhere(future, __func__)) return -EPERM;
     int err = asyncio__future_bind(future);
     if (err < 0) return err;
     if (!fn) return -EINVAL;
@@ -261,6 +290,7 @@ int asyncio_future_add_done_callback(struct asyncio_future *future,
 int asyncio_future_remove_done_callback(struct asyncio_future *future,
                                         asyncio_future_fn *fn, void *arg)
 {
+    if (asyncio__future_elsewhere(future, __func__)) return -EPERM;
     int removed = 0;
     list_for_each_safe (link, after, &future->waiters_) {
         struct asyncio__step *step =
@@ -362,12 +392,12 @@ static int await(struct asyncio_future *future,
     if (future == &task->future) return -EDEADLK;
 
     struct asyncio_task *target = asyncio__future_task(future);
-    if (target) asyncio_task_retain(target);
+    if (target) target->references++; // it has ended if it is a failed spawn
     int result = asyncio__park(kind, future, &future->waiters_);
     // A cancel that won says nothing of the outcome: there may be none yet.
     if (asyncio_future_done(future) && future->result_ == result)
         result = asyncio__future_outcome(future);
-    if (target) asyncio_task_release(target);
+    if (target) asyncio__task_let_go(target);
     return result;
 }
 

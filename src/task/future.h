@@ -1,6 +1,7 @@
 // What stands behind a future: states, kinds, and how one completes.
 #pragma once
 
+#include "loop/debug.h"
 #include "task/task.h"
 
 enum asyncio__future_state {
@@ -11,6 +12,7 @@ enum asyncio__future_state {
 // asyncio_future.flags_
 enum asyncio__future_flags {
     ASYNCIO__FUTURE_LISTED = 1, // while a list is read: an entry before has it
+    ASYNCIO__FUTURE_LOOKED_AT = 2, // somebody has seen how it ended
 };
 
 // What makes the future of a task or a gather different from a plain one.
@@ -28,6 +30,11 @@ enum asyncio__coroutine_state {
     ASYNCIO__COROUTINE_RUNNING,
     ASYNCIO__COROUTINE_USED,
 };
+
+// In debug mode, reports an object that has not run because `call` refused it
+// with `code`. Others, and NULL, are none of its concern.
+void asyncio__coroutine_refused(const struct asyncio_coroutine *coroutine,
+                                const char *call, int code);
 
 // Sets the outcome and queues everybody who waits. Takes over the reference to
 // `words`, which may be NULL. The future has to be pending.
@@ -61,6 +68,13 @@ struct asyncio_task *asyncio__awaited_task(const struct asyncio_task *task);
 bool asyncio__future_cancel_awaited(
     struct asyncio_future *future,
     const struct asyncio_cancel_options *options);
+
+// In debug mode: whether its loop runs on another thread; then it was reported.
+static inline bool
+asyncio__future_elsewhere(const struct asyncio_future *future, const char *call)
+{
+    return asyncio__wrong_thread(future->loop_, call);
+}
 
 // Says that somebody has taken care of how the future ends.
 void asyncio__future_look(struct asyncio_future *future);

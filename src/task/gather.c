@@ -171,6 +171,7 @@ int(asyncio_gather_start)(struct asyncio_gather *gather, enum asyncio_kind kind,
             asyncio__members_make(&gather->members_, run_member, gather, kind,
                                   list, count, options ? options->site : NULL);
     if (err < 0) {
+        asyncio__entries_refused(kind, list, count, "asyncio_gather", err);
         // Who awaits it all the same learns why.
         *gather = (struct asyncio_gather){.flags_ = GATHER_SETTLED};
         asyncio__future_complete(&gather->future, err, NULL);
@@ -190,6 +191,7 @@ int(asyncio_gather_start)(struct asyncio_gather *gather, enum asyncio_kind kind,
 
 void asyncio_gather_close(struct asyncio_gather *gather)
 {
+    if (asyncio__future_elsewhere(&gather->future, __func__)) return;
     if (gather->members_ && !asyncio_future_done(&gather->future)) {
         settle(gather, -ECANCELED, NULL, false);
         complete_if_over(gather);

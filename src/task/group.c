@@ -157,18 +157,27 @@ void asyncio__group_child_done(struct asyncio__step *step)
     child->group = NULL;
     if (child->kept) list_add_tail(&group->kept_, &child->member);
     tell_parent(group);
-    asyncio_task_release(child);                   // the loop's
-    if (!child->kept) asyncio_task_release(child); // the group's
+    asyncio__task_let_go(child);                   // the loop's
+    if (!child->kept) asyncio__task_let_go(child); // the group's
+}
+
+// In debug mode: whether an open group is of a loop on another thread.
+static bool is_elsewhere(const struct asyncio_task_group *group,
+                         const char *call)
+{
+    return is_open(group) &&
+           asyncio__future_elsewhere(&group->parent_->future, call);
 }
 
 static int refuse(const struct asyncio_task_group *group,
-                  const struct asyncio_task_options *options)
+                  const struct asyncio_task_options *options, const char *call)
 {
     bool ended = group->state_ == GROUP_EXITING && group->live_ == 0;
     if (ended || group->state_ == GROUP_CLOSED) return -ESHUTDOWN;
     if (!is_open(group)) return -EINVAL;
     struct asyncio_loop *loop = options ? options->loop : NULL;
     if (!loop) loop = asyncio_get_event_loop();
+    if (asyncio__future_elsewhere(&group->parent_->future, call)) return -EPERM;
     if (loop != group->parent_->future.loop_) return -EXDEV;
     return group->flags_ & GROUP_ABORTING ? -ESHUTDOWN : 0;
 }
@@ -192,7 +201,7 @@ int(asyncio_task_group_create_task)(struct asyncio_task_group *group,
                                     int (*fn)(void *arg), void *arg,
                                     const struct asyncio_task_options *options)
 {
-    int err = refuse(group, options);
+    int err = refuse(group, options, __func__);
     struct asyncio_task *child =
         err < 0 ? asyncio__failed_task(err) : spawn(group, fn, arg, options);
     if (options && options->task) *options->task = child;
@@ -239,7 +248,7 @@ int(asyncio_task_group_start)(struct asyncio_task_group *group,
                               const struct asyncio_task_options *options)
 {
     if (!asyncio__task()) return -EPERM;
-    int err = refuse(group, options);
+    int err = refuse(group, options, __func__);
     struct asyncio_task *child =
         err < 0 ? asyncio__failed_task(err) : spawn(group, fn, arg, options);
     if (options && options->task) *options->task = child;
@@ -251,6 +260,7 @@ int(asyncio_task_group_start)(struct asyncio_task_group *group,
     int value = await_word(child, &started);
     child->started = NULL;
     asyncio_task_release(child);
+    asyncio__future_look(&started);
     asyncio_future_reset(&started);
     return value;
 }
@@ -269,6 +279,7 @@ int asyncio_task_group_started(int value)
 
 void asyncio_task_group_cancel(struct asyncio_task_group *group)
 {
+    if (is_elsewhere(group, __func__)) return;
     if (group->state_ == GROUP_IDLE || group->state_ == GROUP_FAILED)
         group->flags_ |= GROUP_ABORTING; // it ends when it is entered
     bool ended = group->state_ == GROUP_EXITING && group->live_ == 0;
@@ -335,6 +346,7 @@ static int failed_exit(struct asyncio_task_group *group)
 int asyncio_task_group_exit(struct asyncio_task_group *group, int body)
 {
     if (group->state_ == GROUP_FAILED) return group->error_;
+    if (is_elsewhere(group, __func__)) return -EPERM;
     if (group->state_ != GROUP_OPEN || group->parent_ != asyncio__task())
         return -EINVAL;
 
@@ -383,6 +395,7 @@ static void forget_kept(struct asyncio_task_group *group)
 
 void asyncio_task_group_close(struct asyncio_task_group *group)
 {
+    if (is_elsewhere(group, __func__)) return;
     if (group->state_ == GROUP_OPEN && group->parent_ == asyncio__task())
         leave(group);
     if (is_open(group)) return; // another task's: that one will close it

@@ -50,6 +50,7 @@ const char *asyncio_task_name(const struct asyncio_task *task)
 int asyncio_task_set_name(struct asyncio_task *task, const char *name)
 {
     if (task->immortal) return -EINVAL;
+    if (asyncio__future_elsewhere(&task->future, __func__)) return -EPERM;
     char *copy = asyncio__strdup(name);
     if (!copy) return -ENOMEM;
     if (task->name_owned) asyncio__free(task->name);
@@ -100,6 +101,7 @@ struct asyncio_task *asyncio_current_task(void)
 size_t asyncio_all_tasks(struct asyncio_loop *loop, struct asyncio_task **tasks,
                          size_t count)
 {
+    if (asyncio__wrong_thread(loop, __func__)) return 0;
     size_t found = 0;
     list_for_each (link, &loop->tasks) {
         if (found < count)

@@ -79,6 +79,14 @@ int asyncio__entries_check(enum asyncio_kind kind, const void *list,
     return *loop ? 0 : -EPERM;
 }
 
+void asyncio__entries_refused(enum asyncio_kind kind, const void *list,
+                              size_t count, const char *call, int code)
+{
+    for (size_t i = 0; list && i < count; i++)
+        asyncio__coroutine_refused(coroutine_of(entry(kind, list, i)), call,
+                                   code);
+}
+
 bool asyncio__entries_contain(enum asyncio_kind kind, const void *list,
                               size_t count, const struct asyncio_task *task)
 {

@@ -33,6 +33,10 @@ asyncio__member_of(struct asyncio__step *step)
 int asyncio__entries_check(enum asyncio_kind kind, const void *list,
                            size_t count, struct asyncio_loop **loop);
 
+// In debug mode, reports the coroutine objects of a list that `call` refused.
+void asyncio__entries_refused(enum asyncio_kind kind, const void *list,
+                              size_t count, const char *call, int code);
+
 // True if the task itself is an entry.
 bool asyncio__entries_contain(enum asyncio_kind kind, const void *list,
                               size_t count, const struct asyncio_task *task);

@@ -44,6 +44,8 @@ void asyncio__switch_away(struct asyncio_loop *loop, struct asyncio_task *task)
     if (next) {
         loop->task = next;
         next->state = ASYNCIO__TASK_RUNNING;
+    } else if (loop->debugger) {
+        loop->debugger->suspends(loop->debugger, task);
     }
     if (next != task)
         asyncio__context_switch(&task->context,
@@ -208,6 +210,13 @@ struct asyncio_task *asyncio__first_waiter(const struct asyncio_link *list)
 {
     struct asyncio_link *link = list_first(list);
     return link ? asyncio__task_of(link) : NULL;
+}
+
+bool asyncio__waiters_are_elsewhere(const struct asyncio_link *list,
+                                    const char *call)
+{
+    const struct asyncio_task *task = asyncio__first_waiter(list);
+    return task && asyncio__wrong_thread(task->future.loop_, call);
 }
 
 int asyncio__yield(void)

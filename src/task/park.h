@@ -13,6 +13,7 @@
 // allocates nothing, and nothing of it lies on the stack.
 #pragma once
 
+#include "loop/debug.h"
 #include "task/task.h"
 
 struct asyncio__wait_kind {
@@ -71,6 +72,19 @@ void asyncio__wake_orphans(struct asyncio_task *task);
 // Returns what a task that was woken was granted, for one that will not have
 // it. False: it cannot be returned.
 bool asyncio__give_back(struct asyncio_task *task);
+
+// In debug mode: whether those who wait are of a loop on another thread; then
+// it was reported. For what belongs to no loop by itself: `call` returns
+// -EPERM.
+bool asyncio__waiters_are_elsewhere(const struct asyncio_link *list,
+                                    const char *call);
+
+static inline bool asyncio__waiters_elsewhere(const struct asyncio_link *list,
+                                              const char *call)
+{
+    return asyncio__debug_somewhere() &&
+           asyncio__waiters_are_elsewhere(list, call);
+}
 
 // The task whose step waits first in `list`, or NULL.
 struct asyncio_task *asyncio__first_waiter(const struct asyncio_link *list);

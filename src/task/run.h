@@ -11,6 +11,9 @@ bool asyncio__task_begins(struct asyncio_task *task);
 // stack, and it has ended with -ENOMEM.
 bool asyncio__task_begin(struct asyncio_task *task);
 
+// Gives back a reference to a task that is no failed spawn.
+void asyncio__task_let_go(struct asyncio_task *task);
+
 // The next task of the pass, taken out of the queue, or NULL. One in state NEW
 // has no stack yet.
 struct asyncio_task *asyncio__next_task(struct asyncio_loop *loop);

@@ -11,9 +11,11 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "loop/debug.h"
 #include "platform/sys.h"
 #include "task/executor.h"
 #include "task/future.h"
+#include "task/run.h"
 #include "task/variables.h"
 
 // What a task that runs in an executor hands to it.
@@ -166,6 +168,8 @@ struct asyncio_task *asyncio__task_make(int (*fn)(void *arg), void *arg,
     list_add_tail(&loop->tasks, &task->sibling);
     list_add_tail(&loop->ready, &task->step.link);
     asyncio__sys_made(ASYNCIO__TASK, (uintptr_t)task, sizeof *task, task->site);
+    if (loop->debugger)
+        loop->debugger->made(loop->debugger, task, extra.copy ? NULL : arg);
     return task;
 }
 
@@ -187,7 +191,10 @@ struct asyncio_task *(
         return asyncio__failed_task(-EALREADY);
     struct asyncio_task *task =
         asyncio__task_make(coroutine->fn, coroutine->arg, options);
-    if (!task->immortal) coroutine->state_ = ASYNCIO__COROUTINE_USED;
+    if (task->immortal)
+        asyncio__coroutine_refused(coroutine, __func__, task->future.result_);
+    else
+        coroutine->state_ = ASYNCIO__COROUTINE_USED;
     return task;
 }
 
@@ -210,6 +217,7 @@ struct asyncio_task *asyncio_ensure_future(struct asyncio_any any)
 
 struct asyncio_task *asyncio_task_retain(struct asyncio_task *task)
 {
+    if (asyncio__future_elsewhere(&task->future, __func__)) return task;
     if (!task->immortal) task->references++;
     return task;
 }
@@ -242,9 +250,15 @@ static void free_task(struct asyncio_task *task)
     asyncio__loop_unref(loop);
 }
 
+void asyncio__task_let_go(struct asyncio_task *task)
+{
+    assert(task->references > 0);
+    if (--task->references == 0) free_task(task);
+}
+
 void asyncio_task_release(struct asyncio_task *task)
 {
     if (!task || task->immortal) return;
-    assert(task->references > 0);
-    if (--task->references == 0) free_task(task);
+    if (asyncio__future_elsewhere(&task->future, __func__)) return;
+    asyncio__task_let_go(task);
 }

@@ -8,6 +8,7 @@
 
 #include <assert.h>
 
+#include "loop/debug.h"
 #include "platform/sys.h"
 #include "task/future.h"
 #include "task/park.h"
@@ -52,6 +53,8 @@ static void end_task(struct asyncio_task *task, int result)
     task->state = ASYNCIO__TASK_DONE;
     list_remove(&task->sibling);
     if (task->locks_owned > 0) asyncio__wake_orphans(task);
+    struct asyncio__debugger *debugger = task->future.loop_->debugger;
+    if (debugger) debugger->ended(debugger, task);
     if (asyncio_future_done(&task->future)) {
         asyncio__failure_unref(words);
         report_done_before(task);
@@ -64,7 +67,7 @@ static void end_task(struct asyncio_task *task, int result)
         task->step.run = asyncio__group_child_done;
         asyncio__loop_queue(task->future.loop_, &task->step);
     } else {
-        asyncio_task_release(task);
+        asyncio__task_let_go(task);
     }
 }
 
@@ -87,6 +90,7 @@ bool asyncio__task_begin(struct asyncio_task *task)
         end_task(task, -ENOMEM);
         return false;
     }
+    if (loop->debugger) loop->debugger->begins(loop->debugger, task);
     asyncio__context_make(&task->context, task->stack, task_main, task);
     return true;
 }

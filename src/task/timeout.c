@@ -112,6 +112,13 @@ static bool is_open(const struct asyncio_timeout *limit)
     return limit->state_ == TIMEOUT_ACTIVE || limit->state_ == TIMEOUT_EXPIRING;
 }
 
+// In debug mode: whether an active scope is of a loop on another thread.
+static bool is_elsewhere(const struct asyncio_timeout *limit, const char *call)
+{
+    return is_open(limit) &&
+           asyncio__future_elsewhere(&limit->task_->future, call);
+}
+
 // Takes the scope out of its task's chain. True if it had cancelled the task
 // and nobody else has since.
 static bool leave(struct asyncio_timeout *limit)
@@ -146,6 +153,7 @@ static int exit_with(struct asyncio_timeout *limit, int body)
 int asyncio_timeout_exit(struct asyncio_timeout *limit, int body)
 {
     if (limit->state_ == TIMEOUT_FAILED) return limit->error_;
+    if (is_elsewhere(limit, __func__)) return -EPERM;
     struct asyncio_task *task = asyncio__task();
     if (!is_open(limit) || limit->task_ != task || task->limit != limit ||
         holds_scope(limit))
@@ -155,7 +163,7 @@ int asyncio_timeout_exit(struct asyncio_timeout *limit, int body)
 
 void asyncio_timeout_close(struct asyncio_timeout *limit)
 {
-    if (is_open(limit)) leave(limit);
+    if (is_open(limit) && !is_elsewhere(limit, __func__)) leave(limit);
 }
 
 int asyncio_timeout_reschedule(struct asyncio_timeout *limit, double when)
@@ -164,6 +172,7 @@ int asyncio_timeout_reschedule(struct asyncio_timeout *limit, double when)
     int err = asyncio__deadline_at(when, &when_ns);
     if (err < 0) return err;
     if (limit->state_ != TIMEOUT_ACTIVE) return -EINVAL;
+    if (is_elsewhere(limit, __func__)) return -EPERM;
     asyncio__timer_disarm(timers_of(limit), timer_of(limit));
     arm(limit, when, when_ns);
     return 0;

@@ -1,0 +1,336 @@
+// Calls from another thread than the loop's, in debug mode: refused and told.
+
+#include "runner/runner.h"
+
+// What the loop's own task hands to the thread.
+struct things {
+    struct asyncio_loop *loop;
+    struct asyncio_future pending, done;
+    struct asyncio_task *task;
+    struct asyncio_handle handle;
+    struct asyncio_task_group *group;
+    struct asyncio_timeout *limit;
+    struct asyncio_semaphore *semaphore; // somebody waits for it
+    unsigned refused;                    // calls that should have been reported
+};
+
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static int on_done(struct asyncio_future *future, void *arg)
+{
+    (void)future;
+    (void)arg;
+    return 0;
+}
+
+static int sleep_long(void *arg)
+{
+    (void)arg;
+    return asyncio_sleep(3600);
+}
+
+static int acquire(void *arg)
+{
+    return asyncio_semaphore_acquire(arg);
+}
+
+// --- what the thread tries --------------------------------------------------
+
+static void refused(struct things *things, long code, const char *what)
+{
+    things->refused++;
+    if (code != -EPERM) FAIL("%s returned %ld", what, code);
+}
+#define REFUSED(call) refused(things, call, #call)
+
+static int misuse_loop(void *arg)
+{
+    struct things *things = arg;
+    struct asyncio_loop *loop = things->loop;
+    struct asyncio_task *none;
+    REFUSED(asyncio_call_soon(nothing, NULL, .loop = loop));
+    REFUSED(asyncio_call_later(1, nothing, NULL, .loop = loop));
+    REFUSED(asyncio_call_at(1, nothing, NULL, .loop = loop));
+    REFUSED(asyncio_loop_set_debug(loop, false));
+    REFUSED(asyncio_loop_set_slow_callback_duration(loop, 1));
+    asyncio_loop_stop(loop);
+    things->refused++;
+    EXPECT_EQ(asyncio_all_tasks(loop, &none, 1), 0);
+    things->refused++;
+    asyncio_set_event_loop(loop);
+    REFUSED(asyncio_call_soon(nothing, NULL));
+    REFUSED(asyncio_add_reader(0, nothing, NULL));
+    REFUSED(asyncio_add_signal_handler(1, nothing, NULL));
+    asyncio_set_event_loop(NULL);
+    asyncio_handle_cancel(&things->handle);
+    things->refused++;
+    return 0;
+}
+
+static int misuse_futures(void *arg)
+{
+    struct things *things = arg;
+    int value;
+    struct asyncio_future *pending = &things->pending;
+    REFUSED(asyncio_future_set_result(pending, 1));
+    REFUSED(asyncio_future_set_exception(pending, -EIO));
+    REFUSED(asyncio_future_set_result_unless_cancelled(pending, 1));
+    REFUSED(asyncio_future_result(&things->done, &value));
+    REFUSED(asyncio_future_exception(&things->done, &value));
+    REFUSED(asyncio_future_add_done_callback(pending, on_done, NULL));
+    REFUSED(asyncio_future_remove_done_callback(pending, on_done, NULL));
+    EXPECT(!asyncio_future_cancel(pending));
+    asyncio_future_reset(&things->done);
+    things->refused += 2;
+    EXPECT(!asyncio_future_done(pending));
+    EXPECT(asyncio_future_done(&things->done));
+    return 0;
+}
+
+static int misuse_tasks(void *arg)
+{
+    struct things *things = arg;
+    struct asyncio_task *task = things->task;
+    int value;
+    EXPECT(!asyncio_task_cancel(task));
+    things->refused++;
+    REFUSED(asyncio_task_uncancel(task));
+    REFUSED(asyncio_task_set_name(task, "another"));
+    REFUSED(asyncio_task_result(task, &value));
+    REFUSED(asyncio_task_exception(task, &value));
+    asyncio_task_retain(task);
+    asyncio_task_release(task);
+    things->refused += 2;
+    EXPECT_EQ(asyncio_await(task), -EPERM);
+
+    struct asyncio_task *failed =
+        asyncio_create_task(nothing, NULL, .loop = things->loop);
+    EXPECT_EQ(asyncio_task_exception(failed, &value), 0);
+    REFUSED(value);
+    asyncio_task_release(failed);
+    return 0;
+}
+
+static int misuse_scopes(void *arg)
+{
+    struct things *things = arg;
+    REFUSED(asyncio_task_group_create_task(things->group, nothing, NULL));
+    REFUSED(asyncio_task_group_exit(things->group, 0));
+    asyncio_task_group_cancel(things->group);
+    asyncio_task_group_close(things->group);
+    things->refused += 2;
+    REFUSED(asyncio_timeout_reschedule(things->limit, 1));
+    REFUSED(asyncio_timeout_exit(things->limit, 0));
+    asyncio_timeout_close(things->limit);
+    things->refused++;
+    REFUSED(asyncio_semaphore_release(things->semaphore));
+    REFUSED(asyncio_semaphore_acquire_nowait(things->semaphore));
+    return 0;
+}
+
+// --- the loop's own side ----------------------------------------------------
+
+// Makes everything that the thread may lay hands on, sends it there, and sees
+// that nothing has happened to it.
+static void let_a_thread_try(int (*misuse)(void *arg))
+{
+    struct asyncio_loop *loop = asyncio_get_running_loop();
+    asyncio_loop_set_slow_callback_duration(loop, ASYNCIO_FOREVER);
+    EXPECT_EQ(asyncio_loop_set_debug(loop, true), 0);
+    struct asyncio_semaphore semaphore = ASYNCIO_SEMAPHORE(0);
+    struct things things = {.loop = loop, .semaphore = &semaphore};
+
+    asyncio_future_init(&things.pending);
+    asyncio_future_init(&things.done);
+    EXPECT_EQ(asyncio_future_set_result(&things.done, 7), 0);
+    EXPECT_EQ(asyncio_call_later(1000, nothing, NULL, .handle = &things.handle),
+              0);
+    ASYNCIO_WITH_TASK_GROUP(group);
+    ASYNCIO_WITH_TIMEOUT(limit, 2000);
+    things.group = &group;
+    things.limit = &limit;
+    asyncio_task_group_create_task(&group, acquire, &semaphore);
+    things.task = asyncio_create_task(sleep_long, NULL, .name = "sleeper");
+    EXPECT_EQ(asyncio_sleep(0.1), 0);
+
+    EXPECT_EQ(asyncio_to_thread(misuse, &things), 0);
+    for (unsigned i = 0; i < things.refused; i++)
+        EXPECT_CONTAINS(expect_report(-EPERM), "but the loop runs on another");
+    EXPECT_EQ(unexpected_reports(), 0);
+
+    EXPECT(asyncio_loop_get_debug(loop));
+    EXPECT(!asyncio_future_done(&things.pending));
+    EXPECT(!asyncio_handle_cancelled(&things.handle));
+    EXPECT_STR(asyncio_task_name(things.task), "sleeper");
+    EXPECT_EQ(asyncio_task_cancelling(things.task), 0);
+    EXPECT_EQ(asyncio_sleep(0), 0); // the loop was not stopped
+
+    asyncio_handle_cancel(&things.handle);
+    asyncio_task_cancel(things.task);
+    EXPECT_EQ(asyncio_await(things.task), -ECANCELED);
+    asyncio_task_release(things.task);
+    EXPECT_EQ(asyncio_semaphore_release(&semaphore), 0);
+    EXPECT_EQ(asyncio_timeout_exit(&limit, 0), 0);
+    EXPECT_EQ(asyncio_task_group_exit(&group, 0), 0);
+}
+
+TEST(loop_is_used_on_its_own_thread_only)
+{
+    let_a_thread_try(misuse_loop);
+}
+
+TEST(futures_are_used_on_their_loops_thread_only)
+{
+    let_a_thread_try(misuse_futures);
+}
+
+TEST(tasks_are_used_on_their_loops_thread_only)
+{
+    let_a_thread_try(misuse_tasks);
+}
+
+TEST(groups_and_limits_are_used_on_their_loops_thread_only)
+{
+    let_a_thread_try(misuse_scopes);
+}
+
+static int name_itself(void *arg)
+{
+    struct things *things = arg;
+    EXPECT_EQ(asyncio_future_set_result(&things->pending, 1), -EPERM);
+    return 0;
+}
+
+TEST(report_names_the_call)
+{
+    struct things things = {0};
+    EXPECT_EQ(asyncio_loop_set_debug(asyncio_get_running_loop(), true), 0);
+    asyncio_future_init(&things.pending);
+    EXPECT_EQ(asyncio_to_thread(name_itself, &things), 0);
+    EXPECT_CONTAINS(expect_report(-EPERM),
+                    "asyncio_future_set_result was called on thread ");
+}
+
+static int cross(void *arg)
+{
+    struct things *things = arg;
+    return asyncio_call_soon_threadsafe(things->loop, nothing, NULL);
+}
+
+TEST(calls_that_may_cross_threads_are_not_refused)
+{
+    struct things things = {.loop = asyncio_get_running_loop()};
+    EXPECT_EQ(asyncio_loop_set_debug(things.loop, true), 0);
+    EXPECT_EQ(asyncio_to_thread(cross, &things), 0);
+    EXPECT_EQ(unexpected_reports(), 0);
+}
+
+static int tie_to_this_loop(void *arg)
+{
+    asyncio_future_init((struct asyncio_future *)arg);
+    return 0;
+}
+
+static int run_a_loop(void *arg)
+{
+    return asyncio_run(tie_to_this_loop, arg, .debug = true);
+}
+
+TEST(future_whose_loop_is_gone_belongs_to_nobody)
+{
+    struct asyncio_future future = {0};
+    EXPECT_EQ(asyncio_loop_set_debug(asyncio_get_running_loop(), true), 0);
+    EXPECT_EQ(asyncio_to_thread(run_a_loop, &future), 0);
+    EXPECT_EQ(asyncio_future_set_result(&future, 3), 0);
+    asyncio_future_reset(&future);
+    EXPECT_EQ(unexpected_reports(), 0);
+}
+
+TEST_PLAIN(loop_that_does_not_run_belongs_to_whoever_uses_it)
+{
+    struct asyncio_future future = {0};
+    EXPECT_EQ(asyncio_run(tie_to_this_loop, &future, .debug = true), 0);
+    int value = 0;
+    EXPECT_EQ(asyncio_future_set_result(&future, 3), 0);
+    EXPECT_EQ(asyncio_future_result(&future, &value), 0);
+    EXPECT_EQ(value, 3);
+    asyncio_future_reset(&future);
+
+    struct asyncio_loop *loop;
+    EXPECT_OR_RETURN(asyncio_new_event_loop(&loop, .debug = true) == 0);
+    EXPECT_EQ(asyncio_call_soon(nothing, NULL), 0);
+    asyncio_loop_free(loop);
+}
+
+// --- things that belong to no loop but by those who wait --------------------
+
+struct shared {
+    struct asyncio_lock lock;
+    struct asyncio_event event;
+    struct asyncio_queue queue;
+};
+
+static int wait_for_event(void *arg)
+{
+    return asyncio_event_wait(arg);
+}
+
+static int acquire_lock(void *arg)
+{
+    int err = asyncio_lock_acquire(arg);
+    return err < 0 ? err : asyncio_lock_release(arg);
+}
+
+static int get_item(void *arg)
+{
+    void *item;
+    return asyncio_queue_get(arg, &item);
+}
+
+static int misuse_shared(void *arg)
+{
+    struct shared *shared = arg;
+    void *item;
+    asyncio_event_set(&shared->event);
+    asyncio_event_clear(&shared->event);
+    EXPECT_EQ(asyncio_lock_release(&shared->lock), -EPERM);
+    EXPECT_EQ(asyncio_lock_acquire_nowait(&shared->lock), -EPERM);
+    EXPECT_EQ(asyncio_queue_put_nowait(&shared->queue, &item), -EPERM);
+    EXPECT_EQ(asyncio_queue_get_nowait(&shared->queue, &item), -EPERM);
+    EXPECT_EQ(asyncio_queue_task_done(&shared->queue), -EPERM);
+    asyncio_queue_shutdown(&shared->queue);
+    return 0;
+}
+
+TEST(what_tasks_wait_for_is_used_on_their_thread_only)
+{
+    void *slots[2];
+    struct shared shared = {0};
+    struct asyncio_loop *loop = asyncio_get_running_loop();
+    asyncio_loop_set_slow_callback_duration(loop, ASYNCIO_FOREVER);
+    EXPECT_EQ(asyncio_loop_set_debug(loop, true), 0);
+    EXPECT_EQ(asyncio_queue_init(&shared.queue, slots, 2), 0);
+    EXPECT_OR_RETURN(asyncio_lock_acquire_nowait(&shared.lock) == 0);
+
+    ASYNCIO_WITH_TASK_GROUP(group);
+    asyncio_task_group_create_task(&group, wait_for_event, &shared.event);
+    asyncio_task_group_create_task(&group, acquire_lock, &shared.lock);
+    asyncio_task_group_create_task(&group, get_item, &shared.queue);
+    EXPECT_EQ(asyncio_sleep(0.1), 0);
+    EXPECT_EQ(asyncio_to_thread(misuse_shared, &shared), 0);
+    for (int i = 0; i < 8; i++)
+        EXPECT_CONTAINS(expect_report(-EPERM), "but the loop runs on another");
+    EXPECT_EQ(unexpected_reports(), 0);
+
+    EXPECT(!asyncio_event_is_set(&shared.event));
+    EXPECT(asyncio_lock_locked(&shared.lock));
+    asyncio_event_set(&shared.event);
+    EXPECT_EQ(asyncio_lock_release(&shared.lock), 0);
+    EXPECT_EQ(asyncio_queue_put_nowait(&shared.queue, &shared), 0);
+    EXPECT_EQ(asyncio_task_group_exit(&group, 0), 0);
+    asyncio_queue_destroy(&shared.queue);
+}
