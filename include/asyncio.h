@@ -20,6 +20,7 @@
 #include <asyncio/loop.h>
 #include <asyncio/queue.h>
 #include <asyncio/run.h>
+#include <asyncio/runner.h>
 #include <asyncio/scope.h>
 #include <asyncio/select.h>
 #include <asyncio/semaphore.h>
@@ -27,5 +28,7 @@
 #include <asyncio/task.h>
 #include <asyncio/thread_channel.h>
 #include <asyncio/thread_future.h>
+#include <asyncio/threadsafe.h>
 #include <asyncio/timeout.h>
 #include <asyncio/wait.h>
+#include <asyncio/workers.h>

@@ -215,7 +215,7 @@ TEST(task_gets_the_stack_that_it_asks_for)
 {
     int levels = 3 * 1024 * 1024 / FRAME;
     struct asyncio_task *task = asyncio_create_task(
-        descend_levels, &levels, .stack_size = (size_t)16 * 1024 * 1024);
+        descend_levels, &levels, .stack_size = 16 * 1024 * 1024);
     EXPECT_EQ(asyncio_await(task), levels);
     asyncio_task_release(task);
 }
@@ -223,7 +223,7 @@ TEST(task_gets_the_stack_that_it_asks_for)
 TEST(stacks_of_all_sizes_are_given_back)
 {
     int levels = 10;
-    for (size_t size = 1; size < (size_t)32 * 1024 * 1024; size *= 3) {
+    for (uint32_t size = 1; size < 32u * 1024 * 1024; size *= 3) {
         ASYNCIO_WITH_TASK_GROUP(group);
         for (int i = 0; i < 4; i++)
             asyncio_task_group_create_task(&group, descend_levels, &levels,
@@ -235,8 +235,8 @@ TEST(stacks_of_all_sizes_are_given_back)
 TEST(stack_that_nobody_can_have_is_a_task_out_of_memory)
 {
     int levels = 1;
-    struct asyncio_task *task = asyncio_create_task(descend_levels, &levels,
-                                                    .stack_size = SIZE_MAX / 2);
+    struct asyncio_task *task =
+        asyncio_create_task(descend_levels, &levels, .stack_size = UINT32_MAX);
     EXPECT_EQ(asyncio_await(task), -ENOMEM);
     asyncio_task_release(task);
 }
@@ -244,23 +244,24 @@ TEST(stack_that_nobody_can_have_is_a_task_out_of_memory)
 // --- too deep ---------------------------------------------------------------
 
 struct downfall {
-    size_t stack_size;
+    uint32_t stack_size;
     const char *name;
+    bool eager; // it falls in its eager first step
 };
 
 static int descend_for_ever(void *arg)
 {
-    (void)arg;
-    int err = asyncio_sleep(0);
+    const struct downfall *downfall = arg;
+    int err = downfall->eager ? 0 : asyncio_sleep(0);
     return err < 0 ? err : descend(1 << 28);
 }
 
 static int spawn_downfall(void *arg)
 {
     const struct downfall *downfall = arg;
-    struct asyncio_task *task =
-        asyncio_create_task(descend_for_ever, NULL, .name = downfall->name,
-                            .stack_size = downfall->stack_size);
+    struct asyncio_task *task = asyncio_create_task(
+        descend_for_ever, arg, .name = downfall->name,
+        .stack_size = downfall->stack_size, .eager = downfall->eager);
     int err = asyncio_await(task);
     asyncio_task_release(task);
     return err;
@@ -324,24 +325,30 @@ static void expect_downfall(const struct downfall *downfall, const char *size,
 
 TEST_PLAIN(overflow_of_a_stack_ends_in_one_readable_line)
 {
-    struct downfall downfall = {0, "digger"};
+    struct downfall downfall = {0, "digger", false};
     expect_downfall(&downfall, " 65536 bytes", ".stack_size = 131072");
 }
 
 TEST_PLAIN(overflow_of_a_stack_without_a_name_says_its_number)
 {
-    struct downfall downfall = {0, NULL};
+    struct downfall downfall = {0, NULL, false};
     expect_downfall(&downfall, "bytes", ".stack_size = ");
 }
 
 TEST_PLAIN(overflow_of_a_small_stack_says_its_size_rounded_up)
 {
-    struct downfall downfall = {20000, "shallow digger"};
+    struct downfall downfall = {20000, "shallow digger", false};
+    expect_downfall(&downfall, " 32768 bytes", ".stack_size = 65536");
+}
+
+TEST_PLAIN(overflow_in_an_eager_first_step_names_the_child)
+{
+    struct downfall downfall = {20000, "eager digger", true};
     expect_downfall(&downfall, " 32768 bytes", ".stack_size = 65536");
 }
 
 TEST_PLAIN(overflow_of_a_larger_stack_says_its_size)
 {
-    struct downfall downfall = {(size_t)1024 * 1024, "deep digger"};
+    struct downfall downfall = {1024 * 1024, "deep digger", false};
     expect_downfall(&downfall, " 1048576 bytes", ".stack_size = 2097152");
 }

@@ -40,7 +40,7 @@ static int use_stack(void *arg)
     return deep(depth) == -1 ? -EINVAL : 0;
 }
 
-static void run(int depth, const char *site, size_t stack_size)
+static void run(int depth, const char *site, uint32_t stack_size)
 {
     struct asyncio_task_options options = {.site = site,
                                            .stack_size = stack_size};

@@ -11,9 +11,9 @@
 // A callback is a function like any coroutine, but it runs on the loop's own
 // stack, in no task: it must not wait. A negative code that it returns is
 // reported. Call all of it on the loop's thread, but for
-// asyncio_call_soon_threadsafe. In a process forked from one with a loop there
-// is none: calls are -EPERM, and it may run a loop of its own. It has to end by
-// _exit or exec: what it returns to is the parent's.
+// asyncio_call_soon_threadsafe (docs/threads.md). In a process forked from one
+// with a loop there is none: calls are -EPERM, and it may run a loop of its
+// own. It has to end by _exit or exec: what it returns to is the parent's.
 #pragma once
 
 #include <asyncio/base.h>
@@ -41,6 +41,7 @@ struct asyncio_loop_options {
     int8_t debug ASYNCIO__UNSET; // enum asyncio_debug: see asyncio/debug.h
     // ASYNCIO_DEBUG and ASYNCIO_BACKEND are not asked: as Python's -E.
     bool ignore_environment ASYNCIO__UNSET;
+    bool eager ASYNCIO__UNSET; // as by asyncio_loop_set_eager
     // "uring" or "epoll"; else what ASYNCIO_BACKEND in the environment says,
     // else io_uring where the kernel allows it.
     const char *backend ASYNCIO__UNSET;
@@ -105,6 +106,12 @@ asyncio_loop_run_until_coroutine(struct asyncio_loop *loop,
 // one pass, which does not wait.
 // like      loop.stop
 ASYNCIO_API void asyncio_loop_stop(struct asyncio_loop *loop);
+
+// Whether tasks of this loop begin inside the call that makes them; a task's
+// own `.eager` or `.lazy` comes first. Holds for those made from now on.
+// like      loop.set_task_factory(asyncio.eager_task_factory)
+ASYNCIO_API void asyncio_loop_set_eager(struct asyncio_loop *loop, bool eager);
+ASYNCIO_API bool asyncio_loop_is_eager(const struct asyncio_loop *loop);
 
 // Whether it runs now, and whether it was closed.
 // like      loop.is_running, loop.is_closed
@@ -206,9 +213,12 @@ ASYNCIO_API int(asyncio_call_at)(double when, int (*fn)(void *arg), void *arg,
     (asyncio_call_at)(when, fn, arg,                                           \
                       ASYNCIO__OPTIONS(asyncio_call_options, __VA_ARGS__))
 
-// The same as call_soon, and wakes the loop if it sleeps.
+// The same as call_soon, and wakes the loop if it sleeps. A loop that has ended
+// is recognised by its address; asyncio/threadsafe.h says what follows.
 //
-// thread    any. The loop has to exist until the call returns.
+// returns   0; -ESHUTDOWN if the loop was closed or freed; -EINVAL for no loop
+//           or no function; -ENOMEM
+// thread    any
 // like      loop.call_soon_threadsafe
 ASYNCIO_API int asyncio_call_soon_threadsafe(struct asyncio_loop *loop,
                                              int (*fn)(void *arg), void *arg);

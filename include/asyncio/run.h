@@ -1,6 +1,9 @@
 // Running a program: a loop, a main coroutine, and an orderly end.
 //
 //     int main(void) { return asyncio_main(async_main, NULL); }
+//
+// Who wants to run several main coroutines, one after the other, on one loop
+// uses a runner (asyncio/runner.h); what is said there of Ctrl-C holds here.
 #pragma once
 
 #include <asyncio/task.h>
@@ -10,6 +13,7 @@ ASYNCIO__BEGIN
 struct asyncio_run_options {
     ASYNCIO__OPTIONS_HEAD
     int8_t debug ASYNCIO__UNSET;        // as in struct asyncio_loop_options
+    bool eager ASYNCIO__UNSET;          // the same
     bool processes ASYNCIO__UNSET;      // fork the pools' launcher first
     const char *backend ASYNCIO__UNSET; // as in struct asyncio_loop_options
     void *reserved_[4] ASYNCIO__UNSET;
@@ -20,8 +24,9 @@ struct asyncio_run_options {
 // the loop. Errors of leftover tasks are reported, and change nothing else.
 //
 // returns   what fn returned; -EBUSY in a running loop: fn has not begun;
-//           -EINTR if the loop was stopped before fn ended; or the code with
-//           which the loop could not be made
+//           -EINTR if the loop was stopped before fn ended, or if fn ended
+//           cancelled by Ctrl-C; or the code with which the loop could not be
+//           made
 // like      asyncio.run
 ASYNCIO_API int(asyncio_run)(int (*fn)(void *arg), void *arg,
                              const struct asyncio_run_options *options);
@@ -30,7 +35,9 @@ ASYNCIO_API int(asyncio_run)(int (*fn)(void *arg), void *arg,
     (asyncio_run)(fn, arg, ASYNCIO__OPTIONS(asyncio_run_options, __VA_ARGS__))
 
 // The same for a program: an error that came out is printed to standard error
-// with its words, and 1 is returned; else 0.
+// with its words, and 1 is returned; else 0. After a Ctrl-C that ended fn it
+// prints nothing and returns 130, which is how a shell shows a death by SIGINT:
+// so what stands after this call, and what atexit has, still runs.
 ASYNCIO_API int(asyncio_main)(int (*fn)(void *arg), void *arg,
                               const struct asyncio_run_options *options);
 #define asyncio_main(...) ASYNCIO__MAIN(__VA_ARGS__, )

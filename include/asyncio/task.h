@@ -64,9 +64,11 @@ struct asyncio_context;
 
 struct asyncio_task_options {
     ASYNCIO__OPTIONS_HEAD
-    const char *name ASYNCIO__UNSET;  // copied; else "Task-1", "Task-2", ...
-    size_t copy ASYNCIO__UNSET;       // bytes of *arg: the task gets a copy
-    size_t stack_size ASYNCIO__UNSET; // bytes, else 64 KiB
+    const char *name ASYNCIO__UNSET;    // copied; else "Task-1", "Task-2", ...
+    size_t copy ASYNCIO__UNSET;         // bytes of *arg: the task gets a copy
+    uint32_t stack_size ASYNCIO__UNSET; // bytes, to 1 GiB; else 64 KiB
+    bool eager ASYNCIO__UNSET; // begins inside the call: see create_task
+    bool lazy ASYNCIO__UNSET;  // does not, whatever the loop is set to
     struct asyncio_executor *executor ASYNCIO__UNSET; // run it there instead
     size_t size ASYNCIO__UNSET; // bytes of *arg that go to a process and back
     struct asyncio_task **task ASYNCIO__UNSET; // in a group: takes the handle
@@ -77,11 +79,18 @@ struct asyncio_task_options {
 
 // Makes a task; it begins in the next pass, not inside this call.
 //
+// With `.eager`, or on a loop that is set to it (asyncio_loop_set_eager), it
+// begins at once, on a stack of its own, and the call returns when it first
+// waits or has ended: one that never waits is done by then, and was in no
+// queue. So it may be made in a callback too, which goes on in the same way.
+// Where the loop does not run, it begins as usual.
+//
 // returns   never NULL. A spawn that failed is a task that has ended with the
-//           reason: -EINVAL no function, -ENOMEM, -EPERM no loop, -ESHUTDOWN
-// suspends  never
+//           reason: -EINVAL no function, or both eager and lazy; -ENOMEM,
+//           -EPERM no loop, -ESHUTDOWN
+// suspends  never; an eager start runs the new task, and no other
 // owns      the reference is yours: asyncio_task_release, done or not
-// like      asyncio.create_task
+// like      asyncio.create_task, asyncio.eager_task_factory
 ASYNCIO_API ASYNCIO_SUSPENDS struct asyncio_task *(
     asyncio_create_task)(int (*fn)(void *arg), void *arg,
                          const struct asyncio_task_options *options);

@@ -7,7 +7,7 @@
 // outcome. A tie is counted: the thread's future (or the post under way) has
 // one reference, the reflection another, its done callback a third.
 
-#include <asyncio/thread_future.h>
+#include "exec/thread_future.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -31,8 +31,9 @@ struct asyncio_thread_future {
     atomic_uint references;
     enum state state;
     int result;
-    struct asyncio__failure *failure; // a copy of its own, or NULL
-    struct asyncio_link ties;         // tie.link, while it is pending
+    struct asyncio__failure *failure;       // a copy of its own, or NULL
+    struct asyncio_link ties;               // tie.link, while it is pending
+    struct asyncio__cancel_hook *on_cancel; // while it is pending, or NULL
 };
 
 struct tie {
@@ -137,6 +138,9 @@ static int complete(struct asyncio_thread_future *future, enum state state,
         if (result < 0)
             future->failure = copy_words(asyncio__failure_of(result));
         post_ties(future);
+        if (future->on_cancel && state == CANCELLED)
+            future->on_cancel->cancelled(future->on_cancel);
+        future->on_cancel = NULL;
         pthread_cond_broadcast(&future->ended);
         err = 0;
     }
@@ -155,6 +159,22 @@ int asyncio_thread_future_set_exception(struct asyncio_thread_future *future,
 {
     if (code >= 0) return -EINVAL;
     return complete(future, code == -ECANCELED ? CANCELLED : DONE, code);
+}
+
+void asyncio__thread_future_on_cancel(struct asyncio_thread_future *future,
+                                      struct asyncio__cancel_hook *hook)
+{
+    future->on_cancel = hook;
+}
+
+bool asyncio__thread_future_end(struct asyncio_thread_future *future,
+                                int result)
+{
+    pthread_mutex_lock(&future->lock);
+    if (future->state == PENDING) future->on_cancel = NULL;
+    pthread_mutex_unlock(&future->lock);
+    enum state state = result == -ECANCELED ? CANCELLED : DONE;
+    return complete(future, state, result) == 0;
 }
 
 static enum state state_of(struct asyncio_thread_future *future)

@@ -119,6 +119,7 @@ int(asyncio_call_soon)(int (*fn)(void *arg), void *arg,
     struct asyncio_handle *handle;
     int err = prepare(fn, arg, options, &handle);
     if (err < 0) return err;
+    asyncio__loop_take_posts(handle->loop_);
     queue_handle(handle);
     return 0;
 }
@@ -209,15 +210,15 @@ int asyncio_call_soon_threadsafe(struct asyncio_loop *loop,
                                  int (*fn)(void *arg), void *arg)
 {
     if (!loop || !fn) return -EINVAL;
-    if (loop->state == ASYNCIO__LOOP_CLOSED) return -ESHUTDOWN;
     struct posted_call *call = asyncio__alloc(sizeof *call);
     if (!call) return -ENOMEM;
     call->post.step.run = run_posted;
     call->fn = fn;
     call->arg = arg;
     call->loop = loop;
-    asyncio__loop_post(loop, &call->post);
-    return 0;
+    if (asyncio__loop_post_if_open(loop, &call->post)) return 0;
+    asyncio__free(call);
+    return -ESHUTDOWN;
 }
 
 // --- closing ----------------------------------------------------------------

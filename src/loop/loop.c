@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <asyncio/threadsafe.h>
+
 #include "loop/debug.h"
 #include "loop/testing.h"
 #include "platform/sys.h"
@@ -64,6 +66,7 @@ static void forget_loops(void)
 {
     asyncio__running_loop = asyncio__thread_loop = NULL;
     asyncio__debug_forget_loops();
+    asyncio__loops_forget();
 }
 
 static int fork_err; // of the preparation below: 0, or -ENOMEM
@@ -91,8 +94,11 @@ int(asyncio_new_event_loop)(struct asyncio_loop **made,
     err = asyncio__stacks_open(&loop->stacks);
     if (err < 0) goto fail_poller;
 
+    atomic_init(&loop->references, 1);
     testing_settings(loop);
     asyncio__debug_settings(loop, options);
+    loop->eager = options && options->eager;
+    asyncio__loop_enter(loop);
     asyncio__thread_loop = loop;
     *made = loop;
     return 0;
@@ -119,17 +125,40 @@ static void drain_poller(struct asyncio_loop *loop)
     asyncio__watches_free(loop);
 }
 
+// Those that want to know are told first: what runs at the close may wait for
+// whoever made them.
+static void drop_posts(struct asyncio_loop *loop)
+{
+    struct asyncio__post *post = atomic_exchange(&loop->posts, NULL), *next;
+    for (; post; post = next) {
+        next = post->next;
+        if (post->drop)
+            post->drop(post);
+        else
+            asyncio__loop_queue(loop, &post->step);
+    }
+}
+
+static void run_hooks(struct asyncio_link *hooks)
+{
+    struct asyncio_link *link;
+    while ((link = list_pop(hooks))) {
+        struct asyncio__at_close *hook =
+            list_entry(link, struct asyncio__at_close, link);
+        hook->fn(hook);
+    }
+}
+
 int asyncio_loop_close(struct asyncio_loop *loop)
 {
     if (loop->state == ASYNCIO__LOOP_CLOSED) return 0;
     if (loop->state == ASYNCIO__LOOP_RUNNING) return -EBUSY;
 
     struct asyncio_link *link;
-    while ((link = list_pop(&loop->at_close))) {
-        struct asyncio__at_close *hook =
-            list_entry(link, struct asyncio__at_close, link);
-        hook->fn(hook);
-    }
+    asyncio__loop_leave(loop);
+    drop_posts(loop);
+    run_hooks(&loop->before_close);
+    run_hooks(&loop->at_close);
     loop->state = ASYNCIO__LOOP_CLOSED;
     if (loop->floor) loop->floor->cancel_waits(loop);
     drain_poller(loop);
@@ -146,7 +175,7 @@ int asyncio_loop_close(struct asyncio_loop *loop)
 
 int asyncio_loop_free(struct asyncio_loop *loop)
 {
-    if (!loop) return 0;
+    if (!loop || loop->freed) return 0;
     int err = asyncio_loop_close(loop);
     if (err < 0) return err;
     if (asyncio__thread_loop == loop) asyncio__thread_loop = NULL;
@@ -158,7 +187,29 @@ int asyncio_loop_free(struct asyncio_loop *loop)
 // A task may be released after its loop.
 void asyncio__loop_unref(struct asyncio_loop *loop)
 {
-    if (loop->freed && loop->blocks == 0) asyncio__free(loop);
+    if (loop->freed && loop->blocks == 0) asyncio_loop_release(loop);
+}
+
+struct asyncio_loop *asyncio_loop_retain(struct asyncio_loop *loop)
+{
+    atomic_fetch_add(&loop->references, 1);
+    return loop;
+}
+
+void asyncio_loop_release(struct asyncio_loop *loop)
+{
+    if (loop && atomic_fetch_sub(&loop->references, 1) == 1)
+        asyncio__free(loop);
+}
+
+void asyncio_loop_set_eager(struct asyncio_loop *loop, bool eager)
+{
+    loop->eager = eager;
+}
+
+bool asyncio_loop_is_eager(const struct asyncio_loop *loop)
+{
+    return loop->eager;
 }
 
 bool asyncio_loop_is_running(const struct asyncio_loop *loop)
@@ -236,7 +287,7 @@ static bool has_posts(struct asyncio_loop *loop)
     return atomic_load_explicit(&loop->posts, memory_order_acquire);
 }
 
-static void take_posts(struct asyncio_loop *loop)
+void asyncio__loop_take_posts(struct asyncio_loop *loop)
 {
     if (!has_posts(loop)) return;
     struct asyncio__post *newest = atomic_exchange(&loop->posts, NULL);
@@ -250,6 +301,9 @@ static void take_posts(struct asyncio_loop *loop)
     for (struct asyncio__post *post = oldest; post; post = oldest) {
         oldest = post->next;
         asyncio__loop_queue(loop, &post->step);
+        if (!post->urgent) continue;
+        list_remove(&post->step.link);
+        list_add_head(&loop->ready, &post->step.link);
     }
 }
 
@@ -359,7 +413,7 @@ static int turn(struct asyncio_loop *loop)
 {
     int err = look(loop);
     if (err < 0) return err;
-    take_posts(loop);
+    asyncio__loop_take_posts(loop);
     if (loop->timers.count > 0)
         asyncio__timers_run(&loop->timers, asyncio__loop_now(loop));
     run_pass(loop);

@@ -34,10 +34,13 @@ struct asyncio__step {
 struct asyncio__watch;
 struct asyncio__debugger;
 
-// A step that another thread hands over.
+// A step that another thread, or a signal handler, hands over.
 struct asyncio__post {
     struct asyncio__step step;
     struct asyncio__post *next;
+    // The loop closes and will not run it. NULL: its owner learns otherwise.
+    void (*drop)(struct asyncio__post *post);
+    bool urgent; // goes before what is ready
 };
 
 // Called once when the loop closes, before its poller does, in reverse order.
@@ -59,11 +62,20 @@ enum asyncio__loop_state {
     ASYNCIO__LOOP_CLOSED,
 };
 
+// Who made a task that takes its first step now, eagerly, and goes on when that
+// waits or ends. Lies in the frame that waits for it.
+struct asyncio__spawner {
+    struct asyncio__spawner *outer;
+    struct asyncio__context *context;
+    struct asyncio_task *task; // NULL: a callback
+};
+
 struct asyncio_loop {
-    struct asyncio_link ready;       // asyncio__step.link, for the next pass
-    struct asyncio_link current;     // asyncio__step.link, of this pass
-    struct asyncio_task *task;       // the one that runs, or NULL
-    struct asyncio__context context; // the thread's own stack
+    struct asyncio_link ready;        // asyncio__step.link, for the next pass
+    struct asyncio_link current;      // asyncio__step.link, of this pass
+    struct asyncio_task *task;        // the one that runs, or NULL
+    struct asyncio__spawner *spawner; // innermost; NULL: no eager first step
+    struct asyncio__context context;  // the thread's own stack
     uint64_t passes;
     unsigned quick_passes; // in a row, without a look at the kernel
     int64_t looked_ns;     // when the kernel was last asked
@@ -102,13 +114,17 @@ struct asyncio_loop {
     struct asyncio__watch **watches;         // by descriptor
     size_t watches_size;                     // entries in it
     struct asyncio_link at_close;            // asyncio__at_close.link
+    struct asyncio_link before_close; // the same, for those that come first
     struct asyncio_executor *default_executor;
+    struct asyncio_link open;     // in the list of open loops
+    _Atomic(uint32_t) references; // of the memory: our own, and retained
 
     asyncio_report_fn *report;
     void *report_arg;
     int64_t slow_ns;                // what one step may take, in debug mode
     struct asyncio_link debug_link; // in a list of debug.c's, while it runs
     const void *thread; // then: an address that is of its thread alone
+    bool eager; // its tasks begin inside the call that makes them
 };
 
 // The thread's loop: the one that runs, or else was made or set last.
@@ -127,6 +143,24 @@ static inline void asyncio__loop_queue(struct asyncio_loop *loop,
 // Queues a step from any thread and wakes the loop if it sleeps. The caller
 // vouches that the loop is open until this returns.
 void asyncio__loop_post(struct asyncio_loop *loop, struct asyncio__post *post);
+
+// Queues what was posted before, so that a call that follows on the loop's own
+// thread comes after it.
+void asyncio__loop_take_posts(struct asyncio_loop *loop);
+
+// Whether this is the address of a loop that is open; it is not followed.
+bool asyncio__loop_is_open(const struct asyncio_loop *loop);
+
+// The same post from a thread that does not know whether the loop is still
+// there: looked up first, and open until this returns. False: it is not.
+bool asyncio__loop_post_if_open(struct asyncio_loop *loop,
+                                struct asyncio__post *post);
+
+// Enters a new loop among the open ones; takes it out, and then no thread posts
+// to it that way any more. A child process begins with none.
+void asyncio__loop_enter(struct asyncio_loop *loop);
+void asyncio__loop_leave(struct asyncio_loop *loop);
+void asyncio__loops_forget(void);
 
 // The loop's time, in nanoseconds.
 static inline int64_t asyncio__loop_now(const struct asyncio_loop *loop)

@@ -23,7 +23,7 @@
 #define SIZE_MIN        ((size_t)16 * 1024 * ASYNCIO__STACK_FACTOR)
 #define POOLS           5
 #define SIZE_MAX_POOLED (SIZE_MIN << (POOLS - 1))
-#define SIZE_LIMIT      ((size_t)1 << 40)
+#define SIZE_LIMIT      ((size_t)1 << 30)
 
 // Slabs of a pool grow from 16 stacks to 64, if that is not too large a piece.
 #define SLAB_COUNT_MIN 16

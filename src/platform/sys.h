@@ -315,5 +315,6 @@ void asyncio__sys_handle(int signal, void (*handler)(int signal));
 void asyncio__sys_drop_handlers(void);
 void asyncio__sys_sigprocmask(int how, const sigset_t *mask, sigset_t *old);
 pid_t asyncio__sys_getpid(void);
+bool asyncio__sys_is_first_thread(void); // the one that main runs on
 pid_t asyncio__sys_getppid(void);
 _Noreturn void asyncio__sys_exit(int status);

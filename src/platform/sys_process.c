@@ -249,6 +249,11 @@ pid_t asyncio__sys_getpid(void)
     return getpid();
 }
 
+bool asyncio__sys_is_first_thread(void)
+{
+    return gettid() == getpid();
+}
+
 pid_t asyncio__sys_getppid(void)
 {
     return getppid();

@@ -79,9 +79,14 @@ asyncio__future_elsewhere(const struct asyncio_future *future, const char *call)
 // Says that somebody has taken care of how the future ends.
 void asyncio__future_look(struct asyncio_future *future);
 
-// Makes a task; never NULL. Two references, of which one is the loop's.
-struct asyncio_task *asyncio__task_make(int (*fn)(void *arg), void *arg,
-                                        const struct asyncio_task_options *o);
+// Makes a task that waits for asyncio__task_launch; never NULL. Two references,
+// of which one is the loop's.
+struct asyncio_task *asyncio__task_new(int (*fn)(void *arg), void *arg,
+                                       const struct asyncio_task_options *o);
+// The same for a coroutine object, which is used up by it.
+struct asyncio_task *
+asyncio__coroutine_task_new(struct asyncio_coroutine *coroutine,
+                            const struct asyncio_task_options *options);
 
 // The task that stands for a spawn that failed with this code.
 struct asyncio_task *asyncio__failed_task(int code);

@@ -183,11 +183,11 @@ static int refuse(const struct asyncio_task_group *group,
 }
 
 // Makes a child, or a task that has ended with the reason why not.
-static struct asyncio_task *spawn(struct asyncio_task_group *group,
-                                  int (*fn)(void *arg), void *arg,
-                                  const struct asyncio_task_options *options)
+static struct asyncio_task *
+make_child(struct asyncio_task_group *group, int (*fn)(void *arg), void *arg,
+           const struct asyncio_task_options *options)
 {
-    struct asyncio_task *child = asyncio__task_make(fn, arg, options);
+    struct asyncio_task *child = asyncio__task_new(fn, arg, options);
     if (child->immortal) return child;
     child->group = group;
     if (group->scope_) asyncio__scope_adopt(group->scope_, child);
@@ -197,16 +197,28 @@ static struct asyncio_task *spawn(struct asyncio_task_group *group,
     return child;
 }
 
+// Lets a child begin. One that ends in its eager first step is dealt with at
+// once, and is gone then if nobody else holds it.
+static void launch(struct asyncio_task *child)
+{
+    asyncio__task_launch(child);
+    if (child->state == ASYNCIO__TASK_DONE)
+        asyncio__group_child_done(&child->step);
+}
+
 int(asyncio_task_group_create_task)(struct asyncio_task_group *group,
                                     int (*fn)(void *arg), void *arg,
                                     const struct asyncio_task_options *options)
 {
     int err = refuse(group, options, __func__);
-    struct asyncio_task *child =
-        err < 0 ? asyncio__failed_task(err) : spawn(group, fn, arg, options);
+    struct asyncio_task *child = err < 0 ? asyncio__failed_task(err)
+                                         : make_child(group, fn, arg, options);
     if (options && options->task) *options->task = child;
-    if (err < 0 || !child->immortal) return err;
-
+    if (err < 0) return err;
+    if (!child->immortal) {
+        launch(child);
+        return 0;
+    }
     err = child->future.result_;
     record(group, err, NULL, "a child that could not be made");
     abort_group(group);
@@ -249,14 +261,15 @@ int(asyncio_task_group_start)(struct asyncio_task_group *group,
 {
     if (!asyncio__task()) return -EPERM;
     int err = refuse(group, options, __func__);
-    struct asyncio_task *child =
-        err < 0 ? asyncio__failed_task(err) : spawn(group, fn, arg, options);
+    struct asyncio_task *child = err < 0 ? asyncio__failed_task(err)
+                                         : make_child(group, fn, arg, options);
     if (options && options->task) *options->task = child;
     if (child->immortal) return child->future.result_;
 
     struct asyncio_future started = {.loop_ = child->future.loop_};
     child->started = &started;
     asyncio_task_retain(child);
+    launch(child);
     int value = await_word(child, &started);
     child->started = NULL;
     asyncio_task_release(child);

@@ -8,6 +8,7 @@
 #include "task/member.h"
 
 #include "platform/sys.h"
+#include "task/run.h"
 #include "task/scope.h"
 
 // --- entries ----------------------------------------------------------------
@@ -125,10 +126,8 @@ static struct asyncio_future *own_future(struct asyncio_coroutine *coroutine,
     struct asyncio_future *future = coroutine->reserved_;
     if (future)
         return &asyncio_task_retain(asyncio__future_task(future))->future;
-    struct asyncio_task *task =
-        (asyncio_coroutine_create_task)(coroutine,
-                                        &(struct asyncio_task_options){
-                                            .site = site});
+    struct asyncio_task *task = asyncio__coroutine_task_new(
+        coroutine, &(struct asyncio_task_options){.site = site});
     if (!task->immortal) coroutine->reserved_ = &task->future;
     asyncio__scope_adopt_here(task);
     return &task->future;
@@ -210,12 +209,15 @@ static const struct asyncio_cancel_options not_begun = {
     .reason = "the list that it is of could not be made",
 };
 
-// Undoes a start that failed. None of the tasks has run, and none will.
+// Undoes a start that failed. None of the tasks has begun, and none will run.
 static void unmake(struct asyncio__member *members, size_t count)
 {
     struct asyncio__member *member;
     for (size_t i = 0; (member = asyncio__next_member(members, count, &i));) {
-        if (member->own) (asyncio_future_cancel)(member->future, &not_begun);
+        if (member->own) {
+            (asyncio_future_cancel)(member->future, &not_begun);
+            asyncio__task_launch(asyncio__future_task(member->future));
+        }
         asyncio__member_part(member);
     }
     asyncio__free(members);
@@ -250,6 +252,7 @@ void asyncio__member_watch(struct asyncio__member *member,
                            struct asyncio_loop *loop)
 {
     struct asyncio_future *future = member->future;
+    if (member->own) asyncio__task_launch(asyncio__future_task(future));
     if (asyncio_future_done(future)) return;
     if (!future->loop_) future->loop_ = loop;
     list_add_tail(&future->waiters_, &member->step.link);

@@ -60,8 +60,9 @@ int asyncio__members_make(struct asyncio__member **members,
                           enum asyncio_kind kind, const void *list,
                           size_t count, const char *site);
 
-// Puts the member's step where it will run when its future is done, unless it
-// is done already. A future of no loop joins this one.
+// Lets an own task begin, once, and puts the member's step where it will run
+// when its future is done, unless it is done already: an eager task may be. A
+// future of no loop joins this one.
 void asyncio__member_watch(struct asyncio__member *member,
                            struct asyncio_loop *loop);
 

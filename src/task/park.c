@@ -36,6 +36,10 @@ struct asyncio_task *asyncio__next_task(struct asyncio_loop *loop)
 
 void asyncio__switch_away(struct asyncio_loop *loop, struct asyncio_task *task)
 {
+    if (loop->spawner) {
+        asyncio__return_to_spawner(loop, task);
+        return;
+    }
     loop->unblocked = 0;
     loop->task = NULL;
     struct asyncio_task *next = asyncio__next_task(loop);

@@ -7,6 +7,17 @@
 // before, and has ended by that.
 bool asyncio__task_begins(struct asyncio_task *task);
 
+// Lets a new task begin: queues it, or, if it is eager, runs its first step and
+// returns when it waits or has ended. A child that ended so has not told its
+// group, and its spawner has to: asyncio__group_child_done. The task may be
+// gone afterwards, unless it was retained. Does nothing for a failed spawn.
+void asyncio__task_launch(struct asyncio_task *task);
+
+// Ends the eager first step that runs: `task`, the running one, is parked or
+// ready, and its spawner goes on. Returns when `task` has its turn again.
+void asyncio__return_to_spawner(struct asyncio_loop *loop,
+                                struct asyncio_task *task);
+
 // Gives it a stack and a context to switch to. False: there is no memory for a
 // stack, and it has ended with -ENOMEM.
 bool asyncio__task_begin(struct asyncio_task *task);

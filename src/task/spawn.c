@@ -140,12 +140,19 @@ static void fill_extra(struct asyncio_task *task, struct extra extra,
     }
 }
 
-struct asyncio_task *asyncio__task_make(int (*fn)(void *arg), void *arg,
-                                        const struct asyncio_task_options *o)
+static bool wants_eager(const struct asyncio_loop *loop,
+                        const struct asyncio_task_options *o)
+{
+    return o && (o->eager || o->lazy) ? o->eager : loop->eager;
+}
+
+struct asyncio_task *asyncio__task_new(int (*fn)(void *arg), void *arg,
+                                       const struct asyncio_task_options *o)
 {
     struct asyncio_loop *loop = o ? o->loop : NULL;
     int err = asyncio__loop_find(&loop);
     if (err == 0 && !fn) err = -EINVAL;
+    if (err == 0 && o && o->eager && o->lazy) err = -EINVAL;
     if (err < 0) return asyncio__failed_task(err);
 
     struct extra extra = extra_of(o);
@@ -160,13 +167,13 @@ struct asyncio_task *asyncio__task_make(int (*fn)(void *arg), void *arg,
     task->number = loop->newest_task = next_number();
     task->site = o && o->site ? o->site : "";
     task->stack_size = o ? o->stack_size : 0;
+    task->eager = wants_eager(loop, o);
     task->references = 2;
     fill_extra(task, extra, o);
     if ((o && o->context) ||
         atomic_load_explicit(&asyncio__variables_in_use, memory_order_relaxed))
         asyncio__task_begin_variables(task, o ? o->context : NULL);
     list_add_tail(&loop->tasks, &task->sibling);
-    list_add_tail(&loop->ready, &task->step.link);
     asyncio__sys_made(ASYNCIO__TASK, (uintptr_t)task, sizeof *task, task->site);
     if (loop->debugger)
         loop->debugger->made(loop->debugger, task, extra.copy ? NULL : arg);
@@ -177,12 +184,14 @@ struct asyncio_task *(
     asyncio_create_task)(int (*fn)(void *arg), void *arg,
                          const struct asyncio_task_options *options)
 {
-    return asyncio__task_make(fn, arg, options);
+    struct asyncio_task *task = asyncio__task_new(fn, arg, options);
+    asyncio__task_launch(task);
+    return task;
 }
 
-struct asyncio_task *(
-    asyncio_coroutine_create_task)(struct asyncio_coroutine *coroutine,
-                                   const struct asyncio_task_options *options)
+struct asyncio_task *
+asyncio__coroutine_task_new(struct asyncio_coroutine *coroutine,
+                            const struct asyncio_task_options *options)
 {
     if (!coroutine || !coroutine->fn) return asyncio__failed_task(-EINVAL);
     if (coroutine->state_ == ASYNCIO__COROUTINE_RUNNING)
@@ -190,11 +199,20 @@ struct asyncio_task *(
     if (coroutine->state_ == ASYNCIO__COROUTINE_USED)
         return asyncio__failed_task(-EALREADY);
     struct asyncio_task *task =
-        asyncio__task_make(coroutine->fn, coroutine->arg, options);
+        asyncio__task_new(coroutine->fn, coroutine->arg, options);
     if (task->immortal)
         asyncio__coroutine_refused(coroutine, __func__, task->future.result_);
     else
         coroutine->state_ = ASYNCIO__COROUTINE_USED;
+    return task;
+}
+
+struct asyncio_task *(
+    asyncio_coroutine_create_task)(struct asyncio_coroutine *coroutine,
+                                   const struct asyncio_task_options *options)
+{
+    struct asyncio_task *task = asyncio__coroutine_task_new(coroutine, options);
+    asyncio__task_launch(task);
     return task;
 }
 

@@ -1,4 +1,4 @@
-// How tasks run, end, and are given up.
+// How tasks begin, run, end, and are given up.
 //
 // A task that ends looks for the next one as a parking task does; but where
 // that one is new, it begins on the very stack that is free now, in the loop of
@@ -62,13 +62,13 @@ static void end_task(struct asyncio_task *task, int result)
         asyncio__future_complete(&task->future, result, words);
     }
 
-    if (task->group) {
+    if (!task->group) {
+        asyncio__task_let_go(task);
+    } else if (!task->future.loop_->spawner) {
         // The group's turn comes in the next pass; the reference goes with it.
         task->step.run = asyncio__group_child_done;
         asyncio__loop_queue(task->future.loop_, &task->step);
-    } else {
-        asyncio__task_let_go(task);
-    }
+    } // else it ended in its eager first step, and its spawner tells the group
 }
 
 bool asyncio__task_begins(struct asyncio_task *task)
@@ -95,8 +95,18 @@ bool asyncio__task_begin(struct asyncio_task *task)
     return true;
 }
 
-// Gives the stack under our feet back and goes on as another task, or as the
-// loop. Nobody can take the stack before we have left it.
+// Gives the stack under our feet back and goes on elsewhere. Nobody can take
+// the stack before we have left it.
+_Noreturn static void leave_to(struct asyncio_loop *loop,
+                               struct asyncio__stack *stack,
+                               struct asyncio__context *here,
+                               struct asyncio__context *to)
+{
+    asyncio__stack_put(loop->stacks, stack);
+    asyncio__context_leave(here, to);
+}
+
+// Goes on as another task, or as the loop.
 _Noreturn static void leave(struct asyncio_loop *loop,
                             struct asyncio__stack *stack,
                             struct asyncio__context *here,
@@ -108,8 +118,7 @@ _Noreturn static void leave(struct asyncio_loop *loop,
         loop->task = next;
         next->state = ASYNCIO__TASK_RUNNING;
     }
-    asyncio__stack_put(loop->stacks, stack);
-    asyncio__context_leave(here, next ? &next->context : &loop->context);
+    leave_to(loop, stack, here, next ? &next->context : &loop->context);
 }
 
 static void task_main(void *arg)
@@ -122,8 +131,9 @@ static void task_main(void *arg)
         struct asyncio__context here = task->context;
         struct asyncio__stack *stack = task->stack;
         size_t stack_size = task->stack_size;
-        loop->unblocked = 0;
+        if (!loop->spawner) loop->unblocked = 0; // its spawner's count goes on
         end_task(task, result);
+        if (loop->spawner) leave_to(loop, stack, &here, loop->spawner->context);
 
         task = asyncio__next_task(loop);
         if (!task || task->state != ASYNCIO__TASK_NEW ||
@@ -147,6 +157,46 @@ void asyncio__task_step(struct asyncio__step *step)
     task->state = ASYNCIO__TASK_RUNNING;
     asyncio__context_switch(&loop->context, &task->context);
     assert(!loop->task);
+}
+
+// --- the eager first step ---------------------------------------------------
+
+// Its spawner stands still meanwhile, as in a call: so these steps nest, and
+// nobody else runs before the outermost is over.
+static void run_first_step(struct asyncio_task *task)
+{
+    struct asyncio_loop *loop = task->future.loop_;
+    struct asyncio__spawner here = {.outer = loop->spawner,
+                                    .context = loop->task ? &loop->task->context
+                                                          : &loop->context,
+                                    .task = loop->task};
+    loop->spawner = &here;
+    if (asyncio__task_begins(task) && asyncio__task_begin(task)) {
+        loop->task = task;
+        task->state = ASYNCIO__TASK_RUNNING;
+        asyncio__context_switch(here.context, &task->context);
+    }
+    loop->task = here.task;
+    loop->spawner = here.outer;
+}
+
+void asyncio__return_to_spawner(struct asyncio_loop *loop,
+                                struct asyncio_task *task)
+{
+    asyncio__context_switch(&task->context, loop->spawner->context);
+    assert(loop->task == task);
+}
+
+void asyncio__task_launch(struct asyncio_task *task)
+{
+    bool launched =
+        task->state != ASYNCIO__TASK_NEW || list_linked(&task->step.link);
+    if (task->immortal || launched) return;
+    struct asyncio_loop *loop = task->future.loop_;
+    if (task->eager && asyncio__running_loop == loop)
+        run_first_step(task);
+    else
+        list_add_tail(&loop->ready, &task->step.link);
 }
 
 // --- a loop that closes -----------------------------------------------------

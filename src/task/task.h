@@ -20,7 +20,7 @@ struct asyncio__select;
 enum asyncio__task_state {
     ASYNCIO__TASK_NEW,     // never ran: it has no stack
     ASYNCIO__TASK_READY,   // its step is queued
-    ASYNCIO__TASK_RUNNING, // it is loop->task
+    ASYNCIO__TASK_RUNNING, // it is loop->task, or that one's spawner
     ASYNCIO__TASK_PARKED,  // something has to wake it
     ASYNCIO__TASK_DONE,    // it has an outcome and no stack
 };
@@ -95,6 +95,7 @@ struct asyncio_task {
     bool immortal;  // a spawn that failed: static, of no loop
     bool kept;      // of a group: its handle was asked for
     bool reported;  // of a group: it said that it is ready
+    bool eager;     // to begin inside the call that makes it
 
     // One wait at a time, and what it needs of the loop. Not cleared for a new
     // task, so it is last.

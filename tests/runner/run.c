@@ -61,6 +61,7 @@ _Noreturn static void be_test(const struct test__run *run)
     close(run->output);
     setenv("TMPDIR", run->folder, 1);
 
+    signal(SIGINT, SIG_DFL); // a shell's background jobs ignore it
     signal(SIGQUIT, test__last_words);
     test__perform(run);
     exit(0); // not _exit: leak checkers and coverage work at exit

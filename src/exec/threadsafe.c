@@ -1,0 +1,207 @@
+// Submissions: coroutines that other threads hand to a loop.
+//
+//     thread:  submission --post--> loop:  task --its end--> thread's future
+//              cancel ------post--> loop:  task is cancelled
+//
+// A submission is one block. The loop holds it from the first post to the end
+// of the task, and a cancel under way holds it too. The future's lock orders
+// the two ends: either the task ends it first, and no cancel is posted, or the
+// cancel comes first and what the task returns goes nowhere.
+//
+// When a loop closes, submissions end before anything else is undone: its
+// executor waits for threads then, and one of these may wait for a submission.
+
+#include <asyncio/threadsafe.h>
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "exec/thread_future.h"
+#include "platform/sys.h"
+#include "task/future.h"
+
+struct submission {
+    struct asyncio__post post, cancel_post;
+    struct asyncio__step ended;        // among those who wait for the task
+    struct asyncio__at_close at_close; // while it is on the loop
+    struct asyncio__cancel_hook hook;
+    atomic_uint references; // of the loop, and of a cancel under way
+    struct asyncio_loop *loop;
+    struct asyncio_thread_future *future;
+    struct asyncio_task *task; // the loop's thread; NULL: not begun, or ended
+    int (*fn)(void *arg);
+    void *arg;
+    const char *site;
+    bool unseen; // nobody holds the future but us
+    char name[]; // "" if none was given
+};
+
+static void unref(struct submission *submission)
+{
+    if (atomic_fetch_sub(&submission->references, 1) > 1) return;
+    asyncio_thread_future_release(submission->future);
+    asyncio__free(submission);
+}
+
+// --- on the loop ------------------------------------------------------------
+
+static void leave_loop(struct submission *submission)
+{
+    struct asyncio_task *task = submission->task;
+    submission->task = NULL;
+    if (list_linked(&submission->ended.link))
+        list_remove(&submission->ended.link);
+    if (list_linked(&submission->at_close.link))
+        list_remove(&submission->at_close.link);
+    asyncio_task_release(task);
+    unref(submission);
+}
+
+// What the future does not carry on to somebody is looked at by nobody, and is
+// reported when the task goes.
+static void on_task_ended(struct asyncio__step *step)
+{
+    struct submission *submission = list_entry(step, struct submission, ended);
+    struct asyncio_task *task = submission->task;
+    int result = task->future.result_;
+    asyncio__failure_see(task->future.failure_);
+    if (asyncio__thread_future_end(submission->future, result) &&
+        !submission->unseen)
+        asyncio__future_look(&task->future);
+    asyncio__failures_drop_thread();
+    leave_loop(submission);
+}
+
+static void loop_closes(struct asyncio__at_close *hook)
+{
+    struct submission *submission =
+        list_entry(hook, struct submission, at_close);
+    asyncio__thread_future_end(submission->future, -ECANCELED);
+    leave_loop(submission);
+}
+
+static void begin(struct submission *submission)
+{
+    struct asyncio_task *task =
+        (asyncio_create_task)(submission->fn, submission->arg,
+                              &(struct asyncio_task_options){
+                                  .site = submission->site,
+                                  .name = *submission->name ? submission->name
+                                                            : NULL,
+                                  .loop = submission->loop});
+    submission->task = task;
+    if (asyncio_task_done(task)) {
+        on_task_ended(&submission->ended);
+        return;
+    }
+    list_add_tail(&task->future.waiters_, &submission->ended.link);
+    submission->at_close.fn = loop_closes;
+    list_add_head(&submission->loop->before_close, &submission->at_close.link);
+}
+
+static void on_post(struct asyncio__step *step)
+{
+    struct submission *submission =
+        list_entry(step, struct submission, post.step);
+    if (asyncio_thread_future_done(submission->future))
+        unref(submission); // cancelled: it never begins
+    else
+        begin(submission);
+}
+
+static void on_cancel_post(struct asyncio__step *step)
+{
+    struct submission *submission =
+        list_entry(step, struct submission, cancel_post.step);
+    if (submission->task)
+        (asyncio_task_cancel)(submission->task,
+                              &(struct asyncio_cancel_options){
+                                  .site = submission->site,
+                                  .reason = "the thread that waits for it has "
+                                            "cancelled it"});
+    unref(submission);
+}
+
+static void drop_post(struct asyncio__post *post)
+{
+    struct submission *submission = list_entry(post, struct submission, post);
+    asyncio__thread_future_end(submission->future, -ECANCELED);
+    unref(submission);
+}
+
+static void drop_cancel_post(struct asyncio__post *post)
+{
+    unref(list_entry(post, struct submission, cancel_post));
+}
+
+// --- on any thread ----------------------------------------------------------
+
+static void on_cancelled(struct asyncio__cancel_hook *hook)
+{
+    struct submission *submission = list_entry(hook, struct submission, hook);
+    atomic_fetch_add(&submission->references, 1);
+    if (!asyncio__loop_post_if_open(submission->loop, &submission->cancel_post))
+        unref(submission); // not the last one: the future has not let go of us
+}
+
+static struct submission *
+make_submission(struct asyncio_loop *loop, int (*fn)(void *arg), void *arg,
+                const struct asyncio_threadsafe_options *options)
+{
+    const char *name = options && options->name ? options->name : "";
+    size_t size = strlen(name) + 1;
+    struct submission *submission = asyncio__alloc(sizeof *submission + size);
+    if (!submission) return NULL;
+    submission->post.step.run = on_post;
+    submission->post.drop = drop_post;
+    submission->cancel_post.step.run = on_cancel_post;
+    submission->cancel_post.drop = drop_cancel_post;
+    submission->ended.run = on_task_ended;
+    submission->hook.cancelled = on_cancelled;
+    atomic_init(&submission->references, 1);
+    submission->loop = loop;
+    submission->fn = fn;
+    submission->arg = arg;
+    submission->site = options ? options->site : "";
+    memcpy(submission->name, name, size);
+    return submission;
+}
+
+int(asyncio_run_coroutine_threadsafe)(
+    struct asyncio_loop *loop, int (*fn)(void *arg), void *arg,
+    struct asyncio_thread_future **handle,
+    const struct asyncio_threadsafe_options *options)
+{
+    if (!loop || !fn) return -EINVAL;
+    struct submission *submission = make_submission(loop, fn, arg, options);
+    if (!submission) return -ENOMEM;
+    int err = asyncio_thread_future_create(&submission->future);
+    if (err < 0) goto fail;
+
+    struct asyncio_thread_future *future = submission->future;
+    asyncio__thread_future_on_cancel(future, &submission->hook);
+    submission->unseen = !handle;
+    if (handle) asyncio_thread_future_retain(future);
+    err = asyncio__loop_post_if_open(loop, &submission->post) ? 0 : -ESHUTDOWN;
+    if (err == 0 && handle) *handle = future;
+    if (err == 0) return 0;
+
+    if (handle) asyncio_thread_future_release(future);
+fail:
+    unref(submission);
+    return err;
+}
+
+int(asyncio_from_thread_run)(struct asyncio_loop *loop, int (*fn)(void *arg),
+                             void *arg,
+                             const struct asyncio_threadsafe_options *options)
+{
+    struct asyncio_thread_future *future;
+    if (asyncio__running_loop) return -EDEADLK;
+    int err =
+        (asyncio_run_coroutine_threadsafe)(loop, fn, arg, &future, options);
+    if (err < 0) return err;
+    int result = asyncio_thread_future_wait(future, ASYNCIO_FOREVER);
+    asyncio_thread_future_release(future);
+    return result;
+}
