@@ -16,6 +16,7 @@
 #include <asyncio/future.h>
 #include <asyncio/gather.h>
 #include <asyncio/group.h>
+#include <asyncio/introspect.h>
 #include <asyncio/lock.h>
 #include <asyncio/loop.h>
 #include <asyncio/queue.h>

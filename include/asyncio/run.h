@@ -16,8 +16,20 @@ struct asyncio_run_options {
     bool eager ASYNCIO__UNSET;          // the same
     bool processes ASYNCIO__UNSET;      // fork the pools' launcher first
     const char *backend ASYNCIO__UNSET; // as in struct asyncio_loop_options
-    void *reserved_[4] ASYNCIO__UNSET;
+    double watchdog ASYNCIO__UNSET;     // seconds; see below
+    void *reserved_[3] ASYNCIO__UNSET;
 };
+
+// With `.watchdog = seconds`, or ASYNCIO_WATCHDOG=seconds in the environment of
+// a program that names none, a thread sees to it that the loop turns: a
+// function that keeps it from that for longer is reported once, with
+// -ETIMEDOUT, while it still does. The report names the task, where it was made
+// and the functions that it stands in. It is made on the watchdog's thread,
+// since the loop's may never come back: a handler of
+// asyncio_set_exception_handler is called there for it, and must not use the
+// loop. The stack is read in a handler for a real-time signal that the program
+// does not use; a system call that is interrupted by it is restarted where the
+// kernel can do so. The loop pays nothing while it turns.
 
 // Makes a loop, runs fn(arg) in it as its main task, then cancels the tasks
 // that are left and waits for them, shuts the default executor down and closes
@@ -26,7 +38,7 @@ struct asyncio_run_options {
 // returns   what fn returned; -EBUSY in a running loop: fn has not begun;
 //           -EINTR if the loop was stopped before fn ended, or if fn ended
 //           cancelled by Ctrl-C; or the code with which the loop could not be
-//           made
+//           made; -EINVAL for a negative `.watchdog`
 // like      asyncio.run
 ASYNCIO_API int(asyncio_run)(int (*fn)(void *arg), void *arg,
                              const struct asyncio_run_options *options);

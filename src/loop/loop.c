@@ -28,6 +28,10 @@
 _Thread_local struct asyncio_loop *asyncio__thread_loop;
 _Thread_local struct asyncio_loop *asyncio__running_loop;
 
+// A program that waits only for its other threads sleeps often and not long:
+// whether it can wake at all is asked when it has slept for this long.
+#define STUCK_AFTER_NS 1000000000
+
 static struct asyncio__step *step_of(struct asyncio_link *link)
 {
     return list_entry(link, struct asyncio__step, link);
@@ -318,7 +322,7 @@ bool asyncio__loop_quick_pass(struct asyncio_loop *loop)
     if (asyncio__poller_has_news(loop->poller) == ASYNCIO__NEWS_CERTAIN)
         return false;
 
-    loop->passes++;
+    asyncio__loop_count_pass(loop);
     list_splice(&loop->current, &loop->ready);
     return true;
 }
@@ -341,6 +345,29 @@ static int sleep_in_poller(struct asyncio_loop *loop, int64_t timeout_ns)
     int err = asyncio__poller_wait(loop->poller, timeout_ns);
     atomic_store(&loop->sleeping, false);
     return err;
+}
+
+static bool all_quiet(struct asyncio_loop *loop)
+{
+    return list_empty(&loop->ready) && !loop->stopping && !has_posts(loop) &&
+           loop->held == 0 && asyncio__poller_pending(loop->poller) == 0;
+}
+
+// Sleeps with no timer to end it. With nothing under way, nobody in this
+// program can end it either, unless it has other threads.
+static int sleep_for_ever(struct asyncio_loop *loop)
+{
+    if (loop->stuck && all_quiet(loop)) {
+        int64_t asleep_ns = asyncio__clock_real_ns();
+        bool wait = !loop->clock.virtual_ns;
+        int err = wait ? sleep_in_poller(loop, STUCK_AFTER_NS) : 0;
+        if (err < 0 || !all_quiet(loop)) return err;
+        if (wait && asyncio__clock_real_ns() - asleep_ns < STUCK_AFTER_NS)
+            return 0;
+        loop->stuck(loop);
+        if (idle_ns(loop) >= 0 || !all_quiet(loop)) return 0;
+    }
+    return sleep_in_poller(loop, -1);
 }
 
 // The end of an operation may begin another: only a look that brings no news
@@ -366,7 +393,8 @@ static int jump_or_sleep(struct asyncio_loop *loop)
 
     int64_t next_ns = asyncio__timers_next(&loop->timers);
     bool held = loop->held > 0 || asyncio__poller_working(loop->poller) > 0;
-    if (held || next_ns == ASYNCIO__NEVER) return sleep_in_poller(loop, -1);
+    if (held) return sleep_in_poller(loop, -1);
+    if (next_ns == ASYNCIO__NEVER) return sleep_for_ever(loop);
     loop->clock.virtual_ns = next_ns;
     return 0;
 }
@@ -376,7 +404,8 @@ static int look(struct asyncio_loop *loop)
 {
     int64_t timeout_ns = idle_ns(loop);
     if (timeout_ns != 0 && loop->clock.virtual_ns) return jump_or_sleep(loop);
-    if (timeout_ns != 0) return sleep_in_poller(loop, timeout_ns);
+    if (timeout_ns < 0) return sleep_for_ever(loop);
+    if (timeout_ns > 0) return sleep_in_poller(loop, timeout_ns);
 
     bool skip = !loop->callbacks_ready && !loop->stopping &&
                 loop->quick_passes < QUICK_PASSES_MAX &&
@@ -396,7 +425,7 @@ static int look(struct asyncio_loop *loop)
 
 static void run_pass(struct asyncio_loop *loop)
 {
-    loop->passes++;
+    asyncio__loop_count_pass(loop);
     loop->callbacks_ready = false;
     list_splice(&loop->current, &loop->ready);
     if (loop->seed) asyncio__testing_shuffle(loop);

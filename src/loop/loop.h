@@ -76,7 +76,7 @@ struct asyncio_loop {
     struct asyncio_task *task;        // the one that runs, or NULL
     struct asyncio__spawner *spawner; // innermost; NULL: no eager first step
     struct asyncio__context context;  // the thread's own stack
-    uint64_t passes;
+    _Atomic(uint64_t) passes; // written here alone; the watchdog reads it
     unsigned quick_passes; // in a row, without a look at the kernel
     int64_t looked_ns;     // when the kernel was last asked
     unsigned unblocked;    // operations in a row that did not block
@@ -125,7 +125,18 @@ struct asyncio_loop {
     struct asyncio_link debug_link; // in a list of debug.c's, while it runs
     const void *thread; // then: an address that is of its thread alone
     bool eager; // its tasks begin inside the call that makes them
+
+    // Called, if not NULL, when nothing is ready and nothing is under way that
+    // could make something ready. It may change that.
+    void (*stuck)(struct asyncio_loop *loop);
+    uint64_t stuck_before;       // what was told then, so that it is told once
+    int64_t watchdog_ns;         // how long a pass may take; 0: nobody asked
+    const void *layout;          // of this struct, for readers from outside
 };
+
+// The loops of the process that are open: asyncio_loop.open. Open.c alone walks
+// it, under its lock; readers from outside do without.
+extern struct asyncio_link asyncio__open_loops;
 
 // The thread's loop: the one that runs, or else was made or set last.
 extern _Thread_local struct asyncio_loop *asyncio__thread_loop;
@@ -166,6 +177,14 @@ void asyncio__loops_forget(void);
 static inline int64_t asyncio__loop_now(const struct asyncio_loop *loop)
 {
     return asyncio__clock_now(&loop->clock);
+}
+
+// One more pass. No other thread writes the count, so it needs no locked
+// addition.
+static inline void asyncio__loop_count_pass(struct asyncio_loop *loop)
+{
+    uint64_t passes = atomic_load_explicit(&loop->passes, memory_order_relaxed);
+    atomic_store_explicit(&loop->passes, passes + 1, memory_order_relaxed);
 }
 
 // Starts the next pass where that needs neither clock nor kernel. False: the

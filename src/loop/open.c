@@ -10,13 +10,13 @@
 #include "loop/loop.h"
 
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
-static struct asyncio_link open_loops; // asyncio_loop.open
+struct asyncio_link asyncio__open_loops;
 
 // The address may be that of freed memory: it is compared and not followed. The
 // lock is held.
 static bool is_open(const struct asyncio_loop *loop)
 {
-    list_for_each (link, &open_loops) {
+    list_for_each (link, &asyncio__open_loops) {
         if (list_entry(link, struct asyncio_loop, open) == loop) return true;
     }
     return false;
@@ -25,7 +25,7 @@ static bool is_open(const struct asyncio_loop *loop)
 void asyncio__loop_enter(struct asyncio_loop *loop)
 {
     pthread_rwlock_wrlock(&lock);
-    list_add_tail(&open_loops, &loop->open);
+    list_add_tail(&asyncio__open_loops, &loop->open);
     pthread_rwlock_unlock(&lock);
 }
 
@@ -57,5 +57,5 @@ bool asyncio__loop_post_if_open(struct asyncio_loop *loop,
 void asyncio__loops_forget(void)
 {
     pthread_rwlock_init(&lock, NULL);
-    open_loops = (struct asyncio_link){NULL, NULL};
+    asyncio__open_loops = (struct asyncio_link){NULL, NULL};
 }

@@ -131,11 +131,46 @@ _Noreturn void asyncio__context_begin(struct asyncio__context *context)
     run(&((struct first *)context->sp)->start);
 }
 
+// Who wants to run on a stack that stands still, and where to go on then. The
+// registers in a ucontext have other names on each machine, so such a stack is
+// not described to the unwinder, as elsewhere, but visited.
+static __thread struct {
+    void (*fn)(void *arg);
+    void *arg;
+    struct asyncio__context *from;
+} visitor;
+
+static void receive_visitor(struct asyncio__context *here, ucontext_t *saved)
+{
+    void (*fn)(void *arg) = visitor.fn;
+    struct asyncio__context *from = visitor.from;
+    visitor.fn = NULL;
+    asyncio__sanitizer_arrive(asyncio__context_sanitizer(here));
+    fn(visitor.arg);
+    asyncio__sanitizer_switch(asyncio__context_sanitizer(here),
+                              asyncio__context_sanitizer(from));
+    if (swapcontext(saved, from->sp) < 0) abort();
+}
+
 void asyncio__switch(struct asyncio__context *from, struct asyncio__context *to)
 {
     ucontext_t saved;
     from->sp = &saved;
     if (swapcontext(&saved, to->sp) < 0) abort();
+    while (visitor.fn)
+        receive_visitor(from, &saved);
+}
+
+void asyncio__context_call(struct asyncio__context *context,
+                           void (*fn)(void *arg), void *arg)
+{
+    struct asyncio__context here;
+    asyncio__context_adopt(&here);
+    visitor.fn = fn;
+    visitor.arg = arg;
+    visitor.from = &here;
+    asyncio__context_switch(&here, context);
+    asyncio__context_destroy(&here);
 }
 
 _Noreturn void asyncio__jump(struct asyncio__context *to)

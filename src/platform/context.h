@@ -69,6 +69,12 @@ asyncio__context_leave(struct asyncio__context *from,
 // that was adopted. Accepts a zeroed struct and a second call.
 void asyncio__context_destroy(struct asyncio__context *context);
 
+// Calls fn(arg) such that whoever unwinds the stack from there finds the frames
+// of `context`, which stands still and has run before, below those of fn. The
+// context stays as it is.
+void asyncio__context_call(struct asyncio__context *context,
+                           void (*fn)(void *arg), void *arg);
+
 // ---- How it is done ---------------------------------------------------------
 
 #if defined(ASYNCIO_CONTEXT_UCONTEXT)

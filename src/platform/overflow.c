@@ -18,16 +18,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "platform/signal_stack.h"
 #include "platform/stack.h"
 #include "platform/sys.h"
 
 typedef bool describe_fn(void *address, char *line, size_t size);
 
 #define LINE_SIZE 512
-
-// The signal frame holds every register of the processor and may be large; on
-// top of that the handler needs this much.
-#define HANDLER_SIZE ((size_t)16 * 1024 * ASYNCIO__STACK_FACTOR)
 
 static const int signals[] = {SIGSEGV, SIGBUS};
 #define SIGNALS (sizeof(signals) / sizeof(signals[0]))
@@ -41,12 +38,6 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned watch_count;
 static bool installed[SIGNALS];
 static struct sigaction previous[SIGNALS];
-
-// The signal stack that this thread got from us; `count` is its watches.
-static __thread struct {
-    unsigned count;
-    void *memory;
-} watched;
 
 // ---- In the handler ---------------------------------------------------------
 
@@ -153,61 +144,18 @@ static void unwatch_process(void)
     pthread_mutex_unlock(&lock);
 }
 
-// ---- The thread's signal stack ----------------------------------------------
-
-static int watch_thread(void)
-{
-    stack_t now;
-    if (watched.count > 0) return 0;
-
-    int err = asyncio__sys_sigaltstack(NULL, &now);
-    if (err < 0) return err;
-    if (!(now.ss_flags & SS_DISABLE)) return 0; // It has one: ASan's, a user's.
-
-    stack_t stack = {.ss_size = (size_t)sysconf(_SC_MINSIGSTKSZ)};
-    stack.ss_size += HANDLER_SIZE;
-    stack.ss_sp = asyncio__alloc(stack.ss_size);
-    if (!stack.ss_sp) return -ENOMEM;
-    err = asyncio__sys_sigaltstack(&stack, NULL);
-    if (err < 0) {
-        asyncio__free(stack.ss_sp);
-        return err;
-    }
-    watched.memory = stack.ss_sp;
-    return 0;
-}
-
-// Leaves alone what somebody else has put in its place meanwhile.
-static void unwatch_thread(void)
-{
-    stack_t now, none = {.ss_flags = SS_DISABLE};
-    if (watched.count > 0 || !watched.memory) return;
-
-    if (sigaltstack(NULL, &now) == 0 && now.ss_sp == watched.memory)
-        sigaltstack(&none, NULL);
-    asyncio__free(watched.memory);
-    watched.memory = NULL;
-}
-
 int asyncio__overflow_watch(describe_fn *describe)
 {
-    int err = watch_thread();
+    int err = asyncio__signal_stack_hold();
     if (err < 0) return err;
 
     err = watch_process(describe);
-    if (err < 0) {
-        unwatch_thread();
-        return err;
-    }
-    watched.count++;
-    return 0;
+    if (err < 0) asyncio__signal_stack_drop();
+    return err;
 }
 
 void asyncio__overflow_unwatch(void)
 {
-    assert(watched.count > 0);
-
-    watched.count--;
     unwatch_process();
-    unwatch_thread();
+    asyncio__signal_stack_drop();
 }

@@ -230,6 +230,9 @@ int(asyncio__sys_thread_start)(pthread_t *thread, size_t stack_size,
 // Waits for the end of a thread.
 void asyncio__sys_thread_join(pthread_t thread);
 
+// Sends a signal with a value to one thread, which must not have been joined.
+int asyncio__sys_thread_signal(pthread_t thread, int signal, void *value);
+
 // How many processors this process may use, at least 1. Cannot fail.
 int asyncio__sys_processors(void);
 

@@ -60,6 +60,14 @@ void asyncio__sys_thread_join(pthread_t thread)
     pthread_join(thread, NULL);
 }
 
+int asyncio__sys_thread_signal(pthread_t thread, int signal, void *value)
+{
+    int err = asyncio__sys_denied(ASYNCIO__SYS_OTHER, __func__);
+    if (err < 0) return err;
+    union sigval carried = {.sival_ptr = value};
+    return -pthread_sigqueue(thread, signal, carried);
+}
+
 // The affinity mask knows of containers and taskset. More processors than it
 // has room for make the call fail, and then the system is asked.
 int asyncio__sys_processors(void)

@@ -10,16 +10,27 @@
 
 #include <asyncio/error.h>
 
+#include "run/deadlock.h"
 #include "run/debug.h"
+#include "run/note.h"
 #include "run/overflow.h"
+#include "run/watchdog.h"
 #include "task/future.h"
 
 static int run_loop(struct asyncio_loop *loop)
 {
+    if (loop->state != ASYNCIO__LOOP_IDLE || asyncio__running_loop)
+        return asyncio__loop_run(loop); // which says why not
     int err = asyncio__debug_attach(loop);
     if (err < 0) return err;
+
+    struct asyncio__watched watched;
     bool reports = asyncio__overflow_report_begin();
+    asyncio__watchdog_begin(&watched, loop);
+    loop->stuck = asyncio__deadlock_check;
+    loop->layout = &asyncio__layout;
     err = asyncio__loop_run(loop);
+    asyncio__watchdog_end(&watched);
     asyncio__overflow_report_end(reports);
     return err;
 }

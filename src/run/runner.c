@@ -36,6 +36,8 @@ void asyncio__runner_cleanup(struct asyncio_runner *runner)
 static int open_loop(struct asyncio_runner *runner)
 {
     const struct asyncio_run_options *options = &runner->options_;
+    // Written so that what is not a number is refused too.
+    if (!(options->watchdog >= 0 && options->watchdog < 1e9)) return -EINVAL;
     // The launcher is forked before there is a ring or a thread.
     int err = options->processes ? asyncio__launcher_hold() : 0;
     if (err < 0) return err;
@@ -48,6 +50,7 @@ static int open_loop(struct asyncio_runner *runner)
                                        .backend = options->backend});
     if (err < 0 && options->processes) asyncio__launcher_drop();
     if (err < 0) return err;
+    runner->loop_->watchdog_ns = (int64_t)(options->watchdog * 1e9);
     asyncio_copy_context(&runner->context_);
     runner->state_ = RUNNER_OPEN;
     return 0;

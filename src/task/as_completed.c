@@ -174,9 +174,17 @@ static void give_back(struct asyncio_task *task)
         list_add_head(&it->ended_, &member->step.link);
 }
 
+static void visit_members(const struct asyncio_task *waiter,
+                          asyncio__awaited_fn *visit, void *arg)
+{
+    const struct asyncio_as_completed *it = waiter->wait.object;
+    asyncio__members_visit(it->members_, it->count_, visit, arg);
+}
+
 static const struct asyncio__wait_kind drawing = {
     .name = "the next of a list",
     .give_back = give_back,
+    .each_awaited = visit_members,
 };
 
 static int refuse(const struct asyncio_as_completed *it)
@@ -279,7 +287,7 @@ void asyncio_as_completed_close(struct asyncio_as_completed *it)
         asyncio__wake(task, -ESHUTDOWN);
     cancel_own(it);
     if (it->own_left_ > 0 || it->inside_ > 0)
-        asyncio__members_join(it, &it->closing_);
+        asyncio__members_join(it->members_, it->count_, &it->closing_);
 
     struct asyncio__member *member;
     for (size_t i = 0;

@@ -342,19 +342,28 @@ static bool cancel_awaited(struct asyncio_task *task,
     return true;
 }
 
+static void visit_awaited(const struct asyncio_task *waiter,
+                          asyncio__awaited_fn *visit, void *arg)
+{
+    visit(waiter->wait.object, arg);
+}
+
 static const struct asyncio__wait_kind awaiting = {
     .name = "a future",
     .cancel = cancel_awaited,
+    .each_awaited = visit_awaited,
 };
 
 static const struct asyncio__wait_kind awaiting_task = {
     .name = "a task",
     .cancel = cancel_awaited,
+    .each_awaited = visit_awaited,
 };
 
 // Its cancel is the usual one: only the waiter leaves.
 static const struct asyncio__wait_kind shielding = {
     .name = "a shield",
+    .each_awaited = visit_awaited,
 };
 
 // What is joined ends by itself, so a scope leaves the wait alone.

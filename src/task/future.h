@@ -21,6 +21,11 @@ struct asyncio__future_kind {
     // Asks for an early end. True if it was taken up: the outcome comes later.
     bool (*cancel)(struct asyncio_future *future,
                    const struct asyncio_cancel_options *options);
+    // The futures that this one waits for itself; NULL: none.
+    void (*each_awaited)(struct asyncio_future *future,
+                         void (*visit)(struct asyncio_future *awaited,
+                                       void *arg),
+                         void *arg);
 };
 
 extern const struct asyncio__future_kind asyncio__task_kind;

@@ -140,9 +140,18 @@ static bool cancel_gather(struct asyncio_future *future,
     return taken;
 }
 
+static void visit_members(struct asyncio_future *future,
+                          asyncio__awaited_fn *visit, void *arg)
+{
+    struct asyncio_gather *gather =
+        list_entry(future, struct asyncio_gather, future);
+    asyncio__members_visit(gather->members_, gather->count_, visit, arg);
+}
+
 static const struct asyncio__future_kind gather_kind = {
     .name = "gather",
     .cancel = cancel_gather,
+    .each_awaited = visit_members,
 };
 
 // --- the start --------------------------------------------------------------
@@ -196,7 +205,8 @@ void asyncio_gather_close(struct asyncio_gather *gather)
         settle(gather, -ECANCELED, NULL, false);
         complete_if_over(gather);
         if (gather->own_left_ > 0)
-            asyncio__members_join(gather, &gather->closing_);
+            asyncio__members_join(gather->members_, gather->count_,
+                                  &gather->closing_);
         // Only where no task could wait: what is left ends by itself.
         struct asyncio__member *member;
         for (size_t i = 0; (member = next_member(gather, &i));)

@@ -323,9 +323,18 @@ static bool hand_on(struct asyncio_task *task,
     return false;
 }
 
+static void visit_children(const struct asyncio_task *waiter,
+                           asyncio__awaited_fn *visit, void *arg)
+{
+    const struct asyncio_task_group *group = waiter->wait.object;
+    list_for_each (link, &group->children_)
+        visit(&child_of(link)->future, arg);
+}
+
 static const struct asyncio__wait_kind joining = {
     .name = "the tasks of a group",
     .cancel_by_scope = hand_on,
+    .each_awaited = visit_children,
 };
 
 // Waits for every child, whatever happens, and takes the group's own request

@@ -1,6 +1,6 @@
 // Asking a task what it is, how it ended, and what it waits for.
 
-#include "task/task.h"
+#include <asyncio/introspect.h>
 
 #include <stdio.h>
 
@@ -53,9 +53,12 @@ int asyncio_task_set_name(struct asyncio_task *task, const char *name)
     if (asyncio__future_elsewhere(&task->future, __func__)) return -EPERM;
     char *copy = asyncio__strdup(name);
     if (!copy) return -ENOMEM;
-    if (task->name_owned) asyncio__free(task->name);
+    // Who looks at the task from a signal handler, or from outside, finds the
+    // new name before the old one goes.
+    char *old = task->name_owned ? task->name : NULL;
     task->name = copy;
     task->name_owned = true;
+    asyncio__free(old);
     return 0;
 }
 
@@ -91,6 +94,21 @@ char *asyncio_task_describe(const struct asyncio_task *task, char *buffer,
     snprintf(buffer, size, "%s: %s%s, made at %s", asyncio_task_name(task),
              state_word(task), wait, task->site);
     return buffer;
+}
+
+void asyncio__each_awaited(const struct asyncio_task *task,
+                           asyncio__awaited_fn *visit, void *arg)
+{
+    if (!asyncio__parked(task)) return;
+    const struct asyncio__wait_kind *kind = task->wait.kind;
+    struct asyncio_task *owner = kind->owner ? kind->owner(task) : NULL;
+    if (owner) visit(&owner->future, arg);
+    if (kind->each_awaited) kind->each_awaited(task, visit, arg);
+}
+
+struct asyncio_task *asyncio_task_parent(const struct asyncio_task *task)
+{
+    return task->group ? task->group->parent_ : NULL;
 }
 
 struct asyncio_task *asyncio_current_task(void)

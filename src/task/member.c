@@ -268,15 +268,39 @@ static bool leave_pending(struct asyncio_task *task,
     return false;
 }
 
+void asyncio__members_visit(struct asyncio__member *members, size_t count,
+                            asyncio__awaited_fn *visit, void *arg)
+{
+    struct asyncio__member *member;
+    for (size_t i = 0; (member = asyncio__next_member(members, count, &i));)
+        if (!member->again) visit(member->future, arg);
+}
+
+// Whose end is waited for, for those who ask: in the frame of who waits.
+struct joined {
+    struct asyncio__member *members;
+    size_t count;
+};
+
+static void visit_joined(const struct asyncio_task *waiter,
+                         asyncio__awaited_fn *visit, void *arg)
+{
+    const struct joined *joined = waiter->wait.object;
+    asyncio__members_visit(joined->members, joined->count, visit, arg);
+}
+
 static const struct asyncio__wait_kind joining = {
     .name = "the tasks of a list",
     .cancel = leave_pending,
+    .each_awaited = visit_joined,
     .keeps_result = true,
 };
 
-void asyncio__members_join(void *owner, struct asyncio_link *list)
+void asyncio__members_join(struct asyncio__member *members, size_t count,
+                           struct asyncio_link *list)
 {
-    asyncio_ignore(asyncio__park(&joining, owner, list));
+    struct joined joined = {members, count};
+    asyncio_ignore(asyncio__park(&joining, &joined, list));
 }
 
 static void time_is_up(struct asyncio__timer *timer)

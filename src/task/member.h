@@ -73,9 +73,14 @@ void asyncio__member_part(struct asyncio__member *member);
 struct asyncio__member *asyncio__next_member(struct asyncio__member *members,
                                              size_t count, size_t *i);
 
+// Calls visit for the future of each member that has one, once.
+void asyncio__members_visit(struct asyncio__member *members, size_t count,
+                            asyncio__awaited_fn *visit, void *arg);
+
 // Waits in `list` until own tasks have ended. A cancel that comes meanwhile
 // stays for the next wait. Outside a task it does not wait.
-void asyncio__members_join(void *owner, struct asyncio_link *list);
+void asyncio__members_join(struct asyncio__member *members, size_t count,
+                           struct asyncio_link *list);
 
 // Parks the running task until asyncio__wake_timed, or until `when_ns`, which
 // may be ASYNCIO__NEVER. `kind` has asyncio__cancel_timed as its cancel.

@@ -267,6 +267,11 @@ static const struct asyncio__wait_kind sleeping = {
     .cancel = cancel_sleep,
 };
 
+bool asyncio__sleeps(const struct asyncio_task *task)
+{
+    return asyncio__parked(task) && task->wait.kind == &sleeping;
+}
+
 static int sleep_for(struct asyncio_task *task, double seconds)
 {
     struct asyncio_loop *loop = task->future.loop_;

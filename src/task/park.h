@@ -16,6 +16,9 @@
 #include "loop/debug.h"
 #include "task/task.h"
 
+// Called for each future that somebody waits for.
+typedef void asyncio__awaited_fn(struct asyncio_future *future, void *arg);
+
 struct asyncio__wait_kind {
     const char *name; // of what is waited for, for people: "semaphore"
 
@@ -50,6 +53,11 @@ struct asyncio__wait_kind {
     // What was granted is kept, and the cancel waits for the next await: an
     // operation of the kernel that has happened.
     bool keeps_result;
+
+    // For whoever asks who waits for whom: calls visit for each future, tasks
+    // among them, whose end is waited for. NULL: none is known.
+    void (*each_awaited)(const struct asyncio_task *waiter,
+                         asyncio__awaited_fn *visit, void *arg);
 };
 
 // Waits on `object`, a thing of `kind`, until woken. `list`, if not NULL, is
@@ -88,6 +96,14 @@ static inline bool asyncio__waiters_elsewhere(const struct asyncio_link *list,
 
 // The task whose step waits first in `list`, or NULL.
 struct asyncio_task *asyncio__first_waiter(const struct asyncio_link *list);
+
+// Calls visit for each future that the task waits for: none unless it is
+// parked. Allocates nothing, and must not change anything.
+void asyncio__each_awaited(const struct asyncio_task *task,
+                           asyncio__awaited_fn *visit, void *arg);
+
+// True if it waits for time to pass, and maybe for ever on purpose.
+bool asyncio__sleeps(const struct asyncio_task *task);
 
 // True from park to wake.
 static inline bool asyncio__parked(const struct asyncio_task *task)

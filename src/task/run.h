@@ -46,5 +46,9 @@ bool asyncio__cancel_wait(struct asyncio_task *task,
 bool asyncio__withdraw_cancel(struct asyncio_task *task, int entry,
                               bool pending);
 
+// The function below all frames of a task's own: where a walk up its stack
+// ends.
+const void *asyncio__task_entry(void);
+
 // Called by a task's end, if it is of a group: in the pass after.
 void asyncio__group_child_done(struct asyncio__step *step);

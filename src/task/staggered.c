@@ -26,9 +26,17 @@ struct race {
     struct asyncio_link closing;
 };
 
+static void visit_attempts(const struct asyncio_task *waiter,
+                           asyncio__awaited_fn *visit, void *arg)
+{
+    const struct race *race = waiter->wait.object;
+    asyncio__members_visit(race->members, race->started, visit, arg);
+}
+
 static const struct asyncio__wait_kind racing = {
     .name = "an attempt of a race",
     .cancel = asyncio__cancel_timed,
+    .each_awaited = visit_attempts,
 };
 
 // --- attempts that end ------------------------------------------------------
@@ -110,7 +118,7 @@ static int wait_for_turn(const struct race *race, double delay)
         int err = asyncio__deadline_in(now_ns, delay, &when, &when_ns);
         if (err < 0) return err;
     }
-    return asyncio__park_until(&racing, NULL, when_ns);
+    return asyncio__park_until(&racing, (void *)(uintptr_t)race, when_ns);
 }
 
 // Returns 0 once the race is won or lost, or the code that ended it.
@@ -148,7 +156,8 @@ static void end(struct race *race)
     for (size_t i = 0;
          (member = asyncio__next_member(race->members, race->started, &i));)
         if (member->own) (asyncio_future_cancel)(member->future, &why);
-    if (race->own_left > 0) asyncio__members_join(race, &race->closing);
+    if (race->own_left > 0)
+        asyncio__members_join(race->members, race->started, &race->closing);
 }
 
 // The code of a race that nobody won, with its words.

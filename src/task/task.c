@@ -146,6 +146,11 @@ static void task_main(void *arg)
     }
 }
 
+const void *asyncio__task_entry(void)
+{
+    return (const void *)(uintptr_t)task_main;
+}
+
 void asyncio__task_step(struct asyncio__step *step)
 {
     struct asyncio_task *task = asyncio__task_of(&step->link);

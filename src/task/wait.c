@@ -22,9 +22,17 @@ struct wait {
     bool met;
 };
 
+static void visit_members(const struct asyncio_task *waiter,
+                          asyncio__awaited_fn *visit, void *arg)
+{
+    const struct wait *wait = waiter->wait.object;
+    asyncio__members_visit(wait->members, wait->count, visit, arg);
+}
+
 static const struct asyncio__wait_kind waiting = {
     .name = "one or all of a list",
     .cancel = asyncio__cancel_timed,
+    .each_awaited = visit_members,
 };
 
 // Counts a member that is done.

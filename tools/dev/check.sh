@@ -132,8 +132,8 @@ check_tsan()
 {
     CC=clang CXX=clang++ build tsan -Db_sanitize=thread -Db_lundef=false
     TSAN_OPTIONS=halt_on_error=1 /usr/bin/python3 tools/dev/suites.py \
-        build/tsan threads thread_pool thread_future thread_channel loop_run file \
-        threadsafe workers eager
+        build/tsan threads thread_pool thread_future thread_channel loop_run \
+        file threadsafe workers eager watchdog
 }
 
 # The other assembly, on an emulated processor: whatever waits and switches.
@@ -147,7 +147,7 @@ check_aarch64()
     build aarch64 --cross-file "$AARCH64_ROOT/cross.ini" \
         -Ddns=disabled -Dhttp=disabled -Dapp=disabled -Dbench=disabled
     all=$(find tests -name 'test_*.c' | sed 's|.*/test_\(.*\)\.c|\1|' |
-        grep -Evx 'dns|http|file|loop_run|runner|thread.*|workers|watchdog|note')
+        grep -Evx 'dns|http|file|loop_run|runner|thread.*|workers|watchdog|note|deadlock')
     /usr/bin/python3 tools/dev/suites.py --poller epoll build/aarch64 $all \
         example_01_eggs example_05_errors
 }
