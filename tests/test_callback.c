@@ -165,24 +165,29 @@ static int cancel_handle(void *arg)
 TEST(callback_cancels_another_of_the_same_pass)
 {
     CONFORMS("SCHED-02");
-    struct asyncio_handle second = {0};
-    EXPECT_EQ(asyncio_call_soon(cancel_handle, &second), 0);
+    struct asyncio_handle first = {0}, second = {0};
+    EXPECT_EQ(asyncio_call_soon(cancel_handle, &second, .handle = &first), 0);
     EXPECT_EQ(asyncio_call_soon(say, "never", .handle = &second), 0);
     EXPECT_EQ(asyncio_call_soon(say, "third"), 0);
     EXPECT_EQ(asyncio_sleep(1), 0);
     EXPECT_TRACE("cancel", "third");
     EXPECT(asyncio_handle_cancelled(&second));
+    asyncio_handle_cancel(&first);
+    asyncio_handle_cancel(&second);
 }
 
 TEST(timer_is_cancelled_in_the_pass_in_which_it_is_due)
 {
-    struct asyncio_handle second = {0};
+    struct asyncio_handle first = {0}, second = {0};
     double when = asyncio_time() + 1;
-    EXPECT_EQ(asyncio_call_at(when, cancel_handle, &second), 0);
+    EXPECT_EQ(asyncio_call_at(when, cancel_handle, &second, .handle = &first),
+              0);
     EXPECT_EQ(asyncio_call_at(when, say, "never", .handle = &second), 0);
     EXPECT_EQ(asyncio_sleep(2), 0);
     EXPECT_TRACE("cancel");
     EXPECT(asyncio_handle_cancelled(&second));
+    asyncio_handle_cancel(&first);
+    asyncio_handle_cancel(&second);
 }
 
 TEST(handle_that_was_cancelled_can_be_cancelled_again)
@@ -257,6 +262,7 @@ TEST(callback_queues_its_own_handle_again)
     EXPECT_EQ(asyncio_sleep(10), 0);
     EXPECT_EQ(repeater.calls, 5);
     EXPECT_EQ(asyncio_handle_when(&repeater.handle), start + 5);
+    asyncio_handle_cancel(&repeater.handle);
 }
 
 // --- timers -----------------------------------------------------------------
@@ -308,11 +314,13 @@ static void expect_not_before_its_time(double start)
 {
     const double delays[] = {1e-9, 1e-7, 3e-5, 0.001, 0.0123456789, 0.1};
     for (size_t i = 0; i < sizeof delays / sizeof *delays; i++) {
+        struct asyncio_handle handle = {0};
         double ran = 0, when = start + delays[i];
-        EXPECT_EQ(asyncio_call_at(when, note_time, &ran), 0);
+        EXPECT_EQ(asyncio_call_at(when, note_time, &ran, .handle = &handle), 0);
         while (ran == 0 && asyncio_time() < start + 1)
-            EXPECT_EQ(asyncio_sleep(0.01), 0);
+            if (!EXPECT_EQ(asyncio_sleep(0.01), 0)) break;
         EXPECT_GE(ran, when);
+        asyncio_handle_cancel(&handle);
     }
 }
 
@@ -344,6 +352,9 @@ TEST(handle_tells_its_deadline_before_and_after_it_ran)
         EXPECT_EQ(asyncio_sleep(1), 0);
     }
     EXPECT_EQ(calls, 3);
+    asyncio_handle_cancel(&at);
+    asyncio_handle_cancel(&later);
+    asyncio_handle_cancel(&soon);
 }
 
 TEST(cancelled_timer_still_tells_its_deadline)

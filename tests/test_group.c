@@ -141,7 +141,7 @@ TEST(children_may_spawn_while_the_parent_waits_in_exit)
     EXPECT_GE(asyncio_time() - start, 11);
 }
 
-// Deaf to cancels, until the group takes no more.
+// Deaf to cancels, until the group takes no more, or never fails.
 static int spawn_for_ever(void *arg)
 {
     struct brood *brood = arg;
@@ -152,7 +152,7 @@ static int spawn_for_ever(void *arg)
             brood->refused = err;
             return 0;
         }
-        brood->made++;
+        if (++brood->made == 1000) return -EOVERFLOW;
         asyncio_ignore(asyncio_sleep(1));
     }
 }

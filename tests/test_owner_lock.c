@@ -197,6 +197,7 @@ TEST(lock_of_a_task_that_has_ended_is_refused_until_it_is_recovered)
     struct asyncio_task *task = asyncio_create_task(act, &actor);
     if (asyncio_wait_for(task, 1000) < 0) {
         asyncio_task_release(task);
+        clean_up(&lock);
         return;
     }
     EXPECT_EQ(asyncio_task_set_name(task, "forgetful"), 0);

@@ -275,6 +275,8 @@ TEST(thousands_of_timers_run_exactly_in_order)
     for (int i = 0; i < COUNT; i++)
         EXPECT_NE(alarms[i].ran, alarms[i].cancelled);
     EXPECT_EQ(timers(), 0);
+    for (int i = 0; i < COUNT; i++)
+        asyncio_handle_cancel(&alarms[i].handle);
     free(alarms);
 }
 
@@ -334,8 +336,11 @@ TEST(timer_cancels_one_that_comes_after_it)
 {
     for (double gap = 0; gap < 1e6; gap = gap * 8 + 1e-9) {
         struct canceller canceller = {.ran = false};
+        struct asyncio_handle first = {0};
         double when = asyncio_time() + 1;
-        EXPECT_EQ(asyncio_call_at(when, cancel_victim, &canceller), 0);
+        EXPECT_EQ(
+            asyncio_call_at(when, cancel_victim, &canceller, .handle = &first),
+            0);
         EXPECT_EQ(asyncio_call_at(when + gap, victim_runs, &canceller.ran,
                                   .handle = &canceller.victim),
                   0);
@@ -343,5 +348,7 @@ TEST(timer_cancels_one_that_comes_after_it)
         EXPECT(!canceller.ran);
         EXPECT(asyncio_handle_cancelled(&canceller.victim));
         EXPECT_EQ(timers(), 0);
+        asyncio_handle_cancel(&first);
+        asyncio_handle_cancel(&canceller.victim);
     }
 }

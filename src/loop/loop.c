@@ -58,9 +58,16 @@ static int backend_of(const struct asyncio_loop_options *options,
 static void testing_settings(struct asyncio_loop *loop)
 {
     loop->seed = loop->dice = asyncio__testing.seed;
-    if (asyncio__testing.virtual_clock)
-        loop->clock.virtual_ns = ASYNCIO__VIRTUAL_START;
     loop->each_pass_turns = loop->seed;
+    if (asyncio__testing.clock) {
+        bool ours =
+            pthread_equal(asyncio__testing.clock_thread, pthread_self());
+        loop->own_clock = asyncio__testing.settings;
+        loop->clock = ours ? asyncio__testing.clock : &loop->own_clock;
+    }
+    loop->watched =
+        asyncio__testing.watched &&
+        pthread_equal(asyncio__testing.watching_thread, pthread_self());
     loop->timers.now_ns = asyncio__loop_now(loop);
 }
 
@@ -327,15 +334,16 @@ bool asyncio__loop_quick_pass(struct asyncio_loop *loop)
     return true;
 }
 
-// How long the poller may wait: until the first timer, and not at all if there
-// is something to run.
+// How long the poller may wait: until the first timer, for ever if that does
+// not come by itself, and not at all if there is something to run.
 static int64_t idle_ns(struct asyncio_loop *loop)
 {
     if (!list_empty(&loop->ready) || loop->stopping) return 0;
     int64_t next_ns = asyncio__timers_next(&loop->timers);
     if (next_ns == ASYNCIO__NEVER) return -1;
-    int64_t now_ns = asyncio__loop_now(loop);
-    return next_ns > now_ns ? next_ns - now_ns : 0;
+    int64_t left_ns = next_ns - asyncio__loop_now(loop);
+    if (loop->clock) return asyncio__testing_clock_takes(loop->clock, left_ns);
+    return left_ns > 0 ? left_ns : 0;
 }
 
 static int sleep_in_poller(struct asyncio_loop *loop, int64_t timeout_ns)
@@ -359,7 +367,7 @@ static int sleep_for_ever(struct asyncio_loop *loop)
 {
     if (loop->stuck && all_quiet(loop)) {
         int64_t asleep_ns = asyncio__clock_real_ns();
-        bool wait = !loop->clock.virtual_ns;
+        bool wait = !loop->clock; // a test's clock does not move meanwhile
         int err = wait ? sleep_in_poller(loop, STUCK_AFTER_NS) : 0;
         if (err < 0 || !all_quiet(loop)) return err;
         if (wait && asyncio__clock_real_ns() - asleep_ns < STUCK_AFTER_NS)
@@ -384,26 +392,89 @@ static int look_until_quiet(struct asyncio_loop *loop)
     return err;
 }
 
-// Virtual time: when there is nothing to run and no work under way that will
-// end by itself, the clock jumps to the next timer.
-static int jump_or_sleep(struct asyncio_loop *loop)
+static bool has_news(struct asyncio_loop *loop)
+{
+    return !list_empty(&loop->ready) || has_posts(loop);
+}
+
+// How long nothing may run until something comes of it: somebody waits for
+// that, or else a test's clock jumps, unless work is under way that will end by
+// itself. ASYNCIO__NEVER: nothing will.
+static int64_t patience_ns(struct asyncio_loop *loop)
+{
+    int64_t least_ns = ASYNCIO__NEVER;
+    list_for_each (link, &loop->patient) {
+        int64_t ns = list_entry(link, struct asyncio__timer, link)->when_ns;
+        if (ns < least_ns) least_ns = ns;
+    }
+    bool held = loop->held > 0 || asyncio__poller_working(loop->poller) > 0;
+    if (!list_empty(&loop->patient) || !loop->clock || held) return least_ns;
+    if (asyncio__timers_next(&loop->timers) == ASYNCIO__NEVER) return least_ns;
+    return asyncio__real_ns(loop->clock->autojump_threshold);
+}
+
+// Nothing has run for so long: this is what comes of it.
+static void lose_patience(struct asyncio_loop *loop, int64_t patience_ns)
+{
+    if (list_empty(&loop->patient)) {
+        asyncio__testing_clock_advance(loop->clock,
+                                       asyncio__timers_next(&loop->timers));
+        return;
+    }
+    list_for_each_safe (link, after, &loop->patient) {
+        struct asyncio__timer *timer =
+            list_entry(link, struct asyncio__timer, link);
+        if (timer->when_ns > patience_ns) continue;
+        list_remove(link);
+        timer->fire(timer);
+    }
+}
+
+// Sleeps, where something comes of it if nothing runs for a while. True if
+// nothing has for `patience_ns`.
+static bool sleep_in_vain(struct asyncio_loop *loop, int64_t patience_ns,
+                          int *err)
+{
+    if (patience_ns == 0) return true;
+    uint64_t before = asyncio__poller_delivered(loop->poller);
+    int64_t until_ns = asyncio__clock_real_ns() + patience_ns;
+    *err = sleep_in_poller(loop, patience_ns);
+    return *err == 0 && !has_news(loop) &&
+           asyncio__poller_delivered(loop->poller) == before &&
+           asyncio__clock_real_ns() >= until_ns;
+}
+
+// True if only another thread, or another process, could end the sleep.
+static bool is_stuck(struct asyncio_loop *loop, int64_t timeout_ns)
+{
+    return timeout_ns < 0 && loop->held == 0 &&
+           asyncio__poller_pending(loop->poller) == 0;
+}
+
+static int sleep_patiently(struct asyncio_loop *loop, int64_t timeout_ns)
 {
     int err = look_until_quiet(loop);
-    if (err < 0 || !list_empty(&loop->ready) || has_posts(loop)) return err;
+    if (err < 0 || has_news(loop)) return err;
 
-    int64_t next_ns = asyncio__timers_next(&loop->timers);
-    bool held = loop->held > 0 || asyncio__poller_working(loop->poller) > 0;
-    if (held) return sleep_in_poller(loop, -1);
-    if (next_ns == ASYNCIO__NEVER) return sleep_for_ever(loop);
-    loop->clock.virtual_ns = next_ns;
-    return 0;
+    int64_t least_ns = patience_ns(loop);
+    if (least_ns == ASYNCIO__NEVER && asyncio__testing.stuck &&
+        is_stuck(loop, timeout_ns))
+        asyncio__testing.stuck(loop);
+    if (least_ns == ASYNCIO__NEVER && timeout_ns < 0)
+        return sleep_for_ever(loop);
+    if (least_ns == ASYNCIO__NEVER ||
+        (timeout_ns >= 0 && timeout_ns <= least_ns))
+        return sleep_in_poller(loop, timeout_ns);
+    if (sleep_in_vain(loop, least_ns, &err)) lose_patience(loop, least_ns);
+    return err;
 }
 
 // Asks the kernel for news. While there are things to run, not in every pass.
 static int look(struct asyncio_loop *loop)
 {
     int64_t timeout_ns = idle_ns(loop);
-    if (timeout_ns != 0 && loop->clock.virtual_ns) return jump_or_sleep(loop);
+    if (timeout_ns != 0 && (loop->clock || !list_empty(&loop->patient)))
+        return sleep_patiently(loop, timeout_ns);
     if (timeout_ns < 0) return sleep_for_ever(loop);
     if (timeout_ns > 0) return sleep_in_poller(loop, timeout_ns);
 

@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 
 #include "base/list.h"
+#include "loop/clock.h"
 #include "loop/timer.h"
 #include "platform/clock.h"
 #include "platform/context.h"
@@ -77,17 +78,20 @@ struct asyncio_loop {
     struct asyncio__spawner *spawner; // innermost; NULL: no eager first step
     struct asyncio__context context;  // the thread's own stack
     _Atomic(uint64_t) passes; // written here alone; the watchdog reads it
-    unsigned quick_passes; // in a row, without a look at the kernel
-    int64_t looked_ns;     // when the kernel was last asked
-    unsigned unblocked;    // operations in a row that did not block
-    bool callbacks_ready;  // some step in `ready` is no task's
+    unsigned quick_passes;    // in a row, without a look at the kernel
+    int64_t looked_ns;        // when the kernel was last asked
+    unsigned unblocked;       // operations in a row that did not block
+    bool callbacks_ready;     // some step in `ready` is no task's
     bool stopping;
     bool each_pass_turns;   // for a seed, or a debugger: none is quick
     _Atomic(bool) debug;    // debug mode is on
+    bool watched;           // by a test: awaits are counted, some cancelled
     _Atomic(uint8_t) state; // enum asyncio__loop_state; threads that post ask
 
     struct asyncio__timers timers;
-    struct asyncio__clock clock;
+    struct asyncio_testing_clock *clock; // NULL: the system's
+    struct asyncio_link patient; // asyncio__timer.link: when_ns is how long
+                                 // nothing may run, in real time, until fired
     struct asyncio__poller *poller;
     struct asyncio__stacks *stacks;
     uint64_t seed; // of the order of ready tasks; 0: as they became ready
@@ -124,14 +128,15 @@ struct asyncio_loop {
     int64_t slow_ns;                // what one step may take, in debug mode
     struct asyncio_link debug_link; // in a list of debug.c's, while it runs
     const void *thread; // then: an address that is of its thread alone
-    bool eager; // its tasks begin inside the call that makes them
+    bool eager;         // its tasks begin inside the call that makes them
 
     // Called, if not NULL, when nothing is ready and nothing is under way that
     // could make something ready. It may change that.
     void (*stuck)(struct asyncio_loop *loop);
-    uint64_t stuck_before;       // what was told then, so that it is told once
-    int64_t watchdog_ns;         // how long a pass may take; 0: nobody asked
-    const void *layout;          // of this struct, for readers from outside
+    uint64_t stuck_before; // what was told then, so that it is told once
+    int64_t watchdog_ns;   // how long a pass may take; 0: nobody asked
+    const void *layout;    // of this struct, for readers from outside
+    struct asyncio_testing_clock own_clock; // where `clock` is not shared
 };
 
 // The loops of the process that are open: asyncio_loop.open. Open.c alone walks
@@ -176,7 +181,8 @@ void asyncio__loops_forget(void);
 // The loop's time, in nanoseconds.
 static inline int64_t asyncio__loop_now(const struct asyncio_loop *loop)
 {
-    return asyncio__clock_now(&loop->clock);
+    return loop->clock ? asyncio__testing_clock_now(loop->clock)
+                       : asyncio__clock_real_ns();
 }
 
 // One more pass. No other thread writes the count, so it needs no locked

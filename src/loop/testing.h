@@ -1,16 +1,23 @@
 // What tests change about loops.
 #pragma once
 
-#include <asyncio/loop.h>
+#include <asyncio/testing.h>
+
+#include <pthread.h>
 
 struct asyncio__step;
 
-// Where virtual time begins: any number will do that is not 0.
-#define ASYNCIO__VIRTUAL_START INT64_C(1000000000000)
-
+// Read when a loop is made, but for the reports.
 struct asyncio__testing {
-    bool virtual_clock; // this and the seed are read when a loop is made
+    struct asyncio_testing_clock *clock;   // NULL: the system's
+    struct asyncio_testing_clock settings; // of `clock`, for other threads
+    pthread_t clock_thread;                // whose loops use `clock` itself
     uint64_t seed;
+    bool watched; // awaits are counted in the loops of this thread:
+    pthread_t watching_thread;
+    // A test's loop is about to sleep, and nothing of its own will ever end
+    // that; or NULL.
+    void (*stuck)(struct asyncio_loop *loop);
     void (*task_step)(struct asyncio__step *); // how to tell a task from others
     asyncio_report_fn *report; // NULL, or in place of standard error
     void *report_arg;

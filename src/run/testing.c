@@ -125,11 +125,6 @@ static const struct asyncio__sys_hooks hooks = {before, made, gone};
 
 // ---- Settings ---------------------------------------------------------------
 
-void asyncio_testing_virtual_clock(bool on)
-{
-    asyncio__testing.virtual_clock = on;
-}
-
 void asyncio_testing_seed(uint64_t seed)
 {
     asyncio__testing.seed = seed;
@@ -200,6 +195,7 @@ void asyncio_testing_ledger_read(struct asyncio_testing_ledger *ledger)
 {
     memset(ledger, 0, sizeof *ledger);
     if (!table) return;
+    asyncio__failures_drop_thread();
 
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < BUCKETS; i++)
@@ -219,6 +215,7 @@ void asyncio_testing_ledger_each(void (*fn)(const char *what, size_t size,
         [ASYNCIO__CHILD] = "child",
     };
     if (!table) return;
+    asyncio__failures_drop_thread();
 
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < BUCKETS; i++)

@@ -379,10 +379,15 @@ static const struct asyncio__wait_kind joining = {
     .cancel_by_scope = wait_on,
 };
 
-struct asyncio_task *asyncio__awaited_task(const struct asyncio_task *task)
+bool asyncio__awaits_future(const struct asyncio_task *task)
 {
     const struct asyncio__wait_kind *kind = task->wait.kind;
-    if (kind != &awaiting && kind != &awaiting_task) return NULL;
+    return kind == &awaiting || kind == &awaiting_task;
+}
+
+struct asyncio_task *asyncio__awaited_task(const struct asyncio_task *task)
+{
+    if (!asyncio__awaits_future(task)) return NULL;
     return asyncio__future_task(task->wait.object);
 }
 

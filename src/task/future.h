@@ -67,6 +67,9 @@ struct asyncio_task *asyncio__future_task(struct asyncio_future *future);
 // The task whose end this one awaits, unshielded, or NULL. Good until it runs.
 struct asyncio_task *asyncio__awaited_task(const struct asyncio_task *task);
 
+// True if it awaits one, unshielded: a cancel is passed on to that.
+bool asyncio__awaits_future(const struct asyncio_task *task);
+
 // Cancels it because somebody who waits for it was cancelled. A plain future
 // gets no words by that: its owner, who would have to let go of them, does not
 // know of it.

@@ -9,6 +9,7 @@
 
 #include <assert.h>
 
+#include "task/inject.h"
 #include "task/run.h"
 #include "task/scope.h"
 
@@ -167,6 +168,16 @@ static int outcome_of_wait(struct asyncio_task *task)
     return result;
 }
 
+// The rest of a wait, where a test watches the loop.
+static int watched_wait(struct asyncio_task *task)
+{
+    asyncio__inject_await(task);
+    asyncio__switch_away(task->future.loop_, task);
+    int result = outcome_of_wait(task);
+    asyncio__inject_resumed(task, result);
+    return result;
+}
+
 int asyncio__park(const struct asyncio__wait_kind *kind, void *object,
                   struct asyncio_link *list)
 {
@@ -182,6 +193,7 @@ int asyncio__park(const struct asyncio__wait_kind *kind, void *object,
     if (list) list_add_tail(list, &task->step.link);
     if (asyncio__cancel_pending(task)) pass_all_on(task);
 
+    if (task->future.loop_->watched) return watched_wait(task);
     asyncio__switch_away(task->future.loop_, task);
     return outcome_of_wait(task);
 }
@@ -194,6 +206,7 @@ void asyncio__wake(struct asyncio_task *task, int result)
     task->wait.result = result;
     task->wait.woken = true;
     asyncio__task_ready(task);
+    if (task->future.loop_->watched) asyncio__inject_woken(task);
 }
 
 // A walk over all tasks, but only for a task that ends with a lock in its
@@ -227,11 +240,14 @@ int asyncio__yield(void)
 {
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
+    struct asyncio_loop *loop = task->future.loop_;
     if (asyncio__cancel_pending(task)) return asyncio__begin_await(task);
     asyncio__task_ready(task);
-    asyncio__switch_away(task->future.loop_, task);
+    if (loop->watched) asyncio__inject_await(task);
+    asyncio__switch_away(loop, task);
     if (!asyncio__cancel_pending(task)) return 0;
     asyncio__take_cancel(task);
+    if (loop->watched) asyncio__inject_resumed(task, -ECANCELED);
     return -ECANCELED;
 }
 

@@ -1,19 +1,21 @@
 // The fault loop: every call that a test makes fails once.
 //
 // A first run counts the calls; then the test runs once for each of them, and
-// that one fails. The test's own expectations are not asked. What is asked is
-// that the process neither crashes nor hangs, gives everything back, and gives
-// no sanitizer a reason to speak.
+// that one fails. Cancels are made in the same manner: once for each await and
+// each way to cancel there. The test's own expectations are not asked. What is
+// asked is that the process neither crashes nor hangs, gives everything back,
+// and gives no sanitizer a reason to speak; and that no cancel is swallowed.
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "runner/run.h"
 
 #define BAD_MAX 5 // runs that do not survive, until we go on to the next test
 
 static struct {
-    uint64_t tests, faults, crashes, leaks, hangs, lost;
+    uint64_t tests, faults, crashes, leaks, hangs, swallowed, lost;
 } sum;
 
 // Runs the test with the call of this ordinal failing. Returns how many calls
@@ -31,6 +33,7 @@ static uint64_t survive(struct test__run *run, uint64_t ordinal)
     sum.crashes += run->verdict == TEST__CRASHED;
     sum.leaks += run->verdict == TEST__LEAKED;
     sum.hangs += run->verdict == TEST__HUNG;
+    sum.swallowed += run->verdict == TEST__SWALLOWED;
     if (run->verdict == TEST__PASSED)
         calls = run->outcome->calls + 1; // a test that makes none survived too
     else
@@ -40,29 +43,49 @@ close:
     return calls;
 }
 
+// Each call of one kind in its turn. True if all were survived.
+static bool survive_each(struct test__run *run, const char *calls)
+{
+    uint64_t bad = 0;
+    run->calls = calls;
+
+    uint64_t count = survive(run, 0);
+    for (uint64_t i = 1; i < count && bad < BAD_MAX; i++)
+        if (survive(run, i) == 0) bad++;
+
+    if (bad == BAD_MAX)
+        printf("# enough of %s: on to the next\n", run->test->name);
+    return count > 0 && bad == 0;
+}
+
+static bool survive_cancels(struct test__run *run)
+{
+    static const char *const ways[] = {"task", "twice", "race", "scope"};
+    bool survived = true;
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        survived &= survive_each(run, ways[i]);
+    return survived;
+}
+
 bool test__inject(const struct test *test, unsigned number, uint64_t seed,
                   const char *calls)
 {
-    struct test__run run = {
-        .test = test, .seed = seed, .calls = calls, .lenient = true};
-    uint64_t faults = sum.faults, bad = 0;
+    struct test__run run = {.test = test, .seed = seed, .lenient = true};
+    uint64_t faults = sum.faults;
 
-    uint64_t count = survive(&run, 0);
-    for (uint64_t i = 1; i < count && bad < BAD_MAX; i++)
-        if (survive(&run, i) == 0) bad++;
-
-    if (bad == BAD_MAX) printf("# enough of %s: on to the next\n", test->name);
-
-    bool survived = count > 0 && bad == 0;
+    bool survived = strcmp(calls, "cancel") == 0 ? survive_cancels(&run)
+                                                 : survive_each(&run, calls);
     sum.tests++;
-    printf("%s %u - %s (%" PRIu64 " faults)\n", survived ? "ok" : "not ok",
-           number, test->name, sum.faults - faults);
+    printf("%s %u - %s (%" PRIu64 " %s)\n", survived ? "ok" : "not ok", number,
+           test->name, sum.faults - faults,
+           strcmp(calls, "cancel") == 0 ? "cancels" : "faults");
     return survived;
 }
 
 void test__inject_summary(const char *calls)
 {
     printf("# inject %s: tests=%" PRIu64 " faults=%" PRIu64 " crashes=%" PRIu64
-           " leaks=%" PRIu64 " hangs=%" PRIu64 "\n",
-           calls, sum.tests, sum.faults, sum.crashes, sum.leaks, sum.hangs);
+           " leaks=%" PRIu64 " hangs=%" PRIu64 " swallowed=%" PRIu64 "\n",
+           calls, sum.tests, sum.faults, sum.crashes, sum.leaks, sum.hangs,
+           sum.swallowed);
 }

@@ -1,12 +1,13 @@
 // The program around a file of tests: which of them run, how, and in which
 // words the world hears of it.
 //
-//     test_queue [--seed N] [--inject alloc|syscall] [--fail alloc:N]
-//                [--here] [NAME...]
+//     test_queue [--seed N | --seeds N] [--inject alloc|syscall|cancel]
+//                [--fail alloc:N | --cancel task:N] [--here] [NAME...]
 //
 // A NAME may have wildcards. --seed, or $ASYNCIO_TEST_SEED, changes the order
-// of ready tasks; --inject runs the fault loop, --fail one turn of it; --here
-// runs in this process, for a debugger. The backend comes from
+// of ready tasks; --seeds runs each test in so many orders. --inject runs the
+// fault loop, --fail and --cancel one turn of it; --here runs in this process,
+// for a debugger. The backend comes from
 // $ASYNCIO_BACKEND; where the kernel denies it every test is skipped. The exit
 // status is 0 if no test failed, and 2 for a wrong command.
 
@@ -26,7 +27,7 @@ static struct test *tests, **tests_end = &tests;
 static const char *backend;
 
 static struct {
-    uint64_t seed, ordinal;
+    uint64_t seed, seeds, ordinal;
     const char *inject, *fail;
     bool here;
     char **names;
@@ -75,8 +76,8 @@ _Noreturn static void refuse(const char *what, const char *value)
 {
     fprintf(stderr,
             "%s: %s\n"
-            "usage: [--seed N] [--inject alloc|syscall] [--fail alloc:N]"
-            " [--here] [NAME...]\n",
+            "usage: [--seed N | --seeds N] [--inject alloc|syscall|cancel]"
+            " [--fail alloc:N | --cancel task:N] [--here] [NAME...]\n",
             what, value);
     exit(2);
 }
@@ -91,20 +92,25 @@ static uint64_t number(const char *text)
     return n;
 }
 
-static const char *calls_named(const char *text)
+// The one of the words, up to a NULL, that is meant.
+static const char *one_of(const char *const *words, const char *text)
 {
-    if (strcmp(text, "alloc") == 0) return "alloc";
-    if (strcmp(text, "syscall") == 0) return "syscall";
-    refuse("neither alloc nor syscall", text);
+    for (; *words; words++)
+        if (strcmp(text, *words) == 0) return *words;
+    refuse("there is no such kind", text);
 }
 
+static const char *const injected[] = {"alloc", "syscall", "cancel", NULL};
+static const char *const calls[] = {"alloc", "syscall", NULL};
+static const char *const cancels[] = {"task", "twice", "race", "scope", NULL};
+
 // "alloc:17"
-static void parse_fail(char *text)
+static void parse_fail(const char *const *words, char *text)
 {
     char *colon = strchr(text, ':');
-    if (!colon) refuse("not like alloc:17", text);
+    if (!colon) refuse("not like alloc:17, or task:17", text);
     *colon = '\0';
-    options.fail = calls_named(text);
+    options.fail = one_of(words, text);
     options.ordinal = number(colon + 1);
 }
 
@@ -112,8 +118,10 @@ static void parse(int argc, char **argv)
 {
     static const struct option known[] = {
         {"seed", required_argument, NULL, 's'},
+        {"seeds", required_argument, NULL, 'n'},
         {"inject", required_argument, NULL, 'i'},
         {"fail", required_argument, NULL, 'f'},
+        {"cancel", required_argument, NULL, 'c'},
         {"here", no_argument, NULL, 'h'},
         {0}};
     const char *seed = getenv("ASYNCIO_TEST_SEED");
@@ -123,8 +131,10 @@ static void parse(int argc, char **argv)
     while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
         switch (c) {
         case 's': options.seed = number(optarg); break;
-        case 'i': options.inject = calls_named(optarg); break;
-        case 'f': parse_fail(optarg); break;
+        case 'n': options.seeds = number(optarg); break;
+        case 'i': options.inject = one_of(injected, optarg); break;
+        case 'f': parse_fail(calls, optarg); break;
+        case 'c': parse_fail(cancels, optarg); break;
         case 'h': options.here = true; break;
         default: refuse("options", "see below");
         }
@@ -152,6 +162,7 @@ static bool run_one(const struct test *test, unsigned number)
 
     if (options.inject)
         return test__inject(test, number, options.seed, options.inject);
+    if (options.seeds > 0) return test__seeds(test, number, options.seeds);
 
     int err = options.here ? test__run_here(&run) : test__run(&run);
     if (err < 0) {
@@ -197,6 +208,9 @@ int main(int argc, char **argv)
             failed++;
         fflush(stdout);
     }
-    if (options.inject) test__inject_summary(options.inject);
+    if (options.inject)
+        test__inject_summary(options.inject);
+    else if (options.seeds > 0)
+        test__seeds_summary();
     return failed == 0 ? 0 : 1;
 }

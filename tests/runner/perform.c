@@ -7,8 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "loop/loop.h"
+#include "loop/testing.h"
 #include "runner/run.h"
-#include "task/failure.h"
 
 // A build with UBSan goes on after a report unless it is told otherwise, and
 // then nobody would see it.
@@ -30,32 +31,68 @@ static int main_task(void *arg)
     return 0;
 }
 
+static int main_task_in_scope(void *arg)
+{
+    ASYNCIO_WITH_CANCEL_SCOPE(scope);
+    return asyncio_cancel_scope_exit(&scope, main_task(arg));
+}
+
 // A loop that cannot be made, or stops before its main task ends, is a failure;
 // a test of that is TEST_PLAIN.
-static void run_body(const struct test *test)
+static void run_body(const struct test__run *run)
 {
+    const struct test *test = run->test;
+    bool in_scope = run->calls && strcmp(run->calls, "scope") == 0;
     if (test->plain) {
         test->body();
         return;
     }
-    int err = asyncio_run(main_task, (void *)(uintptr_t)test);
+    int err = asyncio_run(in_scope ? main_task_in_scope : main_task,
+                          (void *)(uintptr_t)test);
     expect__compare(err, "==", 0, "asyncio_run", "0", test->site);
+}
+
+static void note_tasks(struct asyncio_loop *loop)
+{
+    struct asyncio_task *tasks[32];
+    char line[512];
+    size_t count = loop ? asyncio_all_tasks(loop, tasks, 32) : 0;
+    for (size_t i = 0; i < count && i < 32; i++)
+        test__note("    %s",
+                   asyncio_task_describe(tasks[i], line, sizeof line));
 }
 
 // Not safe in general, but a test that hangs mostly sleeps in its poller, where
 // nothing is half done; and it is killed in any case.
 _Noreturn void test__last_words(int signal)
 {
-    struct asyncio_task *tasks[32];
-    struct asyncio_loop *loop = asyncio_get_running_loop();
-    char line[512];
     (void)signal;
-
-    size_t count = loop ? asyncio_all_tasks(loop, tasks, 32) : 0;
-    for (size_t i = 0; i < count && i < 32; i++)
-        test__note("    %s",
-                   asyncio_task_describe(tasks[i], line, sizeof line));
+    note_tasks(asyncio_get_running_loop());
     _exit(1);
+}
+
+// Nobody waits ten seconds for what can be known at once. A thread that is gone
+// may have posted before it went.
+static void give_up(struct asyncio_loop *loop)
+{
+    if (test__surroundings_busy() || atomic_load(&loop->posts)) return;
+    atomic_store(&test__outcome->stuck, true);
+    test__note("lost wake-up: every task waits, and nothing is under way that"
+               " could wake one");
+    note_tasks(loop);
+    _exit(1);
+}
+
+bool test__is_cancel(const char *calls)
+{
+    return strcmp(calls, "alloc") != 0 && strcmp(calls, "syscall") != 0;
+}
+
+static void note_cancel(struct asyncio_task *task)
+{
+    char line[512];
+    atomic_store(&test__outcome->fault_made, true);
+    test__note("cancelled: %s", asyncio_task_describe(task, line, sizeof line));
 }
 
 static void note_fault(int code, const char *site)
@@ -76,16 +113,23 @@ static void note_leak(const char *what, size_t size, const char *site,
         test__note("leak: %s made at %s", what, site);
 }
 
+static struct asyncio_testing_clock test_clock; // jumps when every task waits
+
 static int set_up(const struct test__run *run)
 {
     const struct test *test = run->test;
-    asyncio_testing_virtual_clock(!test->real_time);
+    asyncio_testing_clock_use(test->real_time ? NULL : &test_clock);
     asyncio_testing_seed(test->ordered ? 0 : run->seed);
     asyncio_testing_reports(test__collect_report, NULL);
     asyncio_testing_on_failure(note_fault);
+    asyncio_testing_on_cancel(note_cancel);
 
     int err = asyncio_testing_ledger_start();
     if (err < 0 || !run->calls) return err;
+    if (test__is_cancel(run->calls)) {
+        asyncio__testing.stuck = give_up;
+        return asyncio_testing_cancel_at(run->calls, run->ordinal);
+    }
     return asyncio_testing_fail_at(run->calls, run->ordinal);
 }
 
@@ -98,10 +142,16 @@ void test__perform(const struct test__run *run)
     if (err < 0)
         test__fail(run->test->site, "cannot begin: %s", strerrorname_np(-err));
     else
-        run_body(run->test);
-    asyncio__failures_drop_thread(); // the words of a run that failed
+        run_body(run);
 
-    atomic_store(&test__outcome->calls, asyncio_testing_calls());
+    bool cancels = run->calls && test__is_cancel(run->calls);
+    atomic_store(&test__outcome->calls,
+                 cancels ? asyncio_testing_awaits() : asyncio_testing_calls());
+    if (asyncio_testing_swallowed() > 0) {
+        atomic_store(&test__outcome->swallowed, true);
+        test__note("swallowed: the wait that was cancelled went on as if"
+                   " nothing had been asked");
+    }
     if (!run->lenient) test__check_reports();
     asyncio_testing_ledger_each(note_leak, NULL);
     test__surroundings_compare();

@@ -49,7 +49,10 @@ static void print_replay(const struct test__run *run)
 
     printf("# replay: ASYNCIO_BACKEND=%s %s", test_backend(), program);
     if (run->seed > 0) printf(" --seed %" PRIu64, run->seed);
-    if (run->calls) printf(" --fail %s:%" PRIu64, run->calls, run->ordinal);
+    if (run->calls)
+        printf(" --%s %s:%" PRIu64,
+               test__is_cancel(run->calls) ? "cancel" : "fail", run->calls,
+               run->ordinal);
     printf(" %s\n", run->test->name);
 }
 

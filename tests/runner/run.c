@@ -110,6 +110,7 @@ static enum test__verdict judge(const struct test__run *run, int status)
         test__note("crash: killed by SIG%s", sigabbrev_np(WTERMSIG(status)));
         return TEST__CRASHED;
     }
+    if (outcome->stuck) return TEST__HUNG;
     if (!outcome->finished) {
         test__note("crash: it ended by itself, with status %d",
                    WEXITSTATUS(status));
@@ -121,6 +122,7 @@ static enum test__verdict judge(const struct test__run *run, int status)
         return TEST__LEAKED;
     }
     if (outcome->leaks > 0) return TEST__LEAKED;
+    if (outcome->swallowed) return TEST__SWALLOWED;
     if (outcome->failures > 0 && !run->lenient) return TEST__FAILED;
     return TEST__PASSED;
 }

@@ -21,14 +21,17 @@ struct test__outcome {
     char words[32 * 1024];
     atomic_uint promise_count;
     char promises[TEST__PROMISES][16]; // what CONFORMS named
-    _Atomic(uint64_t) calls;           // that could have been made to fail
+    _Atomic(uint64_t) calls; // that could have been made to fail, or awaits
     atomic_bool fault_made;
+    atomic_bool stuck;     // its tasks wait for what will never come
+    atomic_bool swallowed; // a cancel never arrived
 };
 
 // In order of gravity.
 enum test__verdict {
     TEST__PASSED,
     TEST__FAILED,
+    TEST__SWALLOWED,
     TEST__LEAKED,
     TEST__CRASHED,
     TEST__HUNG,
@@ -37,9 +40,11 @@ enum test__verdict {
 struct test__run {
     const struct test *test;
     uint64_t seed;
-    const char *calls; // "alloc", "syscall": what fails or is counted, or NULL
-    uint64_t ordinal;  // which call fails; 0: none
-    bool lenient;      // expectations and reports are not asked
+    // What fails or is counted: "alloc", "syscall"; or who is cancelled:
+    // "task", "twice", "race", "scope"; or NULL.
+    const char *calls;
+    uint64_t ordinal; // which call or await; 0: none
+    bool lenient;     // expectations and reports are not asked
 
     enum test__verdict verdict;
     struct test__outcome *outcome;
@@ -72,11 +77,21 @@ void test__perform(const struct test__run *run);
 // the process.
 _Noreturn void test__last_words(int signal);
 
-// Fails every call that `test` makes once, each in a run of its own, and prints
-// one line of TAP. True if it survived them all.
+// True if that is a word of asyncio_testing_cancel_at.
+bool test__is_cancel(const char *calls);
+
+// Fails every call that `test` makes once, or for "cancel" cancels at every
+// await in each of the ways, each in a run of its own, and prints one line of
+// TAP. True if it survived them all.
 bool test__inject(const struct test *test, unsigned number, uint64_t seed,
                   const char *calls);
 void test__inject_summary(const char *calls);
+
+// Runs the test in the orders of the seeds 1 to `seeds`, and prints one line of
+// TAP. True if it passed in all. A test that checks an order, or needs real
+// time, runs once.
+bool test__seeds(const struct test *test, unsigned number, uint64_t seeds);
+void test__seeds_summary(void);
 
 // Adds a line to the words of the outcome.
 void test__note(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -87,5 +102,7 @@ void test__collect_report(const struct asyncio_report *report, void *arg);
 void test__check_reports(void);
 
 // What the process holds that the library's ledger does not know of.
+// True if something beyond this thread may still be at work for the test.
+bool test__surroundings_busy(void);
 void test__surroundings_remember(void);
 void test__surroundings_compare(void);

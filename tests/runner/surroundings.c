@@ -115,6 +115,11 @@ static bool has_children(void)
     return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
+bool test__surroundings_busy(void)
+{
+    return count_threads() > threads_before || has_children();
+}
+
 void test__surroundings_remember(void)
 {
     memset(was_open, 0, sizeof was_open);

@@ -1,14 +1,16 @@
 #!/bin/sh
-# ./dev inject alloc|syscall [NAME...]: the fault loop. Each test runs once for
-# every allocation (or system call) that it makes, and that one fails. No run
-# may crash, hang, or keep anything.
+# ./dev inject alloc|syscall|cancel [NAME...]: the fault loop. Each test runs
+# once for every allocation (or system call) that it makes, and that one fails;
+# or once for every await and each way to cancel there. No run may crash, hang,
+# keep anything, or swallow a cancel.
 
 . tools/dev/lib.sh
 
 kind=${1:-}
 case $kind in
-alloc | syscall) shift ;;
-*) fail 2 "inject what? ./dev inject alloc, or syscall, and names of tests" ;;
+alloc | syscall | cancel) shift ;;
+*) fail 2 "inject what? ./dev inject alloc, syscall or cancel, and names of" \
+    "tests" ;;
 esac
 # shellcheck disable=SC2086 # One word is one package.
 need $BUILD_PACKAGES $TEST_PACKAGES

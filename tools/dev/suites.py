@@ -99,12 +99,27 @@ def report_failure(record):
         print("    " + line)
 
 
-def run_meson(folder, names, env, log, suites, inject):
+def of_the_runner(folder, names, suites):
+    """The tests of meson that are suites of the runner: only these know its
+    options. Those named, or all."""
+    listed = subprocess.run(["meson", "introspect", "--tests", folder],
+                            check=True, stdout=subprocess.PIPE).stdout
+    found = [test["name"] for test in json.loads(listed)
+             if os.path.basename(test["cmd"][0]).startswith("test_")
+             and any(suite.split(":")[-1] in suites
+                     for suite in test["suite"])]
+    return sorted(set(found) & set(names) if names else set(found))
+
+
+def run_meson(folder, names, env, log, suites, args):
     """One run of the suites; returns the records of meson's log."""
     command = ["meson", "test", "-C", folder, "--no-rebuild", "--logbase", log]
     command += [f"--suite={suite}" for suite in suites]
-    if inject:
-        command += [f"--test-args=--inject {inject}", "--timeout-multiplier=20"]
+    if args:
+        names = of_the_runner(folder, names, suites)
+        if not names:
+            return []
+        command += [f"--test-args={args}", "--timeout-multiplier=20"]
     path = os.path.join(folder, "meson-logs", log + ".json")
     if os.path.exists(path):
         os.remove(path)
@@ -116,17 +131,21 @@ def run_meson(folder, names, env, log, suites, inject):
         return [json.loads(line) for line in lines]
 
 
-def run(folder, names=(), env=None, log="testlog", inject=None, poller=None):
+def run(folder, names=(), env=None, log="testlog", inject=None, seeds=None,
+        poller=None):
     """Runs the suites on the pollers that there are. Returns the count.
 
-    `poller` has them run on that one only. With `inject` each test of the runner is repeated with each of its calls of
-    that kind failing; scripts have no such loop and are left out.
+    `poller` has them run on that one only. With `inject` each test of the
+    runner is repeated with each of its calls of that kind failing, with `seeds`
+    in so many orders; scripts have no such loop and are left out.
     """
     denied = None if poller else why_no_uring()
     pollers = ["epoll"] if denied else ["uring", "epoll"]
     pollers = [poller] if poller else pollers
-    suites = pollers if inject or poller else [*pollers, "once"]
-    records = run_meson(folder, list(names), env or {}, log, suites, inject)
+    args = (f"--inject {inject}" if inject
+            else f"--seeds {seeds}" if seeds else None)
+    suites = pollers if args or poller else [*pollers, "once"]
+    records = run_meson(folder, list(names), env or {}, log, suites, args)
     total = Count()
     on_epoll = 0
     for record in records:
@@ -141,20 +160,29 @@ def run(folder, names=(), env=None, log="testlog", inject=None, poller=None):
               " count as skipped")
         total.skipped += on_epoll
     if inject:
-        print_inject_sum(inject, records)
+        print_sums(f"inject {inject}", records)
+    elif seeds:
+        print_sums("seeds", records)
     return total
 
 
-def print_inject_sum(inject, records):
-    """Adds up what each program said of its fault loop."""
+def words_of(counts):
+    return ", ".join(f"{value} {name}" for name, value in counts.items())
+
+
+def print_sums(what, records):
+    """What each program said of its loop, and all of it added up."""
     total = collections.Counter()
     for record in records:
         for line in record.get("stdout", "").splitlines():
-            if line.startswith(f"# inject {inject}:"):
-                for name, value in re.findall(r"(\w+)=(\d+)", line):
-                    total[name] += int(value)
-    print(f"inject {inject}: "
-          + ", ".join(f"{value} {name}" for name, value in total.items()))
+            if not line.startswith(f"# {what}:"):
+                continue
+            counts = {name: int(value)
+                      for name, value in re.findall(r"(\w+)=(\d+)", line)}
+            total.update(counts)
+            print(f"{what}: {record['name'].split(' ')[-1]} on {backend_of(record)}:"
+                  f" {words_of(counts)}")
+    print(f"{what}: {words_of(total)}")
 
 
 def main():
@@ -163,22 +191,18 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--seeds", type=int, metavar="N",
-                        help="run N times, with the seeds 1 to N")
-    parser.add_argument("--inject", choices=("alloc", "syscall"),
-                        help="let each such call of each test fail once")
+                        help="run in N orders, with the seeds 1 to N")
+    parser.add_argument("--inject", choices=("alloc", "syscall", "cancel"),
+                        help="let each such call of each test fail once, or"
+                        " cancel at each of its awaits")
     parser.add_argument("--poller", choices=("uring", "epoll"),
                         help="run the suites on this one only")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     if options.seeds is not None and options.seeds < 1:
         parser.error("--seeds takes a number from 1")
 
-    total = Count()
-    for seed in range(1, (options.seeds or 1) + 1):
-        env = {"ASYNCIO_TEST_SEED": str(seed)} if options.seeds else {}
-        if options.seeds:
-            print(f"seed {seed}", flush=True)
-        total.add(run(options.folder, options.names, env,
-                      inject=options.inject, poller=options.poller))
+    total = run(options.folder, options.names, inject=options.inject,
+                seeds=options.seeds, poller=options.poller)
     sys.stdout.flush()
     print(total)
     return total.exit_code()
