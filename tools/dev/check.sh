@@ -78,7 +78,7 @@ check_reference()
     pages=$(cd build/reference/man && ls man?/*) || return 1
     (cd build/reference/man &&
         for page in $pages; do
-            groff -ww -man -Tutf8 -z "$page" || exit 1
+            groff -Kutf8 -ww -man -Tutf8 -z "$page" || exit 1
         done) 2>&1 | awk '{ print } END { exit NR > 0 }'
 }
 
