@@ -49,11 +49,11 @@ class Text:
         """Yields ("text", sentence...) and ("code", lines) in order."""
         return blocks(self.lines)
 
-    def summary(self):
-        """The first sentence, without its full stop."""
+    def summary(self, ends=".:;"):
+        """The first sentence, without what ends it."""
         for kind, content in self.blocks():
             if kind == "text":
-                return re.split(r"(?<=[a-z0-9)`])[.:;](?:\s|$)", content)[0]
+                return re.split(rf"(?<=[\w)`\]])[{ends}](?:\s|$)", content)[0]
         return ""
 
 
@@ -101,6 +101,11 @@ class Entry:
         return self.declarations[0].name
 
     @property
+    def only_options(self):
+        """Shown with the functions that take them."""
+        return all(d.name.endswith("_options") for d in self.declarations)
+
+    @property
     def documented(self):
         return bool(self.text.lines)
 
@@ -117,7 +122,7 @@ class Header:
 
     @property
     def title(self):
-        return self.text.summary()
+        return self.text.summary(".")
 
     def structs(self):
         return {d.name: d for e in self.entries for d in e.declarations

@@ -138,8 +138,9 @@ def write_header(pages, header, example):
              ".SH SYNOPSIS", f".B #include <{header.path}>",
              ".SH DESCRIPTION", *prose(header.text.blocks()), ".SH CONTENTS"]
     for entry in header.entries:
-        lines += [".TP", f".BR {' '.join(names(entry))}",
-                  inline(entry.text.summary())]
+        if not entry.only_options:
+            lines += [".TP", f".B {', '.join(names(entry))}",
+                      inline(entry.text.summary())]
     if example:
         lines += [".SH EXAMPLE", ".nf",
                   *(escaped(line) for line in example), ".fi"]

@@ -45,9 +45,7 @@ def check():
         if not header.title:
             silent.append(f"<{header.path}> does not say what it is")
         for entry in header.entries:
-            options = all(d.name.endswith("_options")
-                          for d in entry.declarations)
-            if not entry.documented and not options:
+            if not entry.documented and not entry.only_options:
                 silent.append(f"<{header.path}>: {' '.join(man.names(entry))}"
                               " has no comment")
     print("\n".join(silent))

@@ -76,7 +76,8 @@ def entry_part(entry, all_headers, links):
 def header_page(header, all_headers, links, example):
     rows = "\n".join(
         f"<tr><td>{' '.join(linked(n, links) for n in man.names(e))}</td>"
-        f"<td>{inline(e.text.summary(), {})}</td></tr>" for e in header.entries)
+        f"<td>{inline(e.text.summary(), {})}</td></tr>"
+        for e in header.entries if not e.only_options)
     parts = ['<p><a href="index.html">libasyncio</a></p>',
              f"<h1>&lt;{header.path}&gt;</h1>",
              prose(header.text.blocks(), links), f"<table>{rows}</table>"]
