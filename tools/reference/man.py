@@ -58,7 +58,7 @@ class Pages:
     def write(self, name, section, lines):
         top = f'.TH {name} {section} "" "libasyncio {self.version}" "libasyncio"'
         path = self.folder / f"man{section}" / f"{name}.{section}"
-        path.write_text("\n".join([top, ".ad l", *lines, ""]), encoding="utf-8")
+        path.write_text("\n".join([top, ".ad l", ".nh", *lines, ""]), encoding="utf-8")
 
     def link(self, name, target):
         path = self.folder / "man3" / f"{name}.3"
