@@ -69,7 +69,7 @@ static int await_each_other(void *arg)
 }
 
 TEST_PLAIN(tasks_that_wait_for_each_other_for_ever_are_reported,
-           .ordered = true)
+           .ordered = true, .stuck = true)
 {
     struct pair pair = {0};
     look_again_every(50);
@@ -80,7 +80,8 @@ TEST_PLAIN(tasks_that_wait_for_each_other_for_ever_are_reported,
     EXPECT_CONTAINS(told, "[a]");
 }
 
-TEST_PLAIN(deadlock_is_reported_in_real_time_too, .real_time = true)
+TEST_PLAIN(deadlock_is_reported_in_real_time_too, .real_time = true,
+           .stuck = true)
 {
     struct pair pair = {0};
     look_again_every(3000);
@@ -104,7 +105,7 @@ static int own_who_waits_for_me(void *arg)
     return asyncio_task_group_exit(&group, 0);
 }
 
-TEST_PLAIN(circle_through_a_group_is_reported)
+TEST_PLAIN(circle_through_a_group_is_reported, .stuck = true)
 {
     struct pair pair = {0};
     look_again_every(50);
@@ -146,7 +147,7 @@ static int lock_crosswise(void *arg)
     return err;
 }
 
-TEST_PLAIN(locks_taken_crosswise_are_reported)
+TEST_PLAIN(locks_taken_crosswise_are_reported, .stuck = true)
 {
     struct pair pair = {0};
     look_again_every(50);
@@ -267,7 +268,8 @@ static int circle_and_a_thread(void *arg)
     return value;
 }
 
-TEST_PLAIN(circle_that_a_thread_may_end_is_reported_in_debug_mode_alone)
+TEST_PLAIN(circle_that_a_thread_may_end_is_reported_in_debug_mode_alone,
+           .stuck = true)
 {
     struct other_thread other = {0};
     EXPECT_EQ(asyncio_run(circle_and_a_thread, &other), 7);
@@ -310,7 +312,7 @@ static int await_nobody(void *arg)
     return asyncio_await(&future);
 }
 
-TEST_PLAIN(task_that_nobody_can_wake_is_reported_in_debug_mode)
+TEST_PLAIN(task_that_nobody_can_wake_is_reported_in_debug_mode, .stuck = true)
 {
     struct pair pair = {0};
     look_again_every(50);
@@ -351,7 +353,7 @@ static int sleep_for_ever(void *arg)
     return asyncio_sleep(ASYNCIO_FOREVER);
 }
 
-TEST_PLAIN(sleeping_for_ever_is_no_deadlock)
+TEST_PLAIN(sleeping_for_ever_is_no_deadlock, .stuck = true)
 {
     EXPECT(is_quiet_for_ever(sleep_for_ever, true));
     EXPECT(is_quiet_for_ever(sleep_for_ever, false));
@@ -365,7 +367,7 @@ static int wait_for_ever(void *arg)
 }
 
 // A program may wait for the signal that ends it.
-TEST_PLAIN(waiting_for_nobody_is_reported_in_debug_mode_alone)
+TEST_PLAIN(waiting_for_nobody_is_reported_in_debug_mode_alone, .stuck = true)
 {
     EXPECT(is_quiet_for_ever(wait_for_ever, false));
 }
@@ -392,7 +394,7 @@ static int many_in_a_circle(void *arg)
     return err;
 }
 
-TEST_PLAIN(long_circle_is_cut_to_one_line)
+TEST_PLAIN(long_circle_is_cut_to_one_line, .stuck = true)
 {
     struct pair pair = {0};
     look_again_every(50);

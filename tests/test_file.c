@@ -135,6 +135,20 @@ TEST_PLAIN(outside_a_task_nothing_is_done)
 
 static int fds[2];
 
+// Puts a byte into the pipe, or closes it, so that nobody reads for ever.
+static void write_a_byte(void)
+{
+    if (EXPECT_EQ(asyncio_write(fds[1], "x", 1), 1)) return;
+    close(fds[1]);
+    fds[1] = -1;
+}
+
+static void close_pipe(void)
+{
+    close(fds[0]);
+    if (fds[1] >= 0) close(fds[1]);
+}
+
 static int read_a_byte(void *arg)
 {
     int err = asyncio_read(fds[0], arg, 1);
@@ -149,13 +163,12 @@ TEST(a_read_that_waits_lets_others_run)
     struct asyncio_task *task = asyncio_create_task(read_a_byte, &byte);
     EXPECT_EQ(asyncio_sleep(0), 0);
     trace("write");
-    EXPECT_EQ(asyncio_write(fds[1], "x", 1), 1);
+    write_a_byte();
     EXPECT_EQ(asyncio_await(task), 1);
     EXPECT_EQ(byte, 'x');
     EXPECT_TRACE("write", "read 1");
     asyncio_task_release(task);
-    close(fds[0]);
-    close(fds[1]);
+    close_pipe();
 }
 
 // ---- Cancelling -------------------------------------------------------------
@@ -173,11 +186,10 @@ TEST(a_cancelled_read_returns_when_the_kernel_has_let_go)
     asyncio_task_release(task);
 
     // The byte that comes now is not taken by it.
-    EXPECT_EQ(asyncio_write(fds[1], "x", 1), 1);
+    write_a_byte();
     EXPECT_EQ(byte, 'o');
     EXPECT_EQ(asyncio_read(fds[0], &byte, 1), 1);
-    close(fds[0]);
-    close(fds[1]);
+    close_pipe();
 }
 
 static int cancel_oneself(void *arg)

@@ -127,7 +127,7 @@ static int set_up(const struct test__run *run)
     int err = asyncio_testing_ledger_start();
     if (err < 0 || !run->calls) return err;
     if (test__is_cancel(run->calls)) {
-        asyncio__testing.stuck = give_up;
+        asyncio__testing.stuck = test->stuck ? NULL : give_up;
         return asyncio_testing_cancel_at(run->calls, run->ordinal);
     }
     return asyncio_testing_fail_at(run->calls, run->ordinal);

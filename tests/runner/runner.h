@@ -33,6 +33,7 @@ struct test {
     // What a test may say of itself: TEST(name, .real_time = true).
     bool real_time; // the system's clock: the operating system is tested
     bool ordered;   // it checks the order of tasks, so no seed changes it
+    bool stuck;     // it means to have tasks wait for what will never come
     double limit;   // real seconds until it is killed, else 10
 };
 
