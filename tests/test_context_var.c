@@ -2,9 +2,12 @@
 // contexts hold a set of them for tasks and calls to share.
 
 #include <asyncio/context.h>
+#include <asyncio/executor.h>
 #include <asyncio/group.h>
+#include <asyncio/threadsafe.h>
 
 #include <pthread.h>
+#include <semaphore.h>
 
 #include "runner/runner.h"
 #include "task/variables.h"
@@ -341,6 +344,83 @@ TEST(thread_has_the_context_that_it_is_handed)
         pthread_join(thread, NULL);
     }
     EXPECT_EQ(asyncio_context_close(&context), 0);
+}
+
+static int read_and_set(void *arg)
+{
+    EXPECT_STR(user_here(), arg);
+    if (asyncio_context_var_set(&user, "the job") < 0) return 0;
+    EXPECT_STR(user_here(), "the job");
+    return 0;
+}
+
+TEST(function_in_a_thread_has_a_copy_of_its_callers_variables)
+{
+    if (asyncio_context_var_set(&user, "ann") < 0) return;
+    EXPECT_EQ(asyncio_to_thread(read_and_set, "ann"), 0);
+    EXPECT_STR(user_here(), "ann");
+    EXPECT_EQ(asyncio_context_var_set(&user, "bob"), 0);
+    EXPECT_EQ(asyncio_to_thread(read_and_set, "bob"), 0);
+    EXPECT_EQ(asyncio_run_in_executor(NULL, read_and_set, "bob"), 0);
+}
+
+static int ask_in_a_loop(void *arg)
+{
+    EXPECT_STR(user_here(), "the job");
+    return asyncio_context_var_set(&user, arg);
+}
+
+static int go_back(void *arg)
+{
+    EXPECT_STR(user_here(), "ann");
+    if (asyncio_context_var_set(&user, "the job") < 0) return 0;
+    int err = asyncio_from_thread_run(arg, ask_in_a_loop, "the coroutine");
+    EXPECT_STR(user_here(), "the job");
+    return err;
+}
+
+TEST(coroutine_from_a_thread_begins_with_the_variables_of_there)
+{
+    if (asyncio_context_var_set(&user, "ann") < 0) return;
+    EXPECT_EQ(asyncio_to_thread(go_back, asyncio_get_running_loop()), 0);
+    EXPECT_STR(user_here(), "ann");
+}
+
+TEST(coroutine_from_a_thread_has_them_on_an_eager_loop_too)
+{
+    asyncio_loop_set_eager(asyncio_get_running_loop(), true);
+    if (asyncio_context_var_set(&user, "ann") < 0) return;
+    EXPECT_EQ(asyncio_to_thread(go_back, asyncio_get_running_loop()), 0);
+    EXPECT_STR(user_here(), "ann");
+}
+
+static int wait_at(void *arg)
+{
+    EXPECT_STR(user_here(), "ann");
+    sem_wait(arg);
+    EXPECT_STR(user_here(), "ann");
+    return 0;
+}
+
+static int abandon_at(void *arg)
+{
+    return asyncio_to_thread(wait_at, arg, .abandon = true);
+}
+
+TEST(job_that_is_left_behind_keeps_its_variables)
+{
+    sem_t gate;
+    sem_init(&gate, 0, 0);
+    if (asyncio_context_var_set(&user, "ann") < 0) return;
+    struct asyncio_task *task = asyncio_create_task(abandon_at, &gate);
+    EXPECT_EQ(asyncio_sleep(0), 0);
+    asyncio_task_cancel(task);
+    EXPECT_EQ(asyncio_await(task), -ECANCELED);
+    asyncio_task_release(task);
+    EXPECT_EQ(asyncio_context_var_set(&user, "bob"), 0);
+    sem_post(&gate);
+    asyncio_executor_shutdown(ASYNCIO_THREADS);
+    sem_destroy(&gate);
 }
 
 // --- tokens -----------------------------------------------------------------

@@ -28,7 +28,9 @@ struct asyncio_job_options {
     void *reserved_[4] ASYNCIO__UNSET;
 };
 
-// Runs fn(arg) in a thread of the loop's default pool and waits for it.
+// Runs fn(arg) in a thread of the loop's default pool and waits for it. There
+// it has a copy of the caller's variables (asyncio/context.h), as whatever runs
+// in a thread has: what it sets is gone with the call.
 //
 // returns   what fn returned; -ECANCELED if cancelled before fn began, or after
 //           it ended; -EPERM outside a task; -ESHUTDOWN; -ENOMEM, -EAGAIN

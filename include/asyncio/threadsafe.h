@@ -29,7 +29,9 @@ struct asyncio_threadsafe_options {
 // Submissions of one thread begin in order. Cancelling the future cancels the
 // task: if it has begun, its next wait returns -ECANCELED, otherwise it never
 // begins. If the loop is closed first, the future is cancelled. `future` may be
-// NULL, for who does not want to know; a failure is reported then.
+// NULL, for who does not want to know; a failure is reported then. The task has
+// a copy of the variables (asyncio/context.h) that there are where this is
+// called.
 //
 // returns   0; -ESHUTDOWN if the loop was closed or freed; -EINVAL for no loop
 //           or no function; -ENOMEM: then nothing was handed out

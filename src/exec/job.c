@@ -28,6 +28,7 @@ asyncio__job_make(struct asyncio_executor *executor, int (*fn)(void *arg),
     job->size = options->size ? options->size : options->copy;
     job->site = options->site;
     job->loop = asyncio__running_loop;
+    asyncio_copy_context(&job->context);
     if (copy > 0) job->arg = memcpy(job->copy, arg, copy);
     return job;
 }
@@ -36,6 +37,7 @@ void asyncio__job_unref(struct asyncio__job *job)
 {
     if (atomic_fetch_sub(&job->references, 1) > 1) return;
     asyncio__failure_unref(job->failure);
+    asyncio_context_close(&job->context);
     asyncio__free(job);
 }
 

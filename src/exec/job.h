@@ -12,6 +12,7 @@
 // `landed`.
 #pragma once
 
+#include <asyncio/context.h>
 #include <asyncio/executor.h>
 
 #include <stdatomic.h>
@@ -33,6 +34,7 @@ struct asyncio__job {
     void (*lost)(struct asyncio__job *job);
     void *owner; // whoever waits: landed knows what that is; NULL once left
     struct asyncio_loop *loop;
+    struct asyncio_context context; // a copy of its maker's, for a thread
 
     int result;
     struct asyncio__failure *failure; // words for a negative result, or NULL

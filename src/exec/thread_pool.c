@@ -60,7 +60,7 @@ static void work(struct asyncio__offload_job *offload)
 
     asyncio__failures_drop_thread();
     current_job = job;
-    job->result = job->fn(job->arg);
+    job->result = asyncio_context_run(&job->context, job->fn, job->arg);
     current_job = NULL;
     if (job->result < 0) job->failure = words_for(job->result);
     asyncio__failures_drop_thread();

@@ -19,6 +19,7 @@
 #include "exec/thread_future.h"
 #include "platform/sys.h"
 #include "task/future.h"
+#include "task/variables.h"
 
 struct submission {
     struct asyncio__post post, cancel_post;
@@ -27,6 +28,7 @@ struct submission {
     struct asyncio__cancel_hook hook;
     atomic_uint references; // of the loop, and of a cancel under way
     struct asyncio_loop *loop;
+    struct asyncio_context context; // of who submitted it, until it begins
     struct asyncio_thread_future *future;
     struct asyncio_task *task; // the loop's thread; NULL: not begun, or ended
     int (*fn)(void *arg);
@@ -40,6 +42,7 @@ static void unref(struct submission *submission)
 {
     if (atomic_fetch_sub(&submission->references, 1) > 1) return;
     asyncio_thread_future_release(submission->future);
+    asyncio_context_close(&submission->context);
     asyncio__free(submission);
 }
 
@@ -80,8 +83,11 @@ static void loop_closes(struct asyncio__at_close *hook)
     leave_loop(submission);
 }
 
-static void begin(struct submission *submission)
+// The task begins with a copy of the variables that the submission brings.
+static struct asyncio_task *make_task(struct submission *submission)
 {
+    struct asyncio__variables **before =
+        asyncio__variables_enter(&submission->context);
     struct asyncio_task *task =
         (asyncio_create_task)(submission->fn, submission->arg,
                               &(struct asyncio_task_options){
@@ -89,6 +95,13 @@ static void begin(struct submission *submission)
                                   .name = *submission->name ? submission->name
                                                             : NULL,
                                   .loop = submission->loop});
+    asyncio__variables_leave(&submission->context, before);
+    return task;
+}
+
+static void begin(struct submission *submission)
+{
+    struct asyncio_task *task = make_task(submission);
     submission->task = task;
     if (asyncio_task_done(task)) {
         on_task_ended(&submission->ended);
@@ -160,6 +173,7 @@ make_submission(struct asyncio_loop *loop, int (*fn)(void *arg), void *arg,
     submission->hook.cancelled = on_cancelled;
     atomic_init(&submission->references, 1);
     submission->loop = loop;
+    asyncio_copy_context(&submission->context);
     submission->fn = fn;
     submission->arg = arg;
     submission->site = options ? options->site : "";
