@@ -334,3 +334,98 @@ TEST(what_tasks_wait_for_is_used_on_their_thread_only)
     EXPECT_EQ(asyncio_task_group_exit(&group, 0), 0);
     asyncio_queue_destroy(&shared.queue);
 }
+
+// --- scopes, owner locks, conditions and channels ---------------------------
+
+ASYNCIO_CHANNEL_TYPE(words, const char *);
+
+struct late {
+    struct asyncio_cancel_scope *scope;
+    struct asyncio_owner_lock owner_lock;
+    struct asyncio_condition condition;
+    struct words_sender out;
+    struct words_receiver in;
+    unsigned refused;
+};
+
+static int wait_for_notice(void *arg)
+{
+    int err = asyncio_condition_acquire(arg);
+    if (err == 0) err = asyncio_condition_wait(arg);
+    asyncio_condition_release(arg);
+    return err;
+}
+
+static int receive_word(void *arg)
+{
+    struct late *late = arg;
+    const char *word;
+    return asyncio_receiver_receive(&late->in, &word);
+}
+
+static void late_refused(struct late *late, long code, const char *what)
+{
+    late->refused++;
+    if (code != -EPERM) FAIL("%s returned %ld", what, code);
+}
+#define LATE(call) late_refused(late, call, #call)
+
+static int misuse_late(void *arg)
+{
+    struct late *late = arg;
+    const char *word = "no";
+    struct words_sender another = {0};
+    struct asyncio_channel_statistics statistics;
+    asyncio_cancel_scope_cancel(late->scope);
+    asyncio_cancel_scope_set_shield(late->scope, true);
+    asyncio_cancel_scope_close(late->scope);
+    late->refused += 3;
+    LATE(asyncio_cancel_scope_set_deadline(late->scope, 0));
+    LATE(asyncio_cancel_scope_exit(late->scope, 0));
+    LATE(asyncio_owner_lock_release(&late->owner_lock));
+    LATE(asyncio_owner_lock_acquire_nowait(&late->owner_lock));
+    LATE(asyncio_condition_notify_all(&late->condition));
+    LATE(asyncio_sender_send_nowait(&late->out, &word));
+    LATE(asyncio_receiver_receive_nowait(&late->in, &word));
+    LATE(asyncio_sender_clone(&late->out, &another));
+    LATE(asyncio_sender_statistics(&late->out, &statistics));
+    asyncio_sender_close(&another);
+    asyncio_sender_close(&late->out);
+    asyncio_receiver_close(&late->in);
+    late->refused += 2;
+    return 0;
+}
+
+TEST(scopes_owner_locks_conditions_and_channels_are_their_loops_own)
+{
+    struct late late = {0};
+    struct asyncio_loop *loop = asyncio_get_running_loop();
+    asyncio_loop_set_slow_callback_duration(loop, ASYNCIO_FOREVER);
+    EXPECT_OR_RETURN(asyncio_loop_set_debug(loop, true) == 0);
+    EXPECT_OR_RETURN(asyncio_channel_create(&late.out, &late.in, 0) == 0);
+    EXPECT_OR_RETURN(asyncio_owner_lock_acquire_nowait(&late.owner_lock) == 0);
+    ASYNCIO_WITH_CANCEL_SCOPE(scope);
+    late.scope = &scope;
+
+    ASYNCIO_WITH_TASK_GROUP(group);
+    asyncio_task_group_create_task(&group, wait_for_notice, &late.condition);
+    asyncio_task_group_create_task(&group, receive_word, &late);
+    EXPECT_EQ(asyncio_sleep(0.1), 0);
+    EXPECT_EQ(asyncio_to_thread(misuse_late, &late), 0);
+    for (unsigned i = 0; i < late.refused; i++)
+        EXPECT_CONTAINS(expect_report(-EPERM), "but the loop runs on another");
+    EXPECT_EQ(unexpected_reports(), 0);
+
+    EXPECT(!asyncio_cancel_scope_cancelled(&scope));
+    EXPECT(!asyncio_cancel_scope_shield(&scope));
+    EXPECT_EQ(asyncio_owner_lock_release(&late.owner_lock), 0);
+    EXPECT_EQ(asyncio_condition_acquire_nowait(&late.condition), 0);
+    EXPECT_EQ(asyncio_condition_notify_all(&late.condition), 0);
+    EXPECT_EQ(asyncio_condition_release(&late.condition), 0);
+    const char *word = "yes";
+    EXPECT_EQ(asyncio_sender_send_nowait(&late.out, &word), 0);
+    EXPECT_EQ(asyncio_task_group_exit(&group, 0), 0);
+    EXPECT_EQ(asyncio_cancel_scope_exit(&scope, 0), 0);
+    asyncio_sender_close(&late.out);
+    asyncio_receiver_close(&late.in);
+}

@@ -142,15 +142,20 @@ static const struct asyncio__wait_kind receiving = {
 
 static struct asyncio__waiter *prepare(struct asyncio_task *task)
 {
-    task->waiter = (struct asyncio__waiter){.tell = tell_task};
+    task->waiter = (struct asyncio__waiter){
+        .tell = tell_task,
+        .loop = task->future.loop_,
+    };
     return &task->waiter;
 }
 
 // --- sending ----------------------------------------------------------------
 
-static int check_sender(const struct asyncio_sender *sender, size_t size)
+static int check_sender(const struct asyncio_sender *sender, size_t size,
+                        const char *call)
 {
     if (!sender->channel_) return -EBADF;
+    if (asyncio__channel_elsewhere(sender->channel_, call)) return -EPERM;
     return size == sender->channel_->item_size ? 0 : -EINVAL;
 }
 
@@ -172,7 +177,7 @@ int(asyncio_sender_send)(struct asyncio_sender *sender, const void *item,
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
     int err = asyncio__checkpoint();
-    if (err == 0) err = check_sender(sender, size);
+    if (err == 0) err = check_sender(sender, size, __func__);
     if (err < 0) return err;
 
     struct asyncio__channel *channel = sender->channel_;
@@ -191,7 +196,7 @@ int(asyncio_sender_send)(struct asyncio_sender *sender, const void *item,
 int(asyncio_sender_send_nowait)(struct asyncio_sender *sender, const void *item,
                                 size_t size)
 {
-    int err = check_sender(sender, size);
+    int err = check_sender(sender, size, __func__);
     if (err < 0) return err;
     asyncio__channel_lock(sender->channel_);
     err = asyncio__channel_try_send(sender->channel_, item);
@@ -205,6 +210,7 @@ int(asyncio_sender_clone)(struct asyncio_sender *sender,
     struct asyncio__channel *channel = sender->channel_;
     *clone = (struct asyncio_sender){0};
     if (!channel) return -EBADF;
+    if (asyncio__channel_elsewhere(channel, __func__)) return -EPERM;
     clone->channel_ = asyncio__channel_ref(channel);
     asyncio__channel_lock(channel);
     clone->number_ = asyncio__channel_open_sender(channel);
@@ -216,6 +222,7 @@ void(asyncio_sender_close)(struct asyncio_sender *sender)
 {
     struct asyncio__channel *channel = sender->channel_;
     if (!channel) return;
+    if (asyncio__channel_elsewhere(channel, __func__)) return;
     sender->channel_ = NULL;
     asyncio__channel_lock(channel);
     asyncio__channel_close_sender(channel, sender->number_);
@@ -225,9 +232,11 @@ void(asyncio_sender_close)(struct asyncio_sender *sender)
 
 // --- receiving --------------------------------------------------------------
 
-static int check_receiver(const struct asyncio_receiver *receiver, size_t size)
+static int check_receiver(const struct asyncio_receiver *receiver, size_t size,
+                          const char *call)
 {
     if (!receiver->channel_) return -EBADF;
+    if (asyncio__channel_elsewhere(receiver->channel_, call)) return -EPERM;
     return size == receiver->channel_->item_size ? 0 : -EINVAL;
 }
 
@@ -249,7 +258,7 @@ int(asyncio_receiver_receive)(struct asyncio_receiver *receiver, void *item,
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
     int err = asyncio__checkpoint();
-    if (err == 0) err = check_receiver(receiver, size);
+    if (err == 0) err = check_receiver(receiver, size, __func__);
     if (err < 0) return err;
 
     struct asyncio__channel *channel = receiver->channel_;
@@ -268,7 +277,7 @@ int(asyncio_receiver_receive)(struct asyncio_receiver *receiver, void *item,
 int(asyncio_receiver_receive_nowait)(struct asyncio_receiver *receiver,
                                      void *item, size_t size)
 {
-    int err = check_receiver(receiver, size);
+    int err = check_receiver(receiver, size, __func__);
     if (err < 0) return err;
     asyncio__channel_lock(receiver->channel_);
     err = asyncio__channel_try_receive(receiver->channel_, item);
@@ -282,6 +291,7 @@ int(asyncio_receiver_clone)(struct asyncio_receiver *receiver,
     struct asyncio__channel *channel = receiver->channel_;
     *clone = (struct asyncio_receiver){0};
     if (!channel) return -EBADF;
+    if (asyncio__channel_elsewhere(channel, __func__)) return -EPERM;
     clone->channel_ = asyncio__channel_ref(channel);
     asyncio__channel_lock(channel);
     clone->number_ = asyncio__channel_open_receiver(channel);
@@ -293,6 +303,7 @@ void(asyncio_receiver_close)(struct asyncio_receiver *receiver)
 {
     struct asyncio__channel *channel = receiver->channel_;
     if (!channel) return;
+    if (asyncio__channel_elsewhere(channel, __func__)) return;
     receiver->channel_ = NULL;
     asyncio__channel_lock(channel);
     asyncio__channel_close_receiver(channel, receiver->number_);
@@ -303,9 +314,10 @@ void(asyncio_receiver_close)(struct asyncio_receiver *receiver)
 // --- looking ----------------------------------------------------------------
 
 static int look(struct asyncio__channel *channel,
-                struct asyncio_channel_statistics *statistics)
+                struct asyncio_channel_statistics *statistics, const char *call)
 {
     if (!channel) return -EBADF;
+    if (asyncio__channel_elsewhere(channel, call)) return -EPERM;
     asyncio__channel_lock(channel);
     *statistics = (struct asyncio_channel_statistics){
         .items = channel->stored_count,
@@ -322,11 +334,11 @@ static int look(struct asyncio__channel *channel,
 int(asyncio_sender_statistics)(struct asyncio_sender *sender,
                                struct asyncio_channel_statistics *statistics)
 {
-    return look(sender->channel_, statistics);
+    return look(sender->channel_, statistics, __func__);
 }
 
 int(asyncio_receiver_statistics)(struct asyncio_receiver *receiver,
                                  struct asyncio_channel_statistics *statistics)
 {
-    return look(receiver->channel_, statistics);
+    return look(receiver->channel_, statistics, __func__);
 }

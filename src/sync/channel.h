@@ -72,6 +72,18 @@ void asyncio__channel_unlock(struct asyncio__channel *channel);
 void asyncio__channel_unlock_joined(struct asyncio__channel *channel);
 void asyncio__channel_tell_all(struct asyncio__channel *channel);
 
+// In debug mode: whether tasks that stand in line are of a loop on another
+// thread; then it was reported, and `call` returns -EPERM. Not under the lock.
+bool asyncio__channel_used_elsewhere(struct asyncio__channel *channel,
+                                     const char *call);
+
+static inline bool asyncio__channel_elsewhere(struct asyncio__channel *channel,
+                                              const char *call)
+{
+    return asyncio__debug_somewhere() && channel &&
+           asyncio__channel_used_elsewhere(channel, call);
+}
+
 struct asyncio__channel *asyncio__channel_ref(struct asyncio__channel *channel);
 void asyncio__channel_unref(struct asyncio__channel *channel);
 

@@ -50,6 +50,27 @@ void asyncio__channel_tell_all(struct asyncio__channel *channel)
         waiter->tell(waiter, waiter->result);
 }
 
+// The loop of the first task in a line, or NULL.
+static struct asyncio_loop *loop_in(const struct asyncio_link *line)
+{
+    list_for_each (link, line) {
+        const struct asyncio__waiter *waiter =
+            list_entry(link, struct asyncio__waiter, link);
+        if (waiter->loop) return waiter->loop;
+    }
+    return NULL;
+}
+
+bool asyncio__channel_used_elsewhere(struct asyncio__channel *channel,
+                                     const char *call)
+{
+    asyncio__channel_lock(channel);
+    struct asyncio_loop *loop = loop_in(&channel->senders);
+    if (!loop) loop = loop_in(&channel->receivers);
+    asyncio__channel_unlock_joined(channel);
+    return loop && asyncio__wrong_thread(loop, call);
+}
+
 struct asyncio__channel *asyncio__channel_ref(struct asyncio__channel *channel)
 {
     atomic_fetch_add(&channel->references, 1);

@@ -76,6 +76,8 @@ int asyncio_condition_wait(struct asyncio_condition *condition)
 {
     struct asyncio_task *task = asyncio__task();
     struct asyncio_lock *lock = asyncio_condition_lock(condition);
+    if (asyncio__waiters_elsewhere(&condition->waiters_, __func__))
+        return -EPERM;
     if (!task || !asyncio__lock_held(lock)) return -EPERM;
 
     asyncio_lock_release(lock);
@@ -104,6 +106,8 @@ int asyncio_condition_wait_for(struct asyncio_condition *condition,
 
 int asyncio_condition_notify(struct asyncio_condition *condition, size_t count)
 {
+    if (asyncio__waiters_elsewhere(&condition->waiters_, __func__))
+        return -EPERM;
     if (!asyncio__lock_held(lock_of(condition))) return -EPERM;
     wake_some(condition, count);
     return 0;

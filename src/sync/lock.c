@@ -61,7 +61,8 @@ int asyncio_lock_acquire(struct asyncio_lock *lock)
     if (!asyncio__task()) return -EPERM;
     int err = asyncio__checkpoint();
     if (err < 0) return err;
-    if (asyncio_lock_acquire_nowait(lock) == 0) return 0;
+    err = asyncio_lock_acquire_nowait(lock);
+    if (err != -EAGAIN) return err;
 
     err = asyncio__park(&waiting, lock, &lock->waiters_);
     if (err < 0) return err;

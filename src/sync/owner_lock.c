@@ -48,6 +48,15 @@ static const struct asyncio__wait_kind waiting = {
     .dies_with_owner = true,
 };
 
+// In debug mode: whether its owner's loop runs on another thread; then that was
+// reported.
+static bool is_elsewhere(const struct asyncio_owner_lock *lock,
+                         const char *call)
+{
+    return lock->owner_ &&
+           asyncio__wrong_thread(lock->owner_->future.loop_, call);
+}
+
 static bool is_orphan(const struct asyncio_owner_lock *lock)
 {
     return lock->owner_ && asyncio_task_done(lock->owner_);
@@ -67,6 +76,7 @@ int asyncio_owner_lock_acquire(struct asyncio_owner_lock *lock)
 
 int asyncio_owner_lock_acquire_nowait(struct asyncio_owner_lock *lock)
 {
+    if (is_elsewhere(lock, __func__)) return -EPERM;
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
     if (lock->owner_ == task) return -EDEADLK;
@@ -77,6 +87,7 @@ int asyncio_owner_lock_acquire_nowait(struct asyncio_owner_lock *lock)
 
 int asyncio_owner_lock_release(struct asyncio_owner_lock *lock)
 {
+    if (is_elsewhere(lock, __func__)) return -EPERM;
     struct asyncio_task *task = asyncio__task();
     if (!task || lock->owner_ != task) return -EPERM;
     pass_on(lock);
@@ -85,6 +96,7 @@ int asyncio_owner_lock_release(struct asyncio_owner_lock *lock)
 
 int asyncio_owner_lock_recover(struct asyncio_owner_lock *lock)
 {
+    if (is_elsewhere(lock, __func__)) return -EPERM;
     struct asyncio_task *task = asyncio__task();
     if (!task || !is_orphan(lock)) return -EPERM;
     set_owner(lock, task);

@@ -130,7 +130,10 @@ static int join_channel(struct asyncio__select_place *place,
     int err = -EAGAIN;
 
     place->waiter = (struct asyncio__waiter){
-        .tell = told, .claimed = &place->select->claimed};
+        .tell = told,
+        .claimed = &place->select->claimed,
+        .loop = place->select->task->future.loop_,
+    };
     asyncio__channel_lock(channel);
     if (sends && !asyncio__channel_may_send(channel, mark)) {
         struct asyncio_sender *end = one->object;

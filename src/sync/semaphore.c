@@ -63,7 +63,8 @@ int asyncio_semaphore_acquire(struct asyncio_semaphore *semaphore)
     if (!asyncio__task()) return -EPERM;
     int err = asyncio__checkpoint();
     if (err < 0) return err;
-    if (asyncio_semaphore_acquire_nowait(semaphore) == 0) return 0;
+    err = asyncio_semaphore_acquire_nowait(semaphore);
+    if (err != -EAGAIN) return err;
 
     err = asyncio__park(&waiting, semaphore, &semaphore->waiters_);
     if (err < 0) return err;

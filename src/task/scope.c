@@ -34,6 +34,15 @@ static struct asyncio_loop *loop_of(const struct asyncio_cancel_scope *scope)
     return scope->task_->future.loop_;
 }
 
+// In debug mode: whether its task's loop runs on another thread; then that was
+// reported.
+static bool is_elsewhere(const struct asyncio_cancel_scope *scope,
+                         const char *call)
+{
+    return scope->state_ == SCOPE_OPEN &&
+           asyncio__wrong_thread(loop_of(scope), call);
+}
+
 static void disarm(struct asyncio_cancel_scope *scope)
 {
     if (scope->task_)
@@ -47,6 +56,7 @@ void(asyncio_cancel_scope_cancel)(struct asyncio_cancel_scope *scope,
 {
     if (has(scope, ASYNCIO__SCOPE_CANCELLED) || scope->state_ == SCOPE_LEFT)
         return;
+    if (is_elsewhere(scope, __func__)) return;
     scope->flags_ |= ASYNCIO__SCOPE_CANCELLED;
     scope->words_ = asyncio__failure_of_cancel(options);
     disarm(scope);
@@ -215,6 +225,7 @@ int asyncio_cancel_scope_exit(struct asyncio_cancel_scope *scope, int body)
 {
     if (scope->state_ == SCOPE_FAILED) return scope->error_;
     if (scope->state_ != SCOPE_OPEN) return -EINVAL;
+    if (is_elsewhere(scope, __func__)) return -EPERM;
     if (scope->task_ != asyncio__task()) return -EPERM;
     if (!is_innermost(scope)) return -EINVAL;
 
@@ -229,6 +240,7 @@ int asyncio_cancel_scope_exit(struct asyncio_cancel_scope *scope, int body)
 
 void asyncio_cancel_scope_close(struct asyncio_cancel_scope *scope)
 {
+    if (is_elsewhere(scope, __func__)) return;
     if (scope->state_ == SCOPE_OPEN) {
         if (scope->task_ == asyncio__task()) leave(scope);
         return;
@@ -265,6 +277,7 @@ int asyncio_cancel_scope_set_deadline(struct asyncio_cancel_scope *scope,
     int64_t when_ns;
     int err = asyncio__deadline_at(when, &when_ns);
     if (err < 0) return err;
+    if (is_elsewhere(scope, __func__)) return -EPERM;
     if (has(scope, ASYNCIO__SCOPE_CANCELLED) || scope->state_ == SCOPE_LEFT)
         return -EINVAL;
     scope->flags_ |= ASYNCIO__SCOPE_DEADLINE;
@@ -281,6 +294,7 @@ bool asyncio_cancel_scope_shield(const struct asyncio_cancel_scope *scope)
 void asyncio_cancel_scope_set_shield(struct asyncio_cancel_scope *scope,
                                      bool shield)
 {
+    if (is_elsewhere(scope, __func__)) return;
     scope->flags_ &= ~ASYNCIO__SCOPE_SHIELD;
     if (shield) scope->flags_ |= ASYNCIO__SCOPE_SHIELD;
     if (scope->state_ == SCOPE_OPEN) asyncio__scope_changed(scope);

@@ -201,7 +201,8 @@ asyncio__coroutine_task_new(struct asyncio_coroutine *coroutine,
     struct asyncio_task *task =
         asyncio__task_new(coroutine->fn, coroutine->arg, options);
     if (task->immortal)
-        asyncio__coroutine_refused(coroutine, __func__, task->future.result_);
+        asyncio__coroutine_refused(coroutine, "asyncio_coroutine_create_task",
+                                   task->future.result_);
     else
         coroutine->state_ = ASYNCIO__COROUTINE_USED;
     return task;

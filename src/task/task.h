@@ -30,9 +30,10 @@ enum asyncio__task_state {
 // in it while it is linked.
 struct asyncio__waiter {
     struct asyncio_link link;
-    uint64_t end;     // the number of the end that it came by
-    const void *item; // what it brings
-    void *slot;       // what it was given, or what it brought is in
+    uint64_t end;              // the number of the end that it came by
+    const void *item;          // what it brings
+    void *slot;                // what it was given, or what it brought is in
+    struct asyncio_loop *loop; // of the task that waits; NULL: a thread does
     // The wait is over, with this result. On the loop's thread, unless `any`.
     void (*tell)(struct asyncio__waiter *waiter, int result);
     // Set by whoever serves it, first; a waiter of several things at once
