@@ -28,6 +28,7 @@ struct circle {
     char text[TEXT_SIZE];
     const struct asyncio_task *first; // NULL: there is none
     uint64_t mark;                    // differs from circle to circle
+    bool alone;                       // there is no other thread
 };
 
 static struct asyncio_task *task_of(const struct asyncio__graph *graph,
@@ -59,12 +60,25 @@ static void add_wait(char *text, const struct asyncio_task *task,
     add(text, ")");
 }
 
+// Another thread may do what one of these waits for besides.
+static bool may_open(const struct asyncio__graph *graph, const size_t *nodes,
+                     size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct asyncio_task *task = task_of(graph, nodes[i]);
+        if (asyncio__parked(task) && task->wait.kind->may_end_otherwise)
+            return true;
+    }
+    return false;
+}
+
 // Takes the first circle down: "a waits for a task (b), b waits for a lock (a)"
 static void take_circle(const struct asyncio__graph *graph, const size_t *nodes,
                         size_t count, void *arg)
 {
     struct circle *circle = arg;
     if (circle->first) return;
+    if (!circle->alone && may_open(graph, nodes, count)) return;
     circle->first = task_of(graph, nodes[0]);
     for (size_t i = 0; i < count; i++) {
         struct asyncio_task *task = task_of(graph, nodes[i]);
@@ -99,13 +113,13 @@ static int find_circle(struct circle *circle, struct asyncio_loop *loop)
 }
 
 static void report_circle(struct asyncio_loop *loop,
-                          const struct circle *circle, bool alone)
+                          const struct circle *circle)
 {
     asyncio__report(loop, -EDEADLK, asyncio_task_name(circle->first),
                     circle->first->site,
                     "tasks wait for each other in a circle%s: %s",
-                    alone ? ", and nothing can wake them"
-                          : "; only another thread could wake them",
+                    circle->alone ? ", and nothing can wake them"
+                                  : "; only another thread could wake them",
                     circle->text);
 }
 
@@ -124,13 +138,14 @@ void asyncio__deadlock_check(struct asyncio_loop *loop)
     int threads = asyncio__sys_threads() - asyncio__watchdog_threads();
     bool alone = threads == 1;
     if (!alone && !loop->debug) return;
+    circle.alone = alone;
     if (find_circle(&circle, loop) < 0) return;
     if (!circle.first && alone && loop->debug) take_all(&circle, loop);
     if (circle.mark == 0 || circle.mark == loop->stuck_before) return;
 
     loop->stuck_before = circle.mark;
     if (circle.first)
-        report_circle(loop, &circle, alone);
+        report_circle(loop, &circle);
     else
         report_all(loop, &circle);
 }

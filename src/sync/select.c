@@ -96,10 +96,24 @@ static bool cancel_select(struct asyncio_task *task,
     return true;
 }
 
+// One that was chosen and returned again is not waited for any more.
+static void visit_futures(const struct asyncio_task *waiter,
+                          asyncio__awaited_fn *visit, void *arg)
+{
+    const struct asyncio__select *select = waiter->select;
+    for (size_t i = 0; i < select->count; i++) {
+        const struct asyncio__select_place *place = &select->places[i];
+        if (place->kind == ASYNCIO_SELECT_FUTURES && place->object)
+            visit(place->object, arg);
+    }
+}
+
 static const struct asyncio__wait_kind selecting = {
     .name = "one of several things",
     .cancel = cancel_select,
     .try_give_back = give_back,
+    .each_awaited = visit_futures,
+    .may_end_otherwise = true,
 };
 
 // A cancel has to wait until the poller has let go.

@@ -58,6 +58,10 @@ struct asyncio__wait_kind {
     // among them, whose end is waited for. NULL: none is known.
     void (*each_awaited)(const struct asyncio_task *waiter,
                          asyncio__awaited_fn *visit, void *arg);
+
+    // Those are not all that can end it: something else may, such as an item
+    // that another thread sends.
+    bool may_end_otherwise;
 };
 
 // Waits on `object`, a thing of `kind`, until woken. `list`, if not NULL, is
