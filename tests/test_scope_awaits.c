@@ -3,6 +3,8 @@
 #include <fcntl.h>
 
 #include <asyncio/file.h>
+#include <asyncio/select.h>
+#include <asyncio/testing.h>
 
 #include "runner/runner.h"
 
@@ -17,6 +19,8 @@ static int sleep_long(void *arg)
     (void)arg;
     return asyncio_sleep(1000);
 }
+
+ASYNCIO_CHANNEL_TYPE(numbers, int);
 
 static struct {
     struct asyncio_task *done_task, *task;
@@ -33,6 +37,9 @@ static struct {
     struct asyncio_queue queue;
     void *slots[1];
     struct asyncio_task_group group;
+    struct numbers_sender out;
+    struct numbers_receiver in;
+    int number;
     struct stat stat;
     char buffer[8];
 } with;
@@ -223,6 +230,91 @@ static int get_what_is_there(void)
     EXPECT_EQ(asyncio_queue_size(&with.queue), 1);
     return err;
 }
+static int send_with_room(void)
+{
+    int err = asyncio_sender_send(&with.out, &with.number);
+    struct asyncio_channel_statistics now;
+    EXPECT_EQ(asyncio_sender_statistics(&with.out, &now), 0);
+    EXPECT_EQ(now.items, 0);
+    return err;
+}
+static int send_without_room(void)
+{
+    EXPECT_EQ(asyncio_sender_send_nowait(&with.out, &with.number), 0);
+    return asyncio_sender_send(&with.out, &with.number);
+}
+static int receive(void)
+{
+    return asyncio_receiver_receive(&with.in, &with.number);
+}
+static int receive_what_is_there(void)
+{
+    EXPECT_EQ(asyncio_sender_send_nowait(&with.out, &with.number), 0);
+    int err = receive();
+    EXPECT_EQ(asyncio_receiver_receive_nowait(&with.in, &with.number), 0);
+    return err;
+}
+static int send_to_nobody(void)
+{
+    asyncio_receiver_close(&with.in);
+    return asyncio_sender_send(&with.out, &with.number);
+}
+static int receive_from_nobody(void)
+{
+    asyncio_sender_close(&with.out);
+    return receive();
+}
+static int select_one(struct asyncio_select_case one)
+{
+    return asyncio_select(&one, 1);
+}
+static int select_receive(void)
+{
+    return select_one(ASYNCIO_SELECT_RECEIVE(&with.in, &with.number));
+}
+static int select_send(void)
+{
+    return select_one(ASYNCIO_SELECT_SEND(&with.out, &with.number));
+}
+static int select_task(void)
+{
+    return select_one(ASYNCIO_SELECT_TASK(with.task));
+}
+static int select_done_task(void)
+{
+    return select_one(ASYNCIO_SELECT_TASK(with.done_task));
+}
+static int select_future(void)
+{
+    return select_one(ASYNCIO_SELECT_FUTURE(&with.future));
+}
+static int select_time(void)
+{
+    return select_one(ASYNCIO_SELECT_AFTER(5));
+}
+static int select_now(void)
+{
+    return select_one(ASYNCIO_SELECT_AFTER(0));
+}
+static int select_descriptor(void)
+{
+    return select_one(ASYNCIO_SELECT_READABLE(0));
+}
+static int select_nothing(void)
+{
+    return asyncio_select(NULL, 0);
+}
+static int wait_until_all_block(void)
+{
+    return asyncio_testing_wait_all_tasks_blocked(0);
+}
+static int sleep_in_context(void)
+{
+    struct asyncio_context context = {0};
+    int err = asyncio_context_run(&context, sleep_long, NULL);
+    EXPECT_EQ(asyncio_context_close(&context), 0);
+    return err;
+}
 static int join_queue(void)
 {
     return asyncio_queue_join(&with.queue);
@@ -349,6 +441,23 @@ static const struct {
     AWAIT(put),
     AWAIT(get),
     AWAIT(get_what_is_there),
+    AWAIT(send_with_room),
+    AWAIT(send_without_room),
+    AWAIT(receive),
+    AWAIT(receive_what_is_there),
+    AWAIT(send_to_nobody),
+    AWAIT(receive_from_nobody),
+    AWAIT(select_receive),
+    AWAIT(select_send),
+    AWAIT(select_task),
+    AWAIT(select_done_task),
+    AWAIT(select_future),
+    AWAIT(select_time),
+    AWAIT(select_now),
+    AWAIT(select_descriptor),
+    AWAIT(select_nothing),
+    AWAIT(wait_until_all_block),
+    AWAIT(sleep_in_context),
     AWAIT(join_queue),
     AWAIT(group_exit),
     AWAIT(group_start),
@@ -383,6 +492,7 @@ static void prepare(void)
     with.event = (struct asyncio_event){0};
     with.barrier = (struct asyncio_barrier)ASYNCIO_BARRIER(1);
     with.queue = (struct asyncio_queue)ASYNCIO_QUEUE(with.slots);
+    EXPECT_EQ(asyncio_channel_create(&with.out, &with.in, 1), 0);
 }
 
 static void clear(void)
@@ -391,6 +501,8 @@ static void clear(void)
     asyncio_ignore(asyncio_await(with.task));
     asyncio_task_release(with.task);
     asyncio_task_release(with.done_task);
+    asyncio_sender_close(&with.out);
+    asyncio_receiver_close(&with.in);
 }
 
 static void await_one(const char *name, int (*call)(void))
