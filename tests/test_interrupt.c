@@ -105,7 +105,7 @@ static int wait_for_a_signal(void *arg)
     return err;
 }
 
-TEST_PLAIN(ctrl_c_wakes_a_loop_that_sleeps, .real_time = true)
+TEST_PLAIN(ctrl_c_wakes_a_loop_that_sleeps, .real_time = true, .faulty = true)
 {
     bool cleaned = false;
     EXPECT_EQ(asyncio_run(wait_for_a_signal, &cleaned), -EINTR);

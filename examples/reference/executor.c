@@ -2,6 +2,7 @@
 //
 //     cc executor.c $(pkg-config --cflags --libs libasyncio)
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -64,11 +65,39 @@ static int in_processes(void)
     return err;
 }
 
+static int open_a_file(void *arg)
+{
+    (void)arg;
+    FILE *file = fopen("/etc/passwd", "r");
+    if (!file) return -errno;
+    fclose(file);
+    return 0;
+}
+
+// For hostile input. -ENOTSUP where the kernel cannot confine a process: a
+// program that reads such input then rather does not.
+static int in_a_sandbox(void)
+{
+    struct sum sum = {1, 10, 0};
+    struct asyncio_executor *pool;
+    int err = asyncio_process_pool_create(&pool, .max_workers = 1,
+                                          .sandbox = ASYNCIO_SANDBOX_STRICT,
+                                          .timeout = 60);
+    if (err < 0) return err;
+    err = asyncio_run_in_executor(pool, add, &sum, .size = sizeof sum);
+    printf("a sandbox says %ld\n", sum.total);
+    int opened = asyncio_run_in_executor(pool, open_a_file, NULL);
+    printf("a file there is %s\n", opened == -EPERM ? "EPERM" : "?");
+    asyncio_executor_shutdown(pool);
+    return err;
+}
+
 static int async_main(void *arg)
 {
     (void)arg;
     int err = in_threads();
-    return err < 0 ? err : in_processes();
+    if (err == 0) err = in_processes();
+    return err < 0 ? err : in_a_sandbox();
 }
 
 int main(void)
@@ -82,3 +111,5 @@ int main(void)
 // expect: a process says 55
 // expect: a crash is EOWNERDEAD
 // expect: the next job is 0
+// expect: a sandbox says 55
+// expect: a file there is EPERM

@@ -89,10 +89,25 @@ ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_executor_map)(
     (asyncio_executor_map)(executor, fn, items, size, count,                   \
                            ASYNCIO__OPTIONS(asyncio_map_options, __VA_ARGS__))
 
+// What a job in a worker process may do.
+//
+// ASYNCIO_SANDBOX_STRICT is for hostile input: a job computes on its struct,
+// and may allocate memory, read the time, sleep and end. The kernel refuses all
+// else with -EPERM (seccomp, Landlock and limits): files, sockets, threads and
+// processes, signals to others, pages that can be executed. It has no
+// descriptors: what it prints is lost. It can still read the copy of the
+// program's memory, as that was when the launcher was forked, and write to what
+// was shared then; use the processor, until .timeout; and take memory.
+enum asyncio_sandbox {
+    ASYNCIO_SANDBOX_NONE = 0,
+    ASYNCIO_SANDBOX_STRICT,
+};
+
 struct asyncio_pool_options {
     ASYNCIO__OPTIONS_HEAD
     int max_workers ASYNCIO__UNSET;  // else min(32, processors + 4) threads, or
                                      // as many processes as processors
+    int sandbox ASYNCIO__UNSET;      // enum asyncio_sandbox, of processes
     const char *name ASYNCIO__UNSET; // of the threads
     double timeout ASYNCIO__UNSET;   // of one job: a worker process is killed
     // Called in each thread before its first job. If it returns a negative
@@ -129,8 +144,9 @@ ASYNCIO_API int(asyncio_thread_pool_create)(
 // started no thread yet may do without: the launcher is forked here. A pool
 // belongs to the loop whose task uses it first, until that closes.
 //
-// returns   0; -EBUSY if it is too late, with words that say what to do; or
-//           another negative errno
+// returns   0; -EBUSY if it is too late, with words that say what to do;
+//           -ENOTSUP, with words, if the sandbox cannot be had here: a process
+//           has tried; or another negative errno
 ASYNCIO_API int(asyncio_process_pool_create)(
     struct asyncio_executor **pool, const struct asyncio_pool_options *options);
 #define asyncio_process_pool_create(...) ASYNCIO__PROCESS_POOL(__VA_ARGS__, )

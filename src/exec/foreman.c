@@ -3,6 +3,7 @@
 
 #include "exec/foreman.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -10,13 +11,15 @@
 #include <sys/wait.h>
 
 #include "exec/mailbox.h"
+#include "exec/sandbox.h"
 #include "platform/sys.h"
 
 struct foreman {
-    int socket;    // to the parent
-    int bell;      // for the workers
-    int endings;   // signalfd of SIGCHLD
-    sigset_t mask; // the program's, for the workers
+    int socket;       // to the parent
+    int bell;         // for the workers
+    int endings;      // signalfd of SIGCHLD
+    sigset_t mask;    // the program's, for the workers
+    uint32_t sandbox; // enum asyncio_sandbox
     uint32_t count;
     pid_t *workers; // by number; 0: there is none
 };
@@ -46,7 +49,7 @@ static _Noreturn void become_worker(struct foreman *foreman, int memory,
     asyncio__sys_handle(SIGHUP, SIG_DFL);
     asyncio__sys_sigprocmask(SIG_SETMASK, &foreman->mask, NULL);
     asyncio__free(foreman->workers);
-    asyncio__worker_run(memory, foreman->bell);
+    asyncio__worker_run(memory, foreman->bell, foreman->sandbox);
 }
 
 static void start_worker(struct foreman *foreman, uint32_t worker, int memory)
@@ -132,13 +135,38 @@ static int watch_children(struct foreman *foreman)
     return foreman->endings;
 }
 
-_Noreturn void asyncio__foreman_run(int socket, int bell, uint32_t workers)
+// From inside, the socket is all that is left, and a notice fits into a write.
+static _Noreturn void become_trial(int socket)
 {
-    struct foreman foreman = {.socket = socket, .bell = bell, .count = workers};
+    struct asyncio__notice notice = {.kind = ASYNCIO__NOTICE_SANDBOX};
+    enum asyncio__sandbox_step step;
+    notice.status = asyncio__sandbox_try(socket, &step);
+    notice.worker = step;
+    ssize_t n = asyncio__sys_write(socket, &notice, sizeof notice);
+    asyncio__sys_exit(n == (ssize_t)sizeof notice ? 0 : 1);
+}
+
+// A process of its own finds out whether there is a sandbox here: it is spent
+// by that. One that ends without a word has met a kernel that kills.
+static void try_sandbox(struct foreman *foreman)
+{
+    pid_t pid = asyncio__sys_fork();
+    if (pid == 0) become_trial(foreman->socket);
+    if (pid > 0 && asyncio__sys_reap_status(pid) == 0) return;
+    tell(foreman, ASYNCIO__NOTICE_SANDBOX, ASYNCIO__SANDBOX_TRIAL, 0,
+         pid < 0 ? pid : -ENOTRECOVERABLE);
+}
+
+_Noreturn void asyncio__foreman_run(int socket, int bell, uint32_t workers,
+                                    uint32_t sandbox)
+{
+    struct foreman foreman = {
+        .socket = socket, .bell = bell, .sandbox = sandbox, .count = workers};
 
     asyncio__sys_set_name("asyncio-foreman");
     foreman.workers = asyncio__alloc_array(workers, sizeof *foreman.workers);
     if (!foreman.workers || watch_children(&foreman) < 0) asyncio__sys_exit(1);
+    if (sandbox) try_sandbox(&foreman);
 
     for (;;) {
         struct pollfd fds[] = {{.fd = socket, .events = POLLIN},

@@ -32,6 +32,9 @@ enum asyncio__notice_kind {
     ASYNCIO__NOTICE_FAILED,  // not started: `status` is a negative errno
     ASYNCIO__NOTICE_ENDED,   // and reaped: `status` is its wait status
     ASYNCIO__NOTICE_NOTHING, // to be killed, but there is no such worker
+    ASYNCIO__NOTICE_SANDBOX, // the first one, if there is to be a sandbox: how
+                             // its trial ended. `worker` is the step that
+                             // failed, `status` 0 or why
 };
 
 struct asyncio__notice {
@@ -42,7 +45,9 @@ struct asyncio__notice {
 };
 
 // Runs as foreman for up to `workers` workers, in a process of its own.
-_Noreturn void asyncio__foreman_run(int socket, int bell, uint32_t workers);
+// `sandbox` is enum asyncio_sandbox.
+_Noreturn void asyncio__foreman_run(int socket, int bell, uint32_t workers,
+                                    uint32_t sandbox);
 
 // Sends `len` bytes and up to two descriptors as one message, or nothing.
 // Returns 0 or a negative errno: -EAGAIN if `flags` has MSG_DONTWAIT.

@@ -6,12 +6,14 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/single_threaded.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "exec/foreman.h"
 #include "exec/objects.h"
+#include "exec/sandbox.h"
 #include "platform/context.h"
 #include "platform/stack.h"
 #include "platform/sys.h"
@@ -23,6 +25,7 @@
 
 struct request {
     uint32_t workers;
+    uint32_t sandbox; // enum asyncio_sandbox
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -36,10 +39,11 @@ static struct {
 
 // --- in the launcher --------------------------------------------------------
 
-static _Noreturn void become_foreman(uint32_t workers, const int fds[2])
+static _Noreturn void become_foreman(const struct request *request,
+                                     const int fds[2])
 {
     asyncio__sys_close(SOCKET);
-    asyncio__foreman_run(fds[0], fds[1], workers);
+    asyncio__foreman_run(fds[0], fds[1], request->workers, request->sandbox);
 }
 
 static _Noreturn void launch(void)
@@ -52,7 +56,7 @@ static _Noreturn void launch(void)
             asyncio__message_receive(SOCKET, &request, sizeof request, fds, 0);
         if (n <= 0) asyncio__sys_exit(0);
         // Without a foreman the parent finds the socket at its end.
-        if (asyncio__sys_fork() == 0) become_foreman(request.workers, fds);
+        if (asyncio__sys_fork() == 0) become_foreman(&request, fds);
         asyncio__sys_close(fds[0]);
         asyncio__sys_close(fds[1]);
     }
@@ -203,10 +207,9 @@ int asyncio_process_init(void)
 }
 
 // Hands the far ends to the launcher, which passes them on.
-static int request_foreman(uint32_t workers, const int fds[2])
+static int request_foreman(const struct request *request, const int fds[2])
 {
-    const struct request request = {workers};
-    int err = asyncio__message_send(launcher.socket, &request, sizeof request,
+    int err = asyncio__message_send(launcher.socket, request, sizeof *request,
                                     fds, 2, 0);
     if (err == -EPIPE || err == -ECONNRESET)
         return asyncio_raise(-EOWNERDEAD,
@@ -216,24 +219,46 @@ static int request_foreman(uint32_t workers, const int fds[2])
     return err;
 }
 
-int asyncio__launcher_foreman(uint32_t workers, int *socket, int *bell)
+// Waits for the outcome of the trial: no job is taken before it is known.
+static int await_sandbox(int socket)
 {
+    struct asyncio__notice notice;
+    int n = asyncio__message_receive(socket, &notice, sizeof notice, NULL, 0);
+    if (n < 0) return n;
+    if (n == 0 || notice.kind != ASYNCIO__NOTICE_SANDBOX)
+        return asyncio_raise(-EOWNERDEAD,
+                             "the process that forks the workers has gone");
+    if (notice.status == 0) return 0;
+    return asyncio_raise(-ENOTSUP,
+                         "worker processes cannot be confined here: %s failed "
+                         "(%s)",
+                         asyncio__sandbox_step_name(notice.worker),
+                         strerrordesc_np(-notice.status));
+}
+
+int asyncio__launcher_foreman(uint32_t workers, uint32_t sandbox, int *socket,
+                              int *bell)
+{
+    const struct request request = {workers, sandbox};
     int sockets[2], bells[2];
     int err = asyncio__sys_socketpair(SOCK_SEQPACKET, sockets);
     if (err < 0) return err;
     err = asyncio__sys_pipe(bells, O_NONBLOCK);
     if (err < 0) goto close_sockets;
 
-    err = request_foreman(workers, (int[]){sockets[1], bells[1]});
+    err = request_foreman(&request, (int[]){sockets[1], bells[1]});
     asyncio__sys_close(bells[1]);
-    if (err < 0) goto close_bell;
     asyncio__sys_close(sockets[1]);
+    if (err == 0 && sandbox) err = await_sandbox(sockets[0]);
+    if (err < 0) goto close_bell;
     *socket = sockets[0];
     *bell = bells[0];
     return 0;
 
 close_bell:
     asyncio__sys_close(bells[0]);
+    asyncio__sys_close(sockets[0]);
+    return err;
 close_sockets:
     asyncio__sys_close(sockets[1]);
     asyncio__sys_close(sockets[0]);

@@ -15,8 +15,10 @@ int asyncio__launcher_hold(void);
 void asyncio__launcher_drop(void);
 
 // Has a foreman forked. `socket` (non-blocking) leads to it, and `bell` is the
-// end to read of the pipe that its workers ring. Returns 0 or a negative errno.
-int asyncio__launcher_foreman(uint32_t workers, int *socket, int *bell);
+// end to read of the pipe that its workers ring. Returns 0 or a negative errno;
+// -ENOTSUP, with words, if `sandbox` (enum asyncio_sandbox) cannot be had.
+int asyncio__launcher_foreman(uint32_t workers, uint32_t sandbox, int *socket,
+                              int *bell);
 
 // Whether workers have this function.
 bool asyncio__launcher_knows(int (*fn)(void *arg));

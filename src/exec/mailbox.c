@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "exec/objects.h"
+#include "exec/sandbox.h"
 #include "platform/clock.h"
 #include "platform/sys.h"
 #include "task/failure.h"
@@ -55,6 +56,20 @@ bool asyncio__mailbox_answered(const struct asyncio__mailbox *box)
            ASYNCIO__TURN_PARENT;
 }
 
+// What a terminal would obey is shown as a question mark: words come from a
+// process that nobody trusts, and are printed. In UTF-8, the controls above
+// ASCII begin with C2.
+static void make_harmless(char *text)
+{
+    unsigned char before = 0;
+    for (unsigned char *at = (unsigned char *)text; *at; before = *at++) {
+        bool high = *at >= 0x80 && *at < 0xa0 && before == 0xc2;
+        bool low = *at < 0x20 && *at != '\t' && *at != '\n';
+        if (high) at[-1] = at[0] = '?';
+        if (low || *at == 0x7f) *at = '?';
+    }
+}
+
 // The text is copied before it is looked at: it may change under our eyes.
 static struct asyncio__failure *take_words(const struct asyncio__mailbox *box,
                                            int code)
@@ -64,6 +79,8 @@ static struct asyncio__failure *take_words(const struct asyncio__mailbox *box,
     memcpy(task, box->task, sizeof task);
     text[sizeof text - 1] = task[sizeof task - 1] = '\0';
     if (!text[0]) return NULL;
+    make_harmless(text);
+    make_harmless(task);
     return asyncio__failure_make(code, text,
                                  asyncio__objects_constant(box->site), task);
 }
@@ -139,7 +156,16 @@ static void ring(int bell)
         continue; // a full pipe is as good: it is readable
 }
 
-_Noreturn void asyncio__worker_run(int memory, int bell)
+// Here the worker turns into one that nobody needs to trust. What a job is to
+// load or to open, an initialiser has done before.
+static void confine(int bell, uint32_t sandbox)
+{
+    enum asyncio__sandbox_step step;
+    if (sandbox && asyncio__sandbox_enter(bell, &step) < 0)
+        asyncio__sys_exit(126);
+}
+
+_Noreturn void asyncio__worker_run(int memory, int bell, uint32_t sandbox)
 {
     struct asyncio__mailbox *box;
     void *address;
@@ -149,6 +175,7 @@ _Noreturn void asyncio__worker_run(int memory, int bell)
     box = address;
 
     bool may_spin = asyncio__sys_processors() > 1;
+    confine(bell, sandbox);
     for (;;) {
         wait_for_job(box, may_spin);
         run_job(box);

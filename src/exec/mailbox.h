@@ -58,5 +58,6 @@ int asyncio__mailbox_take(const struct asyncio__mailbox *box, void *arg,
 
 // --- the worker's -----------------------------------------------------------
 
-// Works through a mailbox until it is killed. `bell` is the pipe to ring.
-_Noreturn void asyncio__worker_run(int memory, int bell);
+// Works through a mailbox until it is killed. `bell` is the pipe to ring, and
+// `sandbox` enum asyncio_sandbox: it is entered before the first job.
+_Noreturn void asyncio__worker_run(int memory, int bell, uint32_t sandbox);

@@ -328,6 +328,14 @@ static const struct asyncio__executor_ops ops = {
     .free = free_pool,
 };
 
+static int check_sandbox(const struct asyncio_pool_options *options)
+{
+    int sandbox = options ? options->sandbox : 0;
+    return sandbox == ASYNCIO_SANDBOX_NONE || sandbox == ASYNCIO_SANDBOX_STRICT
+               ? 0
+               : -EINVAL;
+}
+
 static int set_options(struct asyncio__process_pool *pool,
                        const struct asyncio_pool_options *options)
 {
@@ -364,7 +372,8 @@ int(asyncio_process_pool_create)(struct asyncio_executor **made,
                                  const struct asyncio_pool_options *options)
 {
     int count = options ? options->max_workers : 0;
-    if (count < 0) return -EINVAL;
+    if (count < 0 || check_sandbox(options) < 0) return -EINVAL;
+    uint32_t sandbox = options ? (uint32_t)options->sandbox : 0;
     if (options && options->initializer)
         return asyncio_raise(-ENOTSUP, "worker processes have no initializer");
     if (count == 0) count = asyncio__sys_processors();
@@ -375,7 +384,8 @@ int(asyncio_process_pool_create)(struct asyncio_executor **made,
     if (err < 0) goto free_memory;
     err = asyncio__launcher_hold();
     if (err < 0) goto free_memory;
-    err = asyncio__launcher_foreman(pool->count, &pool->socket, &pool->bell);
+    err = asyncio__launcher_foreman(pool->count, sandbox, &pool->socket,
+                                    &pool->bell);
     if (err < 0) goto drop_launcher;
 
     asyncio__executor_enter(&pool->executor);

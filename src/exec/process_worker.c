@@ -357,11 +357,10 @@ void asyncio__pool_hear_foreman(struct asyncio__process_pool *pool)
 
 void asyncio__pool_hear_bell(struct asyncio__process_pool *pool)
 {
-    char rings[256];
-    ssize_t n;
-    do
-        n = asyncio__sys_read(pool->bell, rings, sizeof rings);
-    while (n > 0);
+    // Once: a worker that rings for ever must not keep us here. What is left is
+    // heard in the next pass.
+    char rings[4096];
+    ssize_t n = asyncio__sys_read(pool->bell, rings, sizeof rings);
     if (n == 0) pool->silent = true;
     for (uint32_t i = 0; i < pool->count; i++)
         asyncio__worker_answered(&pool->workers[i]);

@@ -343,6 +343,9 @@ int(asyncio_thread_pool_create)(struct asyncio_executor **made,
                                 const struct asyncio_pool_options *options)
 {
     if (options && options->max_workers < 0) return -EINVAL;
+    if (options && options->sandbox)
+        return asyncio_raise(-ENOTSUP, "threads cannot be confined: a sandbox "
+                                       "takes a pool of processes");
     struct thread_pool *pool = asyncio__alloc(sizeof *pool);
     if (!pool) return -ENOMEM;
 

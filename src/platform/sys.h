@@ -27,6 +27,7 @@ struct epoll_event;
 struct io_uring;
 struct io_uring_params;
 struct iovec;
+struct sock_fprog;
 struct statx;
 struct timespec;
 
@@ -270,6 +271,8 @@ void asyncio__sys_reap(pid_t child);
 // The next child that has ended, with its wait status, without waiting: 0 if
 // there is none, -ECHILD without children.
 pid_t asyncio__sys_reap_any(int *status);
+// Waits for the end of one child; its wait status, or -1 if it cannot be had.
+int asyncio__sys_reap_status(pid_t child);
 int asyncio__sys_kill(pid_t pid, int signal);
 
 // How many threads this process has, not counting the kernel's own.
@@ -321,3 +324,15 @@ pid_t asyncio__sys_getpid(void);
 bool asyncio__sys_is_first_thread(void); // the one that main runs on
 pid_t asyncio__sys_getppid(void);
 _Noreturn void asyncio__sys_exit(int status);
+
+// What a process gives away for good (sys_confine.c), itself and, where nothing
+// else is said, for its threads. Each returns 0 or a negative errno.
+int asyncio__sys_close_range(int first, int last);    // both included
+int asyncio__sys_limit(int resource, uint64_t limit); // RLIMIT_..., both values
+int asyncio__sys_hide_memory(void);       // from ptrace, core files and /proc
+int asyncio__sys_drop_capabilities(void); // all of them, this thread's
+int asyncio__sys_no_new_privileges(void); // this thread's
+int asyncio__sys_landlock_version(void);  // at least 1, or a negative errno
+// What the ruleset handles is forbidden everywhere, to this thread.
+int asyncio__sys_landlock(const void *ruleset, size_t size);
+int asyncio__sys_seccomp(const struct sock_fprog *filter);

@@ -30,13 +30,19 @@ pid_t(asyncio__sys_fork)(const char *site)
 }
 
 // Somebody else may have waited for it already; it is gone all the same.
-void asyncio__sys_reap(pid_t child)
+int asyncio__sys_reap_status(pid_t child)
 {
-    int saved = errno;
-    while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+    int saved = errno, status = -1;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         continue;
     errno = saved;
     asyncio__sys_gone(ASYNCIO__CHILD, (uintptr_t)child);
+    return status;
+}
+
+void asyncio__sys_reap(pid_t child)
+{
+    asyncio__sys_reap_status(child);
 }
 
 pid_t asyncio__sys_reap_any(int *status)

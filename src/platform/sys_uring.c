@@ -33,6 +33,12 @@ int(asyncio__sys_uring_init)(unsigned entries, struct io_uring *ring,
         uring_try(site, io_uring_queue_init_params(entries, ring, params));
     if (err < 0) return err;
 
+    // A child that had a ring's memory could have us open and write files.
+    err = io_uring_ring_dontfork(ring);
+    if (err < 0) {
+        io_uring_queue_exit(ring);
+        return err;
+    }
     asyncio__sys_made_fd(ring->ring_fd, site);
     return 0;
 }

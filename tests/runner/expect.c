@@ -53,6 +53,16 @@ void test__fail(const char *site, const char *format, ...)
     atomic_fetch_add(&test__outcome->failures, 1);
 }
 
+bool test__skip(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(test__outcome->skipped, sizeof test__outcome->skipped, format,
+              args);
+    va_end(args);
+    return false;
+}
+
 void test__conforms(const char *id)
 {
     unsigned at = atomic_fetch_add(&test__outcome->promise_count, 1);

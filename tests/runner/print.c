@@ -66,7 +66,9 @@ void test__print_reasons(const struct test__run *run)
 void test__print_verdict(unsigned number, const struct test__run *run)
 {
     bool passed = run->verdict == TEST__PASSED;
-    printf("%s %u - %s\n", passed ? "ok" : "not ok", number, run->test->name);
+    const char *why = passed ? run->outcome->skipped : "";
+    printf("%s %u - %s%s%s\n", passed ? "ok" : "not ok", number,
+           run->test->name, *why ? " # SKIP " : "", why);
     if (!passed) test__print_reasons(run);
 }
 

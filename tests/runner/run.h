@@ -22,6 +22,7 @@ struct test__outcome {
     atomic_uint promise_count;
     char promises[TEST__PROMISES][16]; // what CONFORMS named
     _Atomic(uint64_t) calls; // that could have been made to fail, or awaits
+    char skipped[160];       // why it cannot be made here, or ""
     atomic_bool fault_made;
     atomic_bool stuck;     // its tasks wait for what will never come
     atomic_bool swallowed; // a cancel never arrived

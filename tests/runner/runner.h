@@ -32,6 +32,7 @@ struct test {
 
     // What a test may say of itself: TEST(name, .real_time = true).
     bool real_time; // the system's clock: the operating system is tested
+    bool faulty;    // it is a fault loop itself: none is put around it
     bool ordered;   // it checks the order of tasks, so no seed changes it
     bool stuck;     // it means to have tasks wait for what will never come
     double limit;   // real seconds until it is killed, else 10
@@ -91,6 +92,10 @@ struct test {
 // Fails the test with words of your own.
 #define FAIL(...) test__fail(ASYNCIO_SITE, __VA_ARGS__)
 
+// Says that the test cannot be made here, and why: it then counts as skipped,
+// unless something fails all the same. Is false.
+#define SKIP(...) test__skip(__VA_ARGS__)
+
 // --- the story --------------------------------------------------------------
 
 // Adds a line to the test's story.
@@ -128,6 +133,7 @@ const char *test_backend(void);
 
 void test__register(struct test *test);
 void test__conforms(const char *id);
+bool test__skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void test__fail(const char *site, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 bool expect__true(bool holds, const char *condition, const char *site);

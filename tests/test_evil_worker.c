@@ -1,0 +1,442 @@
+// A worker that lies to its parent, or will not end. The parent believes
+// nothing, goes on, and has its time.
+//
+// What only forges is tried without a sandbox: nothing there depends on it.
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "evil.h"
+#include "exec/mailbox.h"
+
+static struct asyncio__mailbox *box_of(void *arg)
+{
+    return (struct asyncio__mailbox *)(void *)((char *)arg -
+                                               offsetof(struct asyncio__mailbox,
+                                                        bytes));
+}
+
+// --- forged answers ---------------------------------------------------------
+
+// Says that the job is over, and dies before it is corrected.
+static _Noreturn void answer_and_die(struct asyncio__mailbox *box)
+{
+    atomic_store(&box->turn, ASYNCIO__TURN_PARENT);
+    kill(getpid(), SIGKILL);
+    _exit(1);
+}
+
+static void expect_forged(int (*fn)(void *arg), int result, const char *words)
+{
+    struct asyncio_executor *pool = make_pool(1);
+    struct {
+        char before[64], number[64], behind[64];
+    } memory = {"before", "number", "behind"};
+    int calls = -1;
+    EXPECT_OR_RETURN(pool);
+    EXPECT_EQ(asyncio_run_in_executor(pool, fn, memory.number,
+                                      .size = sizeof memory.number),
+              result);
+    EXPECT_STR(memory.before, "before");
+    EXPECT_STR(memory.behind, "behind");
+    if (words) EXPECT_STR(asyncio_strerror(result), words);
+    calls = asyncio_run_in_executor(pool, count_call, NULL);
+    EXPECT_EQ(calls, 0);
+    asyncio_executor_shutdown(pool);
+}
+
+#define FORGERY(name, result, words)                                           \
+    static void name##_in(struct asyncio__mailbox *box);                       \
+    static int name(void *arg)                                                 \
+    {                                                                          \
+        name##_in(box_of(arg));                                                \
+        answer_and_die(box_of(arg));                                           \
+    }                                                                          \
+    TEST(parent_survives_##name)                                               \
+    {                                                                          \
+        expect_forged(name, result, words);                                    \
+    }                                                                          \
+    static void name##_in(struct asyncio__mailbox *box)
+
+FORGERY(a_forged_length, 7, NULL)
+{
+    box->size = UINT64_MAX;
+    box->result = 7;
+}
+
+FORGERY(a_forged_function, 0, NULL)
+{
+    box->fn = 1;
+    box->result = 0;
+}
+
+FORGERY(a_forged_result, INT32_MIN, NULL)
+{
+    box->result = INT32_MIN;
+}
+
+FORGERY(a_result_that_no_code_has, -4095, "no words for it")
+{
+    strcpy(box->text, "no words for it");
+    box->result = -4095;
+}
+
+FORGERY(words_at_a_forged_place, -EPROTO, "here")
+{
+    strcpy(box->text, "here");
+    box->site = UINT64_MAX - 1;
+    box->result = -EPROTO;
+}
+
+FORGERY(words_that_do_not_end, -EPROTO, NULL)
+{
+    memset(box->text, 'x', sizeof box->text);
+    memset(box->task, 'y', sizeof box->task);
+    box->site = (uintptr_t)box->text; // no constant
+    box->result = -EPROTO;
+}
+
+// A terminal would obey these: colours, titles, answers typed as if by hand.
+FORGERY(words_that_command_a_terminal, -EPROTO,
+        "?[2J?]0;evil??[31m\xc3\xbc??\n")
+{
+    strcpy(box->text, "\033[2J\033]0;evil\a\x7f[31m\xc3\xbc\xc2\x9b\n");
+    box->result = -EPROTO;
+}
+
+FORGERY(words_for_a_success, 3, NULL)
+{
+    strcpy(box->text, "it worked");
+    box->result = 3;
+}
+
+FORGERY(memory_that_is_taken_back, 0, NULL)
+{
+    EXPECT_EQ(madvise(box, sizeof *box, MADV_REMOVE), 0);
+}
+
+// All that is in the mailbox, in all kinds of disorder.
+static int scribble(void *arg)
+{
+    struct asyncio__mailbox *box = box_of(arg);
+    unsigned char *bytes = (unsigned char *)box;
+    unsigned seed = *(unsigned *)arg;
+
+    for (size_t i = 0; i < offsetof(struct asyncio__mailbox, bytes); i++)
+        bytes[i] = (unsigned char)(rand_r(&seed) >> 7);
+    answer_and_die(box);
+}
+
+TEST(parent_survives_any_bytes)
+{
+    enum { TIMES = 50 };
+    struct asyncio_executor *pool = make_pool(2);
+    unsigned seed;
+    EXPECT_OR_RETURN(pool);
+    for (unsigned i = 0; i < TIMES; i++) {
+        seed = i;
+        asyncio_ignore(asyncio_run_in_executor(pool, scribble, &seed,
+                                               .size = sizeof seed));
+        EXPECT_LT(strlen(asyncio_strerror(-EPROTO)), 2048);
+    }
+    EXPECT_EQ(asyncio_run_in_executor(pool, count_call, NULL), 0);
+    asyncio_executor_shutdown(pool);
+}
+
+// Answers while it works on, and flips the turn back and forth: jobs that are
+// said to be over are over, and each is so once.
+static int answer_again_and_again(void *arg)
+{
+    struct asyncio__mailbox *box = box_of(arg);
+    for (int i = 0; i < 10000; i++) {
+        atomic_store(&box->turn, ASYNCIO__TURN_PARENT);
+        atomic_store(&box->turn, ASYNCIO__TURN_WORKER);
+    }
+    box->result = 1;
+    return 1;
+}
+
+TEST(parent_survives_answers_at_wrong_times, .real_time = true)
+{
+    struct asyncio_executor *pool;
+    char number[8] = "";
+    EXPECT_OR_RETURN(share_memory());
+    int err =
+        asyncio_process_pool_create(&pool, .max_workers = 2, .timeout = 0.5);
+    EXPECT_OR_RETURN(err == 0);
+    for (int i = 0; i < 20; i++)
+        asyncio_ignore(asyncio_run_in_executor(pool, answer_again_and_again,
+                                               number, .size = sizeof number));
+    EXPECT_STR(number, "");
+    asyncio_executor_shutdown(pool);
+}
+
+// --- memory and descriptors that are shared ---------------------------------
+
+// Where a mapping with this in its name is; false if there is none.
+static bool find_mapping(const char *part, char *range, size_t size)
+{
+    char line[512];
+    bool found = false;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    if (!maps) return false;
+    while (!found && fgets(line, sizeof line, maps))
+        found = strstr(line, part);
+    fclose(maps);
+    if (found) snprintf(range, size, "%.*s", (int)strcspn(line, " "), line);
+    return found;
+}
+
+// The way back to a descriptor that was closed needs root.
+static int shrink_mailbox(void *arg)
+{
+    char range[64], path[128];
+    (void)arg;
+    if (!find_mapping("asyncio-mailbox", range, sizeof range)) return -ENOENT;
+    snprintf(path, sizeof path, "/proc/self/map_files/%s", range);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0) return -errno;
+    int err = ftruncate(fd, 0) < 0 ? -errno : 0;
+    if (err < 0 && ftruncate(fd, 1 << 30) == 0) err = 0;
+    close(fd);
+    return err;
+}
+
+TEST(parent_survives_a_mailbox_that_is_to_shrink)
+{
+    struct asyncio_executor *pool = make_pool(1);
+    EXPECT_OR_RETURN(pool);
+    int err = asyncio_run_in_executor(pool, shrink_mailbox, NULL);
+    if (err == -EACCES || (err == -EPERM && geteuid() != 0))
+        SKIP("only root finds a descriptor that was closed");
+    else
+        EXPECT_EQ(err, -EPERM);
+    EXPECT_EQ(asyncio_run_in_executor(pool, count_call, NULL), 0);
+    asyncio_executor_shutdown(pool);
+}
+
+// Whoever has a ring's memory can have the parent open files.
+static int look_for_rings(void *arg)
+{
+    char range[64];
+    (void)arg;
+    return find_mapping("io_uring", range, sizeof range);
+}
+
+TEST(worker_has_no_ring_of_its_parent)
+{
+    struct asyncio_executor *pool = make_pool(1);
+    EXPECT_OR_RETURN(pool);
+    EXPECT_EQ(asyncio_run_in_executor(pool, look_for_rings, NULL), 0);
+    asyncio_executor_shutdown(pool);
+}
+
+static int close_everything(void *arg)
+{
+    (void)arg;
+    for (int fd = 0; fd < 256; fd++)
+        close(fd);
+    return 5;
+}
+
+// Nobody hears of the answer; it is found when time is up.
+TEST(parent_survives_a_bell_that_is_closed, .real_time = true)
+{
+    struct asyncio_executor *pool;
+    EXPECT_OR_RETURN(share_memory());
+    int err =
+        asyncio_process_pool_create(&pool, .max_workers = 1, .timeout = 0.5);
+    EXPECT_OR_RETURN(err == 0);
+    int result = asyncio_run_in_executor(pool, close_everything, NULL);
+    EXPECT(result == 5 || result == -ETIMEDOUT);
+    asyncio_executor_shutdown(pool);
+}
+
+// --- too much of it ---------------------------------------------------------
+
+static int ring_for_ever(void *arg)
+{
+    const struct target *target = arg;
+    static const char rings[4096];
+    for (;;)
+        if (CALL(SYS_write, target->bell, rings, sizeof rings) == -EPERM) break;
+    return 0;
+}
+
+static int count_passes(void *arg)
+{
+    int *passes = arg;
+    for (; *passes < 100; ++*passes)
+        if (asyncio_sleep(0.001) < 0) break;
+    return 0;
+}
+
+TEST(parent_turns_while_its_bell_is_rung_for_ever, .real_time = true)
+{
+    struct target target = {0};
+    int passes = 0;
+    struct asyncio_executor *pool = make_sandbox(1);
+    if (!pool) return;
+    if (find_target(pool, &target)) {
+        struct asyncio_task *counter =
+            asyncio_create_task(count_passes, &passes);
+        int err = asyncio_wait_for(
+            asyncio_run_in_executor(pool, ring_for_ever, &target,
+                                    .size = sizeof target),
+            0.5);
+        EXPECT_EQ(err, -ETIMEDOUT);
+        EXPECT_EQ(asyncio_await(counter), 0);
+        EXPECT_GT(passes, 10);
+        asyncio_task_release(counter);
+    }
+    EXPECT_EQ(asyncio_run_in_executor(pool, count_call, NULL), 0);
+    asyncio_executor_shutdown(pool);
+}
+
+static int print_a_lot(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 1000000; i++) {
+        printf("evil %d\n", i);
+        fprintf(stderr, "evil %d\n", i);
+    }
+    return 2;
+}
+
+TEST(sandbox_lets_nothing_be_printed)
+{
+    struct asyncio_executor *pool = make_sandbox(1);
+    if (!pool) return;
+    EXPECT_EQ(asyncio_run_in_executor(pool, print_a_lot, NULL), 2);
+    asyncio_executor_shutdown(pool);
+}
+
+// Not to be found out to be without an end, by a compiler.
+static volatile bool for_ever = true;
+
+static int compute_for_ever(void *arg)
+{
+    (void)arg;
+    while (for_ever)
+        continue;
+    return 0;
+}
+
+static int sleep_for_ever(void *arg)
+{
+    (void)arg;
+    while (for_ever)
+        nanosleep(&(struct timespec){.tv_sec = 1000}, NULL);
+    return 0;
+}
+
+static int stop_itself(void *arg)
+{
+    (void)arg;
+    kill(getpid(), SIGSTOP);
+    return 0;
+}
+
+static int deepen(int depth)
+{
+    volatile char frame[4096];
+    frame[0] = (char)depth;
+    return for_ever ? deepen(depth + 1) + frame[0] : 0;
+}
+
+static int recur_for_ever(void *arg)
+{
+    (void)arg;
+    return deepen(0);
+}
+
+static void expect_ended(int (*fn)(void *arg), int code, const char *words)
+{
+    struct asyncio_executor *pool;
+    EXPECT_OR_RETURN(share_memory());
+    int err = asyncio_process_pool_create(&pool, .max_workers = 1,
+                                          .sandbox = ASYNCIO_SANDBOX_STRICT,
+                                          .timeout = 0.3);
+    if (err == -ENOTSUP) {
+        SKIP("%s", asyncio_strerror(err));
+        return;
+    }
+    EXPECT_OR_RETURN(err == 0);
+    EXPECT_EQ(asyncio_run_in_executor(pool, fn, NULL), code);
+    EXPECT_CONTAINS(asyncio_strerror(code), words);
+    EXPECT_EQ(asyncio_run_in_executor(pool, count_call, NULL), 0);
+    asyncio_executor_shutdown(pool);
+}
+
+TEST(sandboxed_worker_that_computes_for_ever_is_killed, .real_time = true)
+{
+    expect_ended(compute_for_ever, -ETIMEDOUT, "took longer than 0.3 s");
+}
+
+TEST(sandboxed_worker_that_sleeps_for_ever_is_killed, .real_time = true)
+{
+    expect_ended(sleep_for_ever, -ETIMEDOUT, "took longer than 0.3 s");
+}
+
+TEST(sandboxed_worker_that_stops_itself_is_killed, .real_time = true)
+{
+    expect_ended(stop_itself, -ETIMEDOUT, "took longer than 0.3 s");
+}
+
+TEST(sandboxed_worker_that_recurs_for_ever_fails_alone, .real_time = true)
+{
+    expect_ended(recur_for_ever, -EOWNERDEAD, "SIGSEGV");
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+// A sanitizer's own memory leaves no room for a limit.
+// What it takes is limited by the parent's own limit of address space here.
+static int take_memory_for_ever(void *arg)
+{
+    (void)arg;
+    for (size_t total = 0; for_ever; total += 1 << 20) {
+        volatile char *memory = malloc(1 << 20);
+        if (!memory) return total > 0 ? -ENOMEM : 0;
+        for (size_t i = 0; i < 1 << 20; i += 4096)
+            memory[i] = 1;
+    }
+    return 0;
+}
+
+TEST(sandboxed_worker_that_takes_memory_for_ever_fails_alone)
+{
+    struct rlimit was, small = {.rlim_cur = 512 << 20};
+    EXPECT_EQ(getrlimit(RLIMIT_AS, &was), 0);
+    small.rlim_max = was.rlim_max;
+    EXPECT_EQ(setrlimit(RLIMIT_AS, &small), 0);
+    struct asyncio_executor *pool = make_sandbox(1);
+    EXPECT_EQ(setrlimit(RLIMIT_AS, &was), 0);
+    if (!pool) return;
+    EXPECT_EQ(asyncio_run_in_executor(pool, take_memory_for_ever, NULL),
+              -ENOMEM);
+    asyncio_executor_shutdown(pool);
+}
+#endif
+
+static int signal_itself(void *arg)
+{
+    kill(getpid(), *(int *)arg);
+    return 0;
+}
+
+TEST(sandboxed_worker_that_signals_itself_harms_itself)
+{
+    struct asyncio_executor *pool = make_sandbox(1);
+    if (!pool) return;
+    for (int i = 1; i < NSIG; i++) {
+        if (i == SIGSTOP || i == SIGTSTP || i == SIGTTIN || i == SIGTTOU)
+            continue; // until its time is up
+        int number = i;
+        int result = asyncio_run_in_executor(pool, signal_itself, &number,
+                                             .size = sizeof number);
+        EXPECT(result == 0 || result == -EOWNERDEAD);
+    }
+    EXPECT_EQ(asyncio_run_in_executor(pool, count_call, NULL), 0);
+    asyncio_executor_shutdown(pool);
+}
