@@ -49,6 +49,28 @@ static int in_threads(void)
     return asyncio_run_in_executor(asyncio_default_executor(), add, &whole);
 }
 
+// A pool with limits, which is ended by force.
+static int with_limits(void)
+{
+    struct asyncio_pool_statistics now;
+    struct asyncio_executor *pool;
+    struct sum sum = {1, 4, 0};
+    int err = asyncio_process_pool_create(
+        &pool, .max_workers = 1, .max_queued = 8, .max_jobs = 1,
+        .memory_limit = 256 << 20, .cpu_limit = 5);
+    if (err < 0) return err;
+    err = asyncio_executor_resize(pool, 2);
+    for (int i = 0; i < 2 && err == 0; i++)
+        err = asyncio_run_in_executor(pool, add, &sum, .size = sizeof sum,
+                                      .priority = 1, .timeout = 10);
+    if (err == 0) err = asyncio_executor_statistics(pool, &now);
+    if (err == 0) printf("%d jobs are done\n", (int)now.finished);
+    if (err == 0) err = asyncio_executor_terminate(pool); // asks
+    if (err == 0) err = asyncio_executor_kill(pool);      // does not
+    asyncio_executor_shutdown(pool, .cancel_pending = true);
+    return err;
+}
+
 static int in_processes(void)
 {
     struct sum sum = {1, 10, 0};
@@ -97,7 +119,8 @@ static int async_main(void *arg)
     (void)arg;
     int err = in_threads();
     if (err == 0) err = in_processes();
-    return err < 0 ? err : in_a_sandbox();
+    if (err == 0) err = in_a_sandbox();
+    return err < 0 ? err : with_limits();
 }
 
 int main(void)
@@ -113,3 +136,4 @@ int main(void)
 // expect: the next job is 0
 // expect: a sandbox says 55
 // expect: a file there is EPERM
+// expect: 2 jobs are done

@@ -25,7 +25,9 @@ struct asyncio_job_options {
     size_t size ASYNCIO__UNSET;  // bytes of *arg that go to a process and back
     size_t copy ASYNCIO__UNSET;  // bytes of *arg that a thread gets as its own
     bool abandon ASYNCIO__UNSET; // when cancelled, leave `fn` running
-    void *reserved_[4] ASYNCIO__UNSET;
+    int priority ASYNCIO__UNSET; // of those that wait, the highest goes first
+    double timeout ASYNCIO__UNSET; // of this job, in place of its pool's
+    void *reserved_[3] ASYNCIO__UNSET;
 };
 
 // Runs fn(arg) in a thread of the loop's default pool and waits for it. There
@@ -47,16 +49,23 @@ ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_to_thread)(
 
 // The same in an executor of your choice; NULL is the default one. In a process
 // pool, `fn` is a registered job (ASYNCIO_JOB) or a function of an object that
-// was loaded when the launcher was forked.
+// was loaded when the launcher was forked. A job is never run twice: one whose
+// worker died has failed, whether it had begun or not.
 //
-// returns   too: -EOWNERDEAD if the worker died: the words name its signal or
-//           exit status; -ETIMEDOUT if the pool's limit for a job was up;
-//           -EINVAL for a function that a process cannot find, or an `arg`
-//           without .size; -E2BIG for one of more than 1 MiB; -EXDEV if another
-//           loop uses this pool of processes; -ESHUTDOWN after shutdown
+// returns   too: -EOWNERDEAD if the worker died: the words name the job, the
+//           signal with its address and the functions that it was in, or the
+//           exit status; the same if the pool is broken; -ETIMEDOUT if a limit
+//           for the job was up; -EINVAL for a function that a process cannot
+//           find, an `arg` without .size, or a limit that is none; -E2BIG for
+//           one of more than 1 MiB; -EXDEV if another loop uses this pool of
+//           processes; -ENOTSUP for a .timeout in a thread, which nothing can
+//           stop; -ESHUTDOWN after shutdown; -ECANCELED if that took it back
+// suspends  also while the pool's queue is full (.max_queued): cancelled there,
+//           or shut down, nothing was handed in
 // cancel    a process is killed, and has ended when the call returns; with
 //           .abandon it goes on
-// like      loop.run_in_executor
+// like      loop.run_in_executor;   unlike it, a worker that dies or answers
+//           nonsense harms its own job only: the pool goes on
 ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_run_in_executor)(
     struct asyncio_executor *executor, int (*fn)(void *arg), void *arg,
     const struct asyncio_job_options *options);
@@ -110,12 +119,21 @@ struct asyncio_pool_options {
     int sandbox ASYNCIO__UNSET;      // enum asyncio_sandbox, of processes
     const char *name ASYNCIO__UNSET; // of the threads
     double timeout ASYNCIO__UNSET;   // of one job: a worker process is killed
-    // Called in each thread before its first job. If it returns a negative
-    // code, the pool is broken for good: all its jobs end with -EOWNERDEAD.
-    // Pools of processes have none.
+    // Called in each worker before its first job. If it returns a negative
+    // code, or a process dies of it, the pool is broken for good: jobs that
+    // have not begun and all that come later end with -EOWNERDEAD.
     int (*initializer)(void *arg) ASYNCIO__UNSET;
-    void *initarg ASYNCIO__UNSET; // has to live as long as the pool
-    void *reserved_[2] ASYNCIO__UNSET;
+    void *initarg ASYNCIO__UNSET; // has to live as long as the pool; a process
+                                  // sees it as it was when the launcher forked
+    uint32_t max_queued ASYNCIO__UNSET; // jobs that have not begun; who hands
+                                        // in more waits for a place
+    // The rest is for processes alone.
+    uint32_t max_jobs ASYNCIO__UNSET;     // of a worker, which is then replaced
+    uint64_t memory_limit ASYNCIO__UNSET; // bytes that a worker may ask for,
+                                          // beyond what it begins with: then
+                                          // malloc returns NULL there
+    double cpu_limit ASYNCIO__UNSET; // seconds of a processor for one job, all
+                                     // its threads together: then it is killed
 };
 
 // For a function that runs in an executor: has the call that waits for it been
@@ -145,8 +163,9 @@ ASYNCIO_API int(asyncio_thread_pool_create)(
 // belongs to the loop whose task uses it first, until that closes.
 //
 // returns   0; -EBUSY if it is too late, with words that say what to do;
-//           -ENOTSUP, with words, if the sandbox cannot be had here: a process
-//           has tried; or another negative errno
+//           -EINVAL for a limit that is none, or an initializer that a process
+//           cannot find; -ENOTSUP, with words, if the sandbox cannot be had
+//           here: a process has tried; or another negative errno
 ASYNCIO_API int(asyncio_process_pool_create)(
     struct asyncio_executor **pool, const struct asyncio_pool_options *options);
 #define asyncio_process_pool_create(...) ASYNCIO__PROCESS_POOL(__VA_ARGS__, )
@@ -154,14 +173,79 @@ ASYNCIO_API int(asyncio_process_pool_create)(
     (asyncio_process_pool_create)(                                             \
         pool, ASYNCIO__OPTIONS(asyncio_pool_options, __VA_ARGS__))
 
+struct asyncio_shutdown_options {
+    ASYNCIO__OPTIONS_HEAD
+    bool cancel_pending ASYNCIO__UNSET; // jobs that have not begun never will
+    void *reserved_[4] ASYNCIO__UNSET;
+};
+
 // Takes no more jobs, waits for those it has, frees the pool. Accepts NULL and
-// a second call. Not from a job of the same pool.
+// a second call. Not from a job of the same pool. Calls that wait for a place
+// in a full queue end with -ESHUTDOWN; those whose jobs .cancel_pending takes
+// back, with -ECANCELED.
 //
 // suspends  in a task, while jobs run; elsewhere it blocks
 // cancel    waits all the same; the request is for the task's next wait
 // thread    for processes: that of the loop that uses them
-// like      Executor.shutdown
-ASYNCIO_API void asyncio_executor_shutdown(struct asyncio_executor *executor);
+// like      Executor.shutdown, cancel_futures
+ASYNCIO_API void(asyncio_executor_shutdown)(
+    struct asyncio_executor *executor,
+    const struct asyncio_shutdown_options *options);
+#define asyncio_executor_shutdown(...) ASYNCIO__SHUTDOWN(__VA_ARGS__, )
+#define ASYNCIO__SHUTDOWN(executor, ...)                                       \
+    (asyncio_executor_shutdown)(                                               \
+        executor, ASYNCIO__OPTIONS(asyncio_shutdown_options, __VA_ARGS__))
+
+// Ends a pool of processes without waiting for its jobs: no more are taken
+// (-ESHUTDOWN), those that have not begun end with -ECANCELED, and every worker
+// gets SIGTERM, which a job may handle. What runs ends with -EOWNERDEAD when
+// its worker has died of that. The pool still wants asyncio_executor_shutdown.
+//
+// returns   0, also for a pool that is broken, was shut down or has started no
+//           worker: then there is none to be ended; -ENOTSUP for threads
+// suspends  never
+// thread    that of the loop that uses the pool
+// like      ProcessPoolExecutor.terminate_workers
+ASYNCIO_API int asyncio_executor_terminate(struct asyncio_executor *executor);
+
+// The same with SIGKILL, which no job can handle.
+//
+// like      ProcessPoolExecutor.kill_workers
+ASYNCIO_API int asyncio_executor_kill(struct asyncio_executor *executor);
+
+// Gives a pool another number of workers at most. Those that are too many end
+// when they have nothing to do; jobs that run are left alone.
+//
+// returns   0; -EINVAL for less than 1; -ESHUTDOWN; -ENOMEM
+// suspends  never
+// thread    for processes: that of the loop that uses them
+ASYNCIO_API int asyncio_executor_resize(struct asyncio_executor *executor,
+                                        int max_workers);
+
+// What a pool does now, and has done.
+struct asyncio_pool_statistics {
+    size_t workers ASYNCIO__UNSET; // threads or processes that live
+    size_t idle ASYNCIO__UNSET;    // those of them without a job
+    size_t queued ASYNCIO__UNSET;  // jobs that have not begun
+    size_t waiting ASYNCIO__UNSET; // calls that wait for a place in the queue
+    size_t running ASYNCIO__UNSET; // jobs that have begun and not ended
+    uint64_t finished ASYNCIO__UNSET; // jobs that returned 0 or more
+    uint64_t failed ASYNCIO__UNSET;   // that returned a negative code
+    uint64_t crashed ASYNCIO__UNSET;  // that ended with their worker process:
+                                      // by a crash, a limit, a cancel
+    uint64_t replaced ASYNCIO__UNSET; // processes started in place of others
+    void *reserved_[4] ASYNCIO__UNSET;
+};
+
+// Fills in `statistics`.
+//
+// returns   0; -ESHUTDOWN after shutdown; -EPERM for the default executor
+//           outside a loop; -ENOMEM
+// suspends  never
+// thread    for processes: that of the loop that uses them; else any
+ASYNCIO_API int
+asyncio_executor_statistics(struct asyncio_executor *executor,
+                            struct asyncio_pool_statistics *statistics);
 
 // The loop's default pool of threads, made when first asked for. The loop shuts
 // it down when it closes, and waits for the jobs in it. Never NULL: outside a

@@ -2,6 +2,8 @@
 
 #include <asyncio/executor.h>
 
+#include <signal.h>
+
 #include "exec/home.h"
 #include "task/executor.h"
 
@@ -23,15 +25,66 @@ int(asyncio_run_in_executor)(struct asyncio_executor *executor,
     return asyncio__executor_call(executor, fn, arg, options);
 }
 
-void asyncio_executor_shutdown(struct asyncio_executor *executor)
+void(asyncio_executor_shutdown)(struct asyncio_executor *executor,
+                                const struct asyncio_shutdown_options *options)
 {
     if (!asyncio__executor_leave(executor)) return;
 
     struct asyncio_loop *loop = asyncio__running_loop;
     if (loop && loop->default_executor == executor)
         loop->default_executor = &shut_down;
-    executor->ops->shutdown(executor);
+    executor->ops->shutdown(executor, options && options->cancel_pending);
     asyncio__executor_drop(executor);
+}
+
+static int stop(struct asyncio_executor *executor, int signal)
+{
+    if (!executor) return -ENOTSUP; // the default one has threads
+    if (!asyncio__executor_hold(executor)) return 0;
+    bool can = executor->ops->stop;
+    if (can) executor->ops->stop(executor, signal);
+    asyncio__executor_drop(executor);
+    return can ? 0 : -ENOTSUP;
+}
+
+int asyncio_executor_terminate(struct asyncio_executor *executor)
+{
+    return stop(executor, SIGTERM);
+}
+
+int asyncio_executor_kill(struct asyncio_executor *executor)
+{
+    return stop(executor, SIGKILL);
+}
+
+// Holds the one that is meant. Returns 0, or why there is none.
+static int find(struct asyncio_executor **executor)
+{
+    if (!*executor) *executor = asyncio_default_executor();
+    if (asyncio__executor_hold(*executor)) return 0;
+    if (*executor != &asyncio__executor_none) return -ESHUTDOWN;
+    return asyncio__running_loop ? -ENOMEM : -EPERM;
+}
+
+int asyncio_executor_resize(struct asyncio_executor *executor, int max_workers)
+{
+    if (max_workers < 1) return -EINVAL;
+    int err = find(&executor);
+    if (err < 0) return err;
+    err = executor->ops->resize(executor, max_workers);
+    asyncio__executor_drop(executor);
+    return err;
+}
+
+int asyncio_executor_statistics(struct asyncio_executor *executor,
+                                struct asyncio_pool_statistics *statistics)
+{
+    *statistics = (struct asyncio_pool_statistics){0};
+    int err = find(&executor);
+    if (err < 0) return err;
+    executor->ops->statistics(executor, statistics);
+    asyncio__executor_drop(executor);
+    return 0;
 }
 
 // The loop's home comes first: it is what shuts the pool down with the loop.

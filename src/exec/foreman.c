@@ -12,15 +12,16 @@
 
 #include "exec/mailbox.h"
 #include "exec/sandbox.h"
+#include "exec/worker_log.h"
 #include "platform/sys.h"
 
 struct foreman {
-    int socket;       // to the parent
-    int bell;         // for the workers
-    int endings;      // signalfd of SIGCHLD
-    sigset_t mask;    // the program's, for the workers
-    uint32_t sandbox; // enum asyncio_sandbox
-    uint32_t count;
+    int socket;    // to the parent
+    int bell;      // for the workers
+    int endings;   // signalfd of SIGCHLD
+    sigset_t mask; // the program's, for the workers
+    const struct asyncio__worker_setup *setup;
+    uint32_t count; // places in the table
     pid_t *workers; // by number; 0: there is none
 };
 
@@ -36,7 +37,7 @@ static void tell(struct foreman *foreman, enum asyncio__notice_kind kind,
 
 // Here the worker begins. Its parent may be gone before it said that it wants
 // to die with it.
-static _Noreturn void become_worker(struct foreman *foreman, int memory,
+static _Noreturn void become_worker(struct foreman *foreman, const int fds[2],
                                     pid_t parent)
 {
     asyncio__sys_die_with_parent();
@@ -49,16 +50,43 @@ static _Noreturn void become_worker(struct foreman *foreman, int memory,
     asyncio__sys_handle(SIGHUP, SIG_DFL);
     asyncio__sys_sigprocmask(SIG_SETMASK, &foreman->mask, NULL);
     asyncio__free(foreman->workers);
-    asyncio__worker_run(memory, foreman->bell, foreman->sandbox);
+    asyncio__worker_set_up(foreman->setup, fds[1]);
+    asyncio__worker_run(fds[0], foreman->bell, foreman->setup->sandbox);
 }
 
-static void start_worker(struct foreman *foreman, uint32_t worker, int memory)
+// Makes room for a worker of that number.
+static int reach(struct foreman *foreman, uint32_t worker)
+{
+    if (worker < foreman->count) return 0;
+    size_t count = (size_t)worker + 1;
+    pid_t *workers = asyncio__realloc_array(foreman->workers, foreman->count,
+                                            count, sizeof *workers);
+    if (!workers) return -ENOMEM;
+    foreman->workers = workers;
+    foreman->count = (uint32_t)count;
+    return 0;
+}
+
+static pid_t fork_worker(struct foreman *foreman, uint32_t worker,
+                         const int fds[2])
 {
     pid_t self = asyncio__sys_getpid();
-    pid_t pid = memory < 0 ? -EPROTO : asyncio__sys_fork();
-    if (pid == 0) become_worker(foreman, memory, self);
+    if (fds[0] < 0 || fds[1] < 0) return -EPROTO;
+    int err = reach(foreman, worker);
+    if (err < 0) return err;
 
-    if (memory >= 0) asyncio__sys_close(memory);
+    pid_t pid = asyncio__sys_fork();
+    if (pid == 0) become_worker(foreman, fds, self);
+    return pid;
+}
+
+static void start_worker(struct foreman *foreman, uint32_t worker,
+                         const int fds[2])
+{
+    pid_t pid = fork_worker(foreman, worker, fds);
+
+    for (int i = 0; i < 2; i++)
+        if (fds[i] >= 0) asyncio__sys_close(fds[i]);
     if (pid < 0) {
         tell(foreman, ASYNCIO__NOTICE_FAILED, worker, 0, pid);
         return;
@@ -68,12 +96,11 @@ static void start_worker(struct foreman *foreman, uint32_t worker, int memory)
 }
 
 // What is in the table has not been reaped: its number is nobody else's.
-static void kill_worker(struct foreman *foreman, uint32_t worker)
+static void signal_worker(struct foreman *foreman, uint32_t worker, int signal)
 {
-    if (foreman->workers[worker] > 0)
-        asyncio__sys_kill(foreman->workers[worker], SIGKILL);
-    else
-        tell(foreman, ASYNCIO__NOTICE_NOTHING, worker, 0, 0);
+    if (worker < foreman->count && foreman->workers[worker] > 0)
+        asyncio__sys_kill(foreman->workers[worker], signal);
+    tell(foreman, ASYNCIO__NOTICE_NOTHING, worker, 0, 0);
 }
 
 static void kill_all(struct foreman *foreman)
@@ -92,14 +119,14 @@ static void obey(struct foreman *foreman)
     int n = asyncio__message_receive(foreman->socket, &order, sizeof order, fds,
                                      MSG_DONTWAIT);
     if (n == -EAGAIN) return;
-    if (n <= 0 || order.worker >= foreman->count) {
+    if (n <= 0) {
         kill_all(foreman);
         asyncio__sys_exit(0);
     }
     if (order.kind == ASYNCIO__ORDER_START)
-        start_worker(foreman, order.worker, fds[0]);
+        start_worker(foreman, order.worker, fds);
     else
-        kill_worker(foreman, order.worker);
+        signal_worker(foreman, order.worker, order.signal);
 }
 
 static void forget(struct foreman *foreman, pid_t pid, int status)
@@ -123,14 +150,18 @@ static void reap_workers(struct foreman *foreman)
         forget(foreman, pid, status);
 }
 
+// SIGTERM is ignored here; one that is sent to a worker which has only just
+// been forked is kept, for the time when it is a worker.
 static int watch_children(struct foreman *foreman)
 {
-    sigset_t children;
+    sigset_t children, blocked;
 
     asyncio__sys_handle(SIGCHLD, SIG_DFL);
     sigemptyset(&children);
     sigaddset(&children, SIGCHLD);
-    asyncio__sys_sigprocmask(SIG_BLOCK, &children, &foreman->mask);
+    blocked = children;
+    sigaddset(&blocked, SIGTERM);
+    asyncio__sys_sigprocmask(SIG_BLOCK, &blocked, &foreman->mask);
     foreman->endings = asyncio__sys_signalfd(&children);
     return foreman->endings;
 }
@@ -157,16 +188,14 @@ static void try_sandbox(struct foreman *foreman)
          pid < 0 ? pid : -ENOTRECOVERABLE);
 }
 
-_Noreturn void asyncio__foreman_run(int socket, int bell, uint32_t workers,
-                                    uint32_t sandbox)
+_Noreturn void asyncio__foreman_run(int socket, int bell,
+                                    const struct asyncio__worker_setup *setup)
 {
-    struct foreman foreman = {
-        .socket = socket, .bell = bell, .sandbox = sandbox, .count = workers};
+    struct foreman foreman = {.socket = socket, .bell = bell, .setup = setup};
 
     asyncio__sys_set_name("asyncio-foreman");
-    foreman.workers = asyncio__alloc_array(workers, sizeof *foreman.workers);
-    if (!foreman.workers || watch_children(&foreman) < 0) asyncio__sys_exit(1);
-    if (sandbox) try_sandbox(&foreman);
+    if (watch_children(&foreman) < 0) asyncio__sys_exit(1);
+    if (setup->sandbox) try_sandbox(&foreman);
 
     for (;;) {
         struct pollfd fds[] = {{.fd = socket, .events = POLLIN},

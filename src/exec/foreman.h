@@ -15,14 +15,18 @@
 
 #include <sys/types.h>
 
+struct asyncio__worker_setup;
+
 enum asyncio__order_kind {
-    ASYNCIO__ORDER_START, // a worker; comes with its mailbox's descriptor
-    ASYNCIO__ORDER_KILL,
+    ASYNCIO__ORDER_START,  // a worker; comes with descriptors: its mailbox's,
+                           // and that of its log's end to write
+    ASYNCIO__ORDER_SIGNAL, // is sent to a worker
 };
 
 struct asyncio__order {
     uint32_t kind;   // enum asyncio__order_kind
-    uint32_t worker; // its number, below the pool's limit
+    uint32_t worker; // its number
+    int32_t signal;
 };
 
 // Each order is answered at least once, so that a parent that found the socket
@@ -31,7 +35,7 @@ enum asyncio__notice_kind {
     ASYNCIO__NOTICE_STARTED,
     ASYNCIO__NOTICE_FAILED,  // not started: `status` is a negative errno
     ASYNCIO__NOTICE_ENDED,   // and reaped: `status` is its wait status
-    ASYNCIO__NOTICE_NOTHING, // to be killed, but there is no such worker
+    ASYNCIO__NOTICE_NOTHING, // a signal was sent, or there is no such worker
     ASYNCIO__NOTICE_SANDBOX, // the first one, if there is to be a sandbox: how
                              // its trial ended. `worker` is the step that
                              // failed, `status` 0 or why
@@ -44,10 +48,9 @@ struct asyncio__notice {
     int32_t status;
 };
 
-// Runs as foreman for up to `workers` workers, in a process of its own.
-// `sandbox` is enum asyncio_sandbox.
-_Noreturn void asyncio__foreman_run(int socket, int bell, uint32_t workers,
-                                    uint32_t sandbox);
+// Runs as foreman, in a process of its own.
+_Noreturn void asyncio__foreman_run(int socket, int bell,
+                                    const struct asyncio__worker_setup *setup);
 
 // Sends `len` bytes and up to two descriptors as one message, or nothing.
 // Returns 0 or a negative errno: -EAGAIN if `flags` has MSG_DONTWAIT.

@@ -11,26 +11,34 @@
 #include "platform/sys.h"
 #include "task/park.h"
 
-struct asyncio__job *
-asyncio__job_make(struct asyncio_executor *executor, int (*fn)(void *arg),
-                  void *arg, const struct asyncio_job_options *options)
+int asyncio__job_make(struct asyncio__job **made,
+                      struct asyncio_executor *executor, int (*fn)(void *arg),
+                      void *arg, const struct asyncio_job_options *options)
 {
     size_t copy = arg ? options->copy : 0, bytes;
+    int64_t timeout_ns;
+    double when;
+    int err = asyncio__deadline_in(0, options->timeout, &when, &timeout_ns);
+    if (err < 0 || options->timeout < 0) return -EINVAL;
     if (__builtin_add_overflow(sizeof(struct asyncio__job), copy, &bytes))
-        return NULL;
+        return -ENOMEM;
     struct asyncio__job *job = asyncio__alloc(bytes);
-    if (!job) return NULL;
+    if (!job) return -ENOMEM;
 
     atomic_init(&job->references, 1);
     job->executor = executor;
     job->fn = fn;
     job->arg = arg;
     job->size = options->size ? options->size : options->copy;
+    job->priority = options->priority;
+    job->timeout = options->timeout;
+    job->timeout_ns = timeout_ns;
     job->site = options->site;
     job->loop = asyncio__running_loop;
     asyncio_copy_context(&job->context);
     if (copy > 0) job->arg = memcpy(job->copy, arg, copy);
-    return job;
+    *made = job;
+    return 0;
 }
 
 void asyncio__job_unref(struct asyncio__job *job)
@@ -150,8 +158,9 @@ int asyncio__job_call(struct asyncio_executor *executor, int (*fn)(void *arg),
     int err = asyncio__begin_await(task);
     if (err < 0) return err;
 
-    struct asyncio__job *job = asyncio__job_make(executor, fn, arg, options);
-    if (!job) return -ENOMEM;
+    struct asyncio__job *job;
+    err = asyncio__job_make(&job, executor, fn, arg, options);
+    if (err < 0) return err;
     job->landed = call_landed;
     job->lost = call_lost;
 

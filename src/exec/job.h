@@ -28,7 +28,10 @@ struct asyncio__job {
     atomic_uint references;
     int (*fn)(void *arg);
     void *arg;
-    size_t size;      // bytes of *arg that go to a process and back
+    size_t size;    // bytes of *arg that go to a process and back
+    int priority;   // of those that wait, the highest goes first
+    double timeout; // of this job, as it was given, or 0
+    int64_t timeout_ns;
     const char *site; // of the call, or NULL
     void (*landed)(struct asyncio__job *job);
     void (*lost)(struct asyncio__job *job);
@@ -43,6 +46,7 @@ struct asyncio__job {
 
     // The pool's own.
     struct asyncio_executor *executor;
+    bool at_door; // it waits for a place in the queue
     union {
         struct { // threads
             struct asyncio__offload_job offload;
@@ -53,18 +57,18 @@ struct asyncio__job {
             bool abandoned;             // the same
         };
         struct {                            // processes
-            struct asyncio_link link;       // asyncio__process_pool.queue
-            struct asyncio__worker *worker; // NULL while it is queued
+            struct asyncio_link link;       // asyncio__process_pool.queue, door
+            struct asyncio__worker *worker; // NULL while it is in one of these
         };
     };
     _Alignas(max_align_t) unsigned char copy[]; // of *arg, for a thread
 };
 
 // Makes one, held once, for a call in the running task; `copy` bytes of *arg
-// become its own. NULL without memory.
-struct asyncio__job *
-asyncio__job_make(struct asyncio_executor *executor, int (*fn)(void *arg),
-                  void *arg, const struct asyncio_job_options *options);
+// become its own. Returns 0, -EINVAL for a limit that is none, or -ENOMEM.
+int asyncio__job_make(struct asyncio__job **job,
+                      struct asyncio_executor *executor, int (*fn)(void *arg),
+                      void *arg, const struct asyncio_job_options *options);
 static inline struct asyncio__job *asyncio__job_ref(struct asyncio__job *job)
 {
     atomic_fetch_add(&job->references, 1);

@@ -14,6 +14,7 @@
 #include "exec/foreman.h"
 #include "exec/objects.h"
 #include "exec/sandbox.h"
+#include "exec/worker_log.h"
 #include "platform/context.h"
 #include "platform/stack.h"
 #include "platform/sys.h"
@@ -22,11 +23,6 @@
 
 #define LAUNCHER_STACK ((size_t)8 * 1024 * 1024)
 #define SOCKET         3 // the launcher's descriptor; below are the standard ones
-
-struct request {
-    uint32_t workers;
-    uint32_t sandbox; // enum asyncio_sandbox
-};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
@@ -39,24 +35,23 @@ static struct {
 
 // --- in the launcher --------------------------------------------------------
 
-static _Noreturn void become_foreman(const struct request *request,
+static _Noreturn void become_foreman(const struct asyncio__worker_setup *setup,
                                      const int fds[2])
 {
     asyncio__sys_close(SOCKET);
-    asyncio__foreman_run(fds[0], fds[1], request->workers, request->sandbox);
+    asyncio__foreman_run(fds[0], fds[1], setup);
 }
 
 static _Noreturn void launch(void)
 {
-    struct request request;
+    struct asyncio__worker_setup setup;
     int fds[2];
 
     for (;;) {
-        int n =
-            asyncio__message_receive(SOCKET, &request, sizeof request, fds, 0);
+        int n = asyncio__message_receive(SOCKET, &setup, sizeof setup, fds, 0);
         if (n <= 0) asyncio__sys_exit(0);
         // Without a foreman the parent finds the socket at its end.
-        if (asyncio__sys_fork() == 0) become_foreman(&request, fds);
+        if (asyncio__sys_fork() == 0) become_foreman(&setup, fds);
         asyncio__sys_close(fds[0]);
         asyncio__sys_close(fds[1]);
     }
@@ -207,10 +202,11 @@ int asyncio_process_init(void)
 }
 
 // Hands the far ends to the launcher, which passes them on.
-static int request_foreman(const struct request *request, const int fds[2])
+static int request_foreman(const struct asyncio__worker_setup *setup,
+                           const int fds[2])
 {
-    int err = asyncio__message_send(launcher.socket, request, sizeof *request,
-                                    fds, 2, 0);
+    int err =
+        asyncio__message_send(launcher.socket, setup, sizeof *setup, fds, 2, 0);
     if (err == -EPIPE || err == -ECONNRESET)
         return asyncio_raise(-EOWNERDEAD,
                              "the process that forks workers (%d) "
@@ -236,20 +232,19 @@ static int await_sandbox(int socket)
                          strerrordesc_np(-notice.status));
 }
 
-int asyncio__launcher_foreman(uint32_t workers, uint32_t sandbox, int *socket,
-                              int *bell)
+int asyncio__launcher_foreman(const struct asyncio__worker_setup *setup,
+                              int *socket, int *bell)
 {
-    const struct request request = {workers, sandbox};
     int sockets[2], bells[2];
     int err = asyncio__sys_socketpair(SOCK_SEQPACKET, sockets);
     if (err < 0) return err;
     err = asyncio__sys_pipe(bells, O_NONBLOCK);
     if (err < 0) goto close_sockets;
 
-    err = request_foreman(&request, (int[]){sockets[1], bells[1]});
+    err = request_foreman(setup, (int[]){sockets[1], bells[1]});
     asyncio__sys_close(bells[1]);
     asyncio__sys_close(sockets[1]);
-    if (err == 0 && sandbox) err = await_sandbox(sockets[0]);
+    if (err == 0 && setup->sandbox) err = await_sandbox(sockets[0]);
     if (err < 0) goto close_bell;
     *socket = sockets[0];
     *bell = bells[0];

@@ -134,8 +134,9 @@ static int make_jobs(struct map *map, int (*fn)(void *item))
     map->jobs = asyncio__alloc_array(map->count, sizeof *map->jobs);
     if (!map->jobs) return -ENOMEM;
     for (size_t i = 0; i < map->count; i++) {
-        map->jobs[i] = asyncio__job_make(map->executor, fn, NULL, &options);
-        if (!map->jobs[i]) return -ENOMEM;
+        int err =
+            asyncio__job_make(&map->jobs[i], map->executor, fn, NULL, &options);
+        if (err < 0) return err;
         map->jobs[i]->landed = map_landed;
         map->jobs[i]->lost = map_lost;
     }
@@ -157,7 +158,7 @@ static int map_items(struct asyncio_executor *executor, int (*fn)(void *item),
                      void *items, size_t size, size_t count,
                      const struct asyncio_map_options *options)
 {
-    size_t most = 2 * (size_t)executor->ops->width(executor);
+    size_t most = executor->ops->width(executor);
     struct map *map = asyncio__alloc(sizeof *map);
     if (!map) return -ENOMEM;
 

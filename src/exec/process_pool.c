@@ -1,5 +1,5 @@
-// The process pool as an executor: how jobs come in, what a cancel does, and
-// how a pool begins and ends.
+// The process pool as an executor: how it begins and ends, and hears of what
+// happens.
 //
 // While a loop runs, it hears the pool's two descriptors as readers. Where no
 // task can wait, at the end of a loop or of the program, the same two are heard
@@ -8,11 +8,12 @@
 #include <asyncio/executor.h>
 
 #include <poll.h>
-#include <stdio.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include "exec/launcher.h"
 #include "exec/process_pool.h"
+#include "exec/worker_log.h"
 #include "platform/sys.h"
 #include "task/park.h"
 
@@ -80,8 +81,8 @@ static void leave_loop(struct asyncio__process_pool *pool)
     pool->loop = NULL;
 }
 
-static int join_loop(struct asyncio__process_pool *pool,
-                     struct asyncio_loop *loop)
+int asyncio__pool_join_loop(struct asyncio__process_pool *pool,
+                            struct asyncio_loop *loop)
 {
     struct asyncio__home *home;
     if (pool->loop == loop) return 0;
@@ -113,7 +114,7 @@ static int next_timeout_ms(struct asyncio__process_pool *pool)
 
     int64_t now_ns = asyncio__loop_now(pool->loop);
     for (uint32_t i = 0; i < pool->count; i++) {
-        struct asyncio__timer *timer = &pool->workers[i].timer;
+        struct asyncio__timer *timer = &pool->workers[i]->timer;
         if (!asyncio__timer_armed(timer)) continue;
         if (timer->when_ns < first_ns) first_ns = timer->when_ns;
         if (timer->when_ns > now_ns) continue;
@@ -168,10 +169,15 @@ static void hear_something(struct asyncio__process_pool *pool)
     pool->loop->held--;
 }
 
-static void shut(struct asyncio_executor *executor)
+static void shut(struct asyncio_executor *executor, bool cancel_pending)
 {
     struct asyncio__process_pool *pool = pool_of(executor);
 
+    asyncio__pool_fail_door(pool, -ESHUTDOWN, NULL);
+    if (cancel_pending) {
+        pool->closed = true;
+        asyncio__pool_fail_queue(pool, -ECANCELED, NULL);
+    }
     while (pool->out > 0)
         hear_something(pool);
     // The foreman kills and reaps its workers, and then itself ends.
@@ -182,6 +188,7 @@ static void shut(struct asyncio_executor *executor)
     leave_loop(pool);
     asyncio__sys_close(pool->socket);
     asyncio__sys_close(pool->bell);
+    asyncio__symbols_close(&pool->symbols);
     asyncio__launcher_drop();
 }
 
@@ -196,12 +203,12 @@ static void lose(struct asyncio__process_pool *pool, struct asyncio__job *job)
 // Nobody will ever take what these jobs bring.
 static void drop_jobs(struct asyncio__process_pool *pool)
 {
-    struct asyncio_link *link;
-    while ((link = list_pop(&pool->queue)))
-        lose(pool, list_entry(link, struct asyncio__job, link));
+    struct asyncio__job *job;
+    while ((job = asyncio__pool_pop(pool)))
+        lose(pool, job);
     for (uint32_t i = 0; i < pool->count; i++) {
-        struct asyncio__worker *worker = &pool->workers[i];
-        struct asyncio__job *job = worker->job;
+        struct asyncio__worker *worker = pool->workers[i];
+        job = worker->job;
         asyncio__worker_kill(worker, -ECANCELED);
         worker->job = NULL;
         if (job) lose(pool, job);
@@ -223,178 +230,174 @@ static void loop_closes(struct asyncio__guest *guest)
 
 static void free_pool(struct asyncio_executor *executor)
 {
-    asyncio__free(pool_of(executor));
+    struct asyncio__process_pool *pool = pool_of(executor);
+    asyncio__pool_free_places(pool);
+    asyncio__free(pool);
 }
 
-// --- jobs -------------------------------------------------------------------
+// --- while it is there ------------------------------------------------------
 
-static int check_function(const struct asyncio__job *job)
-{
-    char name[128];
-    if (asyncio__launcher_knows(job->fn)) return 0;
-    return asyncio_raise(-EINVAL,
-                         "%s is not known to the worker processes: its object "
-                         "was loaded after their launcher was forked",
-                         asyncio__job_name(job->fn, name, sizeof name));
-}
-
-static int check_job(const struct asyncio__process_pool *pool,
-                     const struct asyncio__job *job)
-{
-    if (pool->orphan)
-        return asyncio_raise(-EOWNERDEAD,
-                             "the process that forks the workers has gone");
-    if (job->arg && job->size == 0)
-        return asyncio_raise(-EINVAL,
-                             "a pointer means nothing in another process: say "
-                             "how much goes there, .size = sizeof *arg");
-    if (!job->arg && job->size > 0) return -EINVAL;
-    if (job->size > ASYNCIO__MAILBOX_BYTES)
-        return asyncio_raise(-E2BIG,
-                             "an argument of %zu bytes is too large for a "
-                             "process: the limit is %zu",
-                             job->size, ASYNCIO__MAILBOX_BYTES);
-    return check_function(job);
-}
-
-static void take_out_of_queue(struct asyncio__process_pool *pool,
-                              struct asyncio__job *job)
-{
-    list_remove(&job->link);
-    job->loop->held--;
-    pool->out--;
-    asyncio__job_unref(job);
-}
-
-static int start(struct asyncio_executor *executor, struct asyncio__job *job)
+static size_t width(struct asyncio_executor *executor)
 {
     struct asyncio__process_pool *pool = pool_of(executor);
-    int err = check_job(pool, job);
+    size_t workers = pool->limit;
+    if (pool->max_queued > 0 && pool->max_queued < workers)
+        return workers + pool->max_queued;
+    return 2 * workers;
+}
+
+static int resize(struct asyncio_executor *executor, int max_workers)
+{
+    struct asyncio__process_pool *pool = pool_of(executor);
+    int err = asyncio__pool_make_places(pool, (uint32_t)max_workers);
     if (err < 0) return err;
-    err = join_loop(pool, job->loop);
-    if (err < 0) return err;
 
-    job->worker = NULL;
-    job->link = (struct asyncio_link){0};
-    list_add_tail(&pool->queue, &asyncio__job_ref(job)->link);
-    pool->out++;
-    job->loop->held++;
-
-    err = asyncio__pool_dispatch(pool);
-    if (err == 0 || pool->alive > 0) return 0;
-    take_out_of_queue(pool, job); // no worker lives, and none could be made
-    return err;
+    pool->limit = (uint32_t)max_workers;
+    asyncio__pool_trim(pool);
+    asyncio__pool_go_on(pool);
+    return 0;
 }
 
-static bool retract(struct asyncio_executor *executor, struct asyncio__job *job)
+static void count_workers(const struct asyncio__process_pool *pool,
+                          struct asyncio_pool_statistics *statistics)
 {
-    if (job->worker || !list_linked(&job->link)) return false;
-    take_out_of_queue(pool_of(executor), job);
-    return true;
+    for (uint32_t i = 0; i < pool->count; i++) {
+        const struct asyncio__worker *worker = pool->workers[i];
+        statistics->workers += worker->state != ASYNCIO__WORKER_VACANT;
+        statistics->idle += worker->state == ASYNCIO__WORKER_IDLE;
+        statistics->running += worker->job != NULL;
+    }
 }
 
-static void interrupt(struct asyncio_executor *executor,
-                      struct asyncio__job *job)
+static void tell_statistics(struct asyncio_executor *executor,
+                            struct asyncio_pool_statistics *statistics)
 {
-    if (!job->worker) return;
-    if (asyncio__worker_answered(job->worker))
-        asyncio__pool_dispatch(pool_of(executor));
-    else
-        asyncio__worker_kill(job->worker, -ECANCELED);
+    const struct asyncio__process_pool *pool = pool_of(executor);
+    count_workers(pool, statistics);
+    statistics->queued = pool->queued;
+    statistics->waiting = pool->waiting;
+    statistics->finished = pool->finished;
+    statistics->failed = pool->failed;
+    statistics->crashed = pool->crashed;
+    statistics->replaced = pool->replaced;
 }
 
-// It runs on to its end; its answer has nowhere to go.
-static void abandon(struct asyncio_executor *executor, struct asyncio__job *job)
+// What runs fails when its worker has ended.
+static void stop(struct asyncio_executor *executor, int signal)
 {
-    (void)executor;
-    job->arg = NULL;
-}
+    struct asyncio__process_pool *pool = pool_of(executor);
 
-static int width(struct asyncio_executor *executor)
-{
-    return (int)pool_of(executor)->count;
+    pool->closed = true;
+    asyncio__pool_fail_queue(pool, -ECANCELED, NULL);
+    asyncio__pool_fail_door(pool, -ECANCELED, NULL);
+    for (uint32_t i = 0; i < pool->count; i++) {
+        if (signal == SIGKILL)
+            asyncio__worker_kill(pool->workers[i], -EOWNERDEAD);
+        else
+            asyncio__worker_signal(pool->workers[i], signal);
+    }
 }
 
 // --- the beginning ----------------------------------------------------------
 
 static const struct asyncio__executor_ops ops = {
     .call = asyncio__job_call,
-    .start = start,
-    .retract = retract,
-    .interrupt = interrupt,
-    .abandon = abandon,
+    .start = asyncio__pool_start,
+    .retract = asyncio__pool_retract,
+    .interrupt = asyncio__pool_interrupt,
+    .abandon = asyncio__pool_abandon,
     .width = width,
+    .resize = resize,
+    .statistics = tell_statistics,
+    .stop = stop,
     .shutdown = shut,
     .free = free_pool,
 };
 
 static int check_sandbox(const struct asyncio_pool_options *options)
 {
-    int sandbox = options ? options->sandbox : 0;
+    int sandbox = options->sandbox;
     return sandbox == ASYNCIO_SANDBOX_NONE || sandbox == ASYNCIO_SANDBOX_STRICT
                ? 0
                : -EINVAL;
 }
 
+// A time that is given is more than 0; else there is no limit.
+static int set_limit(double seconds, int64_t *limit_ns)
+{
+    double when;
+    *limit_ns = ASYNCIO__NEVER;
+    if (seconds == 0) return 0;
+    if (!(seconds > 0)) return -EINVAL;
+    return asyncio__deadline_in(0, seconds, &when, limit_ns);
+}
+
 static int set_options(struct asyncio__process_pool *pool,
                        const struct asyncio_pool_options *options)
 {
-    double when;
-    pool->timeout_ns = ASYNCIO__NEVER;
-    pool->timeout = options ? options->timeout : 0;
-    if (pool->timeout == 0) return 0;
-    if (!(pool->timeout > 0)) return -EINVAL;
-    return asyncio__deadline_in(0, pool->timeout, &when, &pool->timeout_ns);
-}
+    int count =
+        options->max_workers ? options->max_workers : asyncio__sys_processors();
+    if (count < 0 || check_sandbox(options) < 0) return -EINVAL;
+    int err = set_limit(options->timeout, &pool->timeout_ns);
+    if (err < 0) return err;
+    err = set_limit(options->cpu_limit, &pool->processor_ns);
+    if (err < 0) return err;
 
-static struct asyncio__process_pool *alloc_pool(uint32_t count)
-{
-    size_t size;
-    struct asyncio__process_pool *pool;
-    if (__builtin_mul_overflow(count, sizeof *pool->workers, &size) ||
-        __builtin_add_overflow(size, sizeof *pool, &size))
-        return NULL;
-    pool = asyncio__alloc(size);
-    if (!pool) return NULL;
-
-    pool->count = count;
+    pool->limit = (uint32_t)count;
+    pool->timeout = options->timeout;
+    pool->processor_limit = options->cpu_limit;
+    pool->memory_limit = options->memory_limit;
+    pool->max_jobs = options->max_jobs;
+    pool->max_queued = options->max_queued;
+    pool->initializer = options->initializer;
     pool->executor.ops = &ops;
     pool->retry.run = on_retry;
     pool->guest.leave = loop_closes;
-    for (uint32_t i = 0; i < count; i++) {
-        pool->workers[i].pool = pool;
-        pool->workers[i].memory = -1;
-    }
-    return pool;
+    return asyncio__pool_make_places(pool, pool->limit);
+}
+
+// The initializer runs in the workers, which have to have it.
+static int check_initializer(const struct asyncio_pool_options *options)
+{
+    if (!options->initializer || asyncio__launcher_knows(options->initializer))
+        return 0;
+    return asyncio_raise(-EINVAL, "the initializer is not known to the worker "
+                                  "processes: its object was loaded after "
+                                  "their launcher was forked");
+}
+
+static int open_pool(struct asyncio__process_pool *pool,
+                     const struct asyncio_pool_options *options)
+{
+    const struct asyncio__worker_setup setup = {
+        .initializer = options->initializer,
+        .initarg = options->initarg,
+        .memory_limit = options->memory_limit,
+        .sandbox = (uint32_t)options->sandbox,
+    };
+    int err = asyncio__launcher_hold();
+    if (err < 0) return err;
+    err = check_initializer(options);
+    if (err == 0)
+        err = asyncio__launcher_foreman(&setup, &pool->socket, &pool->bell);
+    if (err < 0) asyncio__launcher_drop();
+    return err;
 }
 
 int(asyncio_process_pool_create)(struct asyncio_executor **made,
                                  const struct asyncio_pool_options *options)
 {
-    int count = options ? options->max_workers : 0;
-    if (count < 0 || check_sandbox(options) < 0) return -EINVAL;
-    uint32_t sandbox = options ? (uint32_t)options->sandbox : 0;
-    if (options && options->initializer)
-        return asyncio_raise(-ENOTSUP, "worker processes have no initializer");
-    if (count == 0) count = asyncio__sys_processors();
-    struct asyncio__process_pool *pool = alloc_pool((uint32_t)count);
+    static const struct asyncio_pool_options none;
+    struct asyncio__process_pool *pool = asyncio__alloc(sizeof *pool);
     if (!pool) return -ENOMEM;
 
-    int err = set_options(pool, options);
-    if (err < 0) goto free_memory;
-    err = asyncio__launcher_hold();
-    if (err < 0) goto free_memory;
-    err = asyncio__launcher_foreman(pool->count, sandbox, &pool->socket,
-                                    &pool->bell);
-    if (err < 0) goto drop_launcher;
-
+    int err = set_options(pool, options ? options : &none);
+    if (err == 0) err = open_pool(pool, options ? options : &none);
+    if (err < 0) {
+        free_pool(&pool->executor);
+        return err;
+    }
     asyncio__executor_enter(&pool->executor);
     *made = &pool->executor;
     return 0;
-
-drop_launcher:
-    asyncio__launcher_drop();
-free_memory:
-    asyncio__free(pool);
-    return err;
 }

@@ -2,18 +2,24 @@
 //
 //     VACANT --start--> IDLE <--job, answer--> BUSY
 //        ^                \                      |
-//        `--- ended -------`------ DYING <-------'  cancel, timeout
+//        `--- ended -------`------ DYING <-------'  cancel, a limit, too many
 //
 // A worker may end in any state: what the foreman reports decides. All of it
 // belongs to the thread of one loop, the one whose task used the pool first,
 // until that loop closes.
+//
+//     process_pool.c     its loop, its beginning and end
+//     process_queue.c    jobs that wait, and who gets them
+//     process_worker.c   workers: orders to them, their jobs' limits
+//     process_news.c     what the foreman and the bell tell
+//     process_death.c    what is said of a job whose worker has ended
 #pragma once
 
 #include "exec/home.h"
 #include "exec/job.h"
 #include "exec/mailbox.h"
-
-struct asyncio__notice;
+#include "exec/worker_log.h"
+#include "platform/symbols.h"
 
 enum asyncio__worker_state {
     ASYNCIO__WORKER_VACANT, // a place without a process
@@ -25,14 +31,23 @@ enum asyncio__worker_state {
 struct asyncio__worker {
     struct asyncio_link link; // asyncio__process_pool.idle
     struct asyncio__process_pool *pool;
-    uint8_t state; // enum asyncio__worker_state
-    bool kill_unsent;
-    int memory; // its mailbox's descriptor until the order was sent, or -1
-    int cause;  // why it is dying: -ETIMEDOUT, -ECANCELED
-    pid_t pid;  // 0 until the foreman has said
+    uint32_t number; // its place, as the foreman knows it
+    uint8_t state;   // enum asyncio__worker_state
+    bool used;       // the place had a process before
+    bool overspent;  // it is dying for its use of processors
+    int unsent;      // a signal that it is to get, or 0
+    int memory;      // its mailbox's descriptor until the order was sent, or -1
+    int log_end;     // its log's end to write, the same
+    int log;         // its log, or -1
+    int cause;       // why it is dying: -ETIMEDOUT, -ECANCELED
+    pid_t pid;       // 0 until the foreman has said
+    uint32_t jobs;   // done so far
+    struct asyncio__log_entry first; // in its log, once that was read
     struct asyncio__mailbox *box;
     struct asyncio__job *job;
     struct asyncio__timer timer;
+    int64_t deadline_ns;  // of its job, or ASYNCIO__NEVER
+    int64_t processor_ns; // used before its job, where that has a limit
 };
 
 struct asyncio__process_pool {
@@ -44,30 +59,111 @@ struct asyncio__process_pool {
     bool orphan;                // the foreman has gone
     bool silent;                // nobody is left who could ring the bell
     bool unsent;                // an order waits to be sent
+    bool closed;                // no more jobs
+    bool barren;                // no worker could be started; wait for news
     struct asyncio__step retry; // queued to send it in the next pass
-    int64_t timeout_ns;         // of a job, or ASYNCIO__NEVER
-    double timeout;             // as it was given
 
-    struct asyncio_link queue;   // asyncio__job.link, the oldest first
+    int64_t timeout_ns;              // of a job, or ASYNCIO__NEVER
+    double timeout;                  // as it was given
+    int64_t processor_ns;            // for a job, or ASYNCIO__NEVER
+    double processor_limit;          // as it was given
+    uint64_t memory_limit;           // of a worker, as it was given
+    uint32_t max_jobs;               // of a worker, or 0
+    uint32_t max_queued;             // or 0
+    int (*initializer)(void *arg);   // or NULL
+    char broken[256];                // why no job can run any more, or ""
+    struct asyncio__symbols symbols; // of what crashed
+
+    struct asyncio_link queue;   // asyncio__job.link, in the order to run
+    struct asyncio_link door;    // the same, of those that found it full
+    size_t queued, waiting;      // how many there are in each
     struct asyncio_link idle;    // asyncio__worker.link, the latest first
     size_t alive;                // workers that are not vacant
     size_t out;                  // jobs that were taken and have not landed
     struct asyncio_task *waiter; // in shutdown; any event wakes it
-    uint32_t count;
-    struct asyncio__worker workers[];
+    uint64_t finished, failed, crashed, replaced; // as in the statistics
+
+    uint32_t limit; // workers at most
+    uint32_t count; // places, some of which may be above the limit
+    struct asyncio__worker **workers;
 };
 
-// --- workers (process_worker.c) ---------------------------------------------
+// --- jobs (process_queue.c) -------------------------------------------------
+
+// Has the pool's loop hear it; process_pool.c.
+int asyncio__pool_join_loop(struct asyncio__process_pool *pool,
+                            struct asyncio_loop *loop);
+
+// What the pool is for those who hand in jobs (task/executor.h).
+int asyncio__pool_start(struct asyncio_executor *executor,
+                        struct asyncio__job *job);
+bool asyncio__pool_retract(struct asyncio_executor *executor,
+                           struct asyncio__job *job);
+void asyncio__pool_interrupt(struct asyncio_executor *executor,
+                             struct asyncio__job *job);
+void asyncio__pool_abandon(struct asyncio_executor *executor,
+                           struct asyncio__job *job);
 
 // Hands queued jobs to workers, starting some where there is room. Returns 0,
 // or why no worker could be started.
 int asyncio__pool_dispatch(struct asyncio__process_pool *pool);
+
+// The job is over: it lands, and is let go of.
+void asyncio__pool_land(struct asyncio__process_pool *pool,
+                        struct asyncio__job *job, int result);
+
+// Puts back one whose worker never came to be; it will be the next.
+void asyncio__pool_put_back(struct asyncio__process_pool *pool,
+                            struct asyncio__job *job);
+
+// Ends what waits in the queue, or at its door, with a code and, if not NULL,
+// words.
+void asyncio__pool_fail_queue(struct asyncio__process_pool *pool, int code,
+                              const char *why);
+void asyncio__pool_fail_door(struct asyncio__process_pool *pool, int code,
+                             const char *why);
+
+// Takes the next of those that wait out, whichever; NULL if there is none.
+struct asyncio__job *asyncio__pool_pop(struct asyncio__process_pool *pool);
+
+// --- workers (process_worker.c) ---------------------------------------------
+
+// Makes places for so many. Returns 0 or -ENOMEM.
+int asyncio__pool_make_places(struct asyncio__process_pool *pool,
+                              uint32_t count);
+void asyncio__pool_free_places(struct asyncio__process_pool *pool);
+
+// Starts one more, which is idle. Returns 0, -EAGAIN if there is no room for
+// it, or another negative errno.
+int asyncio__worker_start(struct asyncio__process_pool *pool);
+void asyncio__worker_give(struct asyncio__worker *worker,
+                          struct asyncio__job *job);
+
+// Reads the first entry of its log, unless that is known.
+void asyncio__worker_read_first(struct asyncio__worker *worker);
+
+// Takes its job away.
+struct asyncio__job *asyncio__worker_take_job(struct asyncio__worker *worker);
+
+// It has no process any more, or never got one.
+void asyncio__worker_vacate(struct asyncio__worker *worker);
+
+// Sends what could not be sent before, if there is room now. Returns 0 or a
+// negative errno: it cannot be started.
+int asyncio__worker_send_orders(struct asyncio__worker *worker);
 
 // Takes the answer of a worker that has a job, if it is there. True if it was.
 bool asyncio__worker_answered(struct asyncio__worker *worker);
 
 // Has it killed, for a reason. Harmless if it is being killed already.
 void asyncio__worker_kill(struct asyncio__worker *worker, int cause);
+// Sends it a signal that it may survive.
+void asyncio__worker_signal(struct asyncio__worker *worker, int signal);
+
+// Ends idle ones that are more than the limit.
+void asyncio__pool_trim(struct asyncio__process_pool *pool);
+
+// --- news (process_news.c) --------------------------------------------------
 
 // Sends what could not be sent, and dispatches.
 void asyncio__pool_go_on(struct asyncio__process_pool *pool);
@@ -77,6 +173,16 @@ void asyncio__pool_hear_bell(struct asyncio__process_pool *pool);
 // What the foreman has to say.
 void asyncio__pool_hear_foreman(struct asyncio__process_pool *pool);
 
-// The job is over: it lands, and is let go of.
-void asyncio__pool_land(struct asyncio__process_pool *pool,
-                        struct asyncio__job *job, int result);
+// --- deaths (process_death.c) -----------------------------------------------
+
+// What becomes of `job`, which may be NULL, as its worker has ended without an
+// answer: returns the code, and gives the job its words. If the worker never
+// came to be, `broken` says why, and else is "".
+int asyncio__worker_judge(struct asyncio__worker *worker,
+                          struct asyncio__job *job, pid_t pid, int status,
+                          char *broken, size_t size);
+
+// Words about a job.
+struct asyncio__failure *asyncio__job_words(const struct asyncio__job *job,
+                                            int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));

@@ -1,71 +1,111 @@
-// Workers of a process pool, seen from the parent: started, given jobs, killed,
-// and heard of for the last time.
+// Workers of a process pool, seen from the parent: started, given jobs, killed.
 //
 // A worker that the foreman was told to start counts as one from then on: its
 // mailbox is there before it is. Orders that find the socket full stay with the
 // worker, and go out when the foreman has spoken: it answers every order. After
 // any other failure they are tried again in the next pass.
+//
+// A job's limits are the parent's to watch: a worker has no say in them. How
+// long it took is known by a timer; what it used of processors is looked up
+// when it may be too much for the first time, and again as long as it is not.
 
 #include "exec/process_pool.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "exec/foreman.h"
 #include "platform/sys.h"
+
+// --- places -----------------------------------------------------------------
+
+static int make_place(struct asyncio__process_pool *pool, uint32_t number)
+{
+    struct asyncio__worker *worker = asyncio__alloc(sizeof *worker);
+    if (!worker) return -ENOMEM;
+    worker->pool = pool;
+    worker->number = number;
+    worker->memory = worker->log = worker->log_end = -1;
+    pool->workers[number] = worker;
+    return 0;
+}
+
+int asyncio__pool_make_places(struct asyncio__process_pool *pool,
+                              uint32_t count)
+{
+    struct asyncio__worker **workers;
+    if (count <= pool->count) return 0;
+    workers = asyncio__realloc_array(pool->workers, pool->count, count,
+                                     sizeof *pool->workers);
+    if (!workers) return -ENOMEM;
+
+    int err = 0;
+    pool->workers = workers;
+    while (err == 0 && pool->count < count) {
+        err = make_place(pool, pool->count);
+        if (err == 0) pool->count++;
+    }
+    return err;
+}
+
+void asyncio__pool_free_places(struct asyncio__process_pool *pool)
+{
+    for (uint32_t i = 0; i < pool->count; i++)
+        asyncio__free(pool->workers[i]);
+    asyncio__free(pool->workers);
+}
 
 // --- orders -----------------------------------------------------------------
 
 // Returns 0 or a negative errno. The end of the foreman is none: it is heard of
 // as such.
 static int order(const struct asyncio__worker *worker,
-                 enum asyncio__order_kind kind, const int *fd)
+                 enum asyncio__order_kind kind, int signal, const int *fds)
 {
-    struct asyncio__process_pool *pool = worker->pool;
-    const struct asyncio__order message = {kind,
-                                           (uint32_t)(worker - pool->workers)};
-    int err = asyncio__message_send(pool->socket, &message, sizeof message, fd,
-                                    fd ? 1 : 0, MSG_DONTWAIT);
+    const struct asyncio__order message = {kind, worker->number, signal};
+    int err =
+        asyncio__message_send(worker->pool->socket, &message, sizeof message,
+                              fds, fds ? 2 : 0, MSG_DONTWAIT);
     return err == -EPIPE || err == -ECONNRESET ? 0 : err;
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0) asyncio__sys_close(*fd);
+    *fd = -1;
 }
 
 static int order_start(struct asyncio__worker *worker)
 {
-    int err = order(worker, ASYNCIO__ORDER_START, &worker->memory);
+    const int fds[2] = {worker->memory, worker->log_end};
+    int err = order(worker, ASYNCIO__ORDER_START, 0, fds);
     if (err < 0) return err;
-    asyncio__sys_close(worker->memory);
-    worker->memory = -1;
+    close_fd(&worker->memory);
+    close_fd(&worker->log_end);
     return 0;
 }
 
 // Has to be made, some time or other.
-static void order_kill(struct asyncio__worker *worker)
+static void order_signal(struct asyncio__worker *worker)
 {
     struct asyncio__process_pool *pool = worker->pool;
-    int err = order(worker, ASYNCIO__ORDER_KILL, NULL);
+    int err = order(worker, ASYNCIO__ORDER_SIGNAL, worker->unsent, NULL);
 
-    worker->kill_unsent = err < 0;
+    if (err == 0) worker->unsent = 0;
     if (err == 0) return;
     pool->unsent = true;
     if (err != -EAGAIN && !list_linked(&pool->retry.link))
         asyncio__loop_queue(pool->loop, &pool->retry);
 }
 
-static void vacate(struct asyncio__worker *worker)
+void asyncio__worker_signal(struct asyncio__worker *worker, int signal)
 {
-    if (list_linked(&worker->link)) list_remove(&worker->link);
-    if (worker->memory >= 0) asyncio__sys_close(worker->memory);
-    asyncio__mailbox_close(worker->box);
-    worker->box = NULL;
-    worker->memory = -1;
-    worker->kill_unsent = false;
-    worker->cause = 0;
-    worker->pid = 0;
-    worker->state = ASYNCIO__WORKER_VACANT;
-    worker->pool->alive--;
+    if (worker->state == ASYNCIO__WORKER_VACANT ||
+        worker->state == ASYNCIO__WORKER_DYING)
+        return;
+    worker->unsent = signal;
+    if (worker->memory < 0) order_signal(worker);
 }
 
 void asyncio__worker_kill(struct asyncio__worker *worker, int cause)
@@ -77,27 +117,87 @@ void asyncio__worker_kill(struct asyncio__worker *worker, int cause)
 
     if (list_linked(&worker->link)) list_remove(&worker->link);
     if (worker->job) asyncio__timer_disarm(&pool->loop->timers, &worker->timer);
-    worker->state = ASYNCIO__WORKER_DYING;
     worker->cause = cause;
-    worker->kill_unsent = true;
-    if (worker->memory < 0) order_kill(worker);
+    asyncio__worker_signal(worker, SIGKILL);
+    worker->state = ASYNCIO__WORKER_DYING;
+}
+
+int asyncio__worker_send_orders(struct asyncio__worker *worker)
+{
+    int err = worker->memory >= 0 ? order_start(worker) : 0;
+    if (err == 0 && worker->unsent) order_signal(worker);
+    return err == -EAGAIN ? 0 : err;
+}
+
+void asyncio__worker_vacate(struct asyncio__worker *worker)
+{
+    if (list_linked(&worker->link)) list_remove(&worker->link);
+    close_fd(&worker->memory);
+    close_fd(&worker->log_end);
+    close_fd(&worker->log);
+    asyncio__mailbox_close(worker->box);
+    worker->box = NULL;
+    worker->first.kind = ASYNCIO__LOG_NOTHING;
+    worker->unsent = 0;
+    worker->cause = 0;
+    worker->overspent = false;
+    worker->pid = 0;
+    worker->state = ASYNCIO__WORKER_VACANT;
+    worker->pool->alive--;
+    worker->pool->barren = false;
+}
+
+// --- a start ----------------------------------------------------------------
+
+static struct asyncio__worker *find_vacancy(struct asyncio__process_pool *pool)
+{
+    for (uint32_t i = 0; i < pool->count; i++)
+        if (pool->workers[i]->state == ASYNCIO__WORKER_VACANT)
+            return pool->workers[i];
+    return NULL;
+}
+
+static int open_channels(struct asyncio__worker *worker)
+{
+    int log[2];
+    int err = asyncio__sys_pipe(log, O_NONBLOCK);
+    if (err < 0) return err;
+    err = asyncio__mailbox_open(&worker->box, &worker->memory);
+    if (err < 0) {
+        asyncio__sys_close(log[0]);
+        asyncio__sys_close(log[1]);
+        return err;
+    }
+    worker->log = log[0];
+    worker->log_end = log[1];
+    return 0;
+}
+
+int asyncio__worker_start(struct asyncio__process_pool *pool)
+{
+    struct asyncio__worker *worker =
+        pool->alive < pool->limit ? find_vacancy(pool) : NULL;
+    if (!worker || (pool->barren && pool->alive > 0)) return -EAGAIN;
+
+    int err = open_channels(worker);
+    if (err < 0) return err;
+    worker->state = ASYNCIO__WORKER_IDLE;
+    worker->jobs = 0;
+    pool->alive++;
+    err = order_start(worker);
+    if (err < 0 && err != -EAGAIN) {
+        asyncio__worker_vacate(worker);
+        return err;
+    }
+    if (worker->used) pool->replaced++;
+    worker->used = true;
+    list_add_head(&pool->idle, &worker->link);
+    return 0;
 }
 
 // --- jobs -------------------------------------------------------------------
 
-void asyncio__pool_land(struct asyncio__process_pool *pool,
-                        struct asyncio__job *job, int result)
-{
-    job->result = result;
-    job->worker = NULL;
-    job->loop->held--;
-    pool->out--;
-    job->landed(job);
-    asyncio__job_unref(job);
-}
-
-// Takes the job from its worker.
-static struct asyncio__job *take_job(struct asyncio__worker *worker)
+struct asyncio__job *asyncio__worker_take_job(struct asyncio__worker *worker)
 {
     struct asyncio__job *job = worker->job;
     if (job) asyncio__timer_disarm(&worker->pool->loop->timers, &worker->timer);
@@ -105,20 +205,90 @@ static struct asyncio__job *take_job(struct asyncio__worker *worker)
     return job;
 }
 
+// Those that are not about to end.
+static uint32_t living(const struct asyncio__process_pool *pool)
+{
+    uint32_t living = 0;
+    for (uint32_t i = 0; i < pool->count; i++)
+        living += pool->workers[i]->state == ASYNCIO__WORKER_IDLE ||
+                  pool->workers[i]->state == ASYNCIO__WORKER_BUSY;
+    return living;
+}
+
+static bool is_spent(const struct asyncio__worker *worker)
+{
+    const struct asyncio__process_pool *pool = worker->pool;
+    if (pool->max_jobs > 0 && worker->jobs >= pool->max_jobs) return true;
+    if (pool->broken[0]) return true;
+    return pool->count > pool->limit && living(pool) > pool->limit;
+}
+
+// It has nothing to do any more: is idle, or ends.
+static void release(struct asyncio__worker *worker)
+{
+    bool spent = is_spent(worker);
+    worker->state = ASYNCIO__WORKER_IDLE;
+    list_add_head(&worker->pool->idle, &worker->link);
+    if (spent) asyncio__worker_kill(worker, -ESHUTDOWN);
+}
+
+void asyncio__pool_trim(struct asyncio__process_pool *pool)
+{
+    struct asyncio_link *link;
+    while (living(pool) > pool->limit && (link = list_pop(&pool->idle)))
+        asyncio__worker_kill(list_entry(link, struct asyncio__worker, link),
+                             -ESHUTDOWN);
+}
+
 bool asyncio__worker_answered(struct asyncio__worker *worker)
 {
+    struct asyncio__process_pool *pool = worker->pool;
     if (worker->state != ASYNCIO__WORKER_BUSY ||
         !asyncio__mailbox_answered(worker->box))
         return false;
 
-    struct asyncio__job *job = take_job(worker);
+    struct asyncio__job *job = asyncio__worker_take_job(worker);
     int result =
         asyncio__mailbox_take(worker->box, job->arg, job->size, &job->failure);
-    worker->state = ASYNCIO__WORKER_IDLE;
-    list_add_head(&worker->pool->idle, &worker->link);
-    asyncio__pool_land(worker->pool, job, result);
+    worker->jobs++;
+    if (result < 0)
+        pool->failed++;
+    else
+        pool->finished++;
+    release(worker);
+    asyncio__pool_land(pool, job, result);
     return true;
 }
+
+// --- limits -----------------------------------------------------------------
+
+void asyncio__worker_read_first(struct asyncio__worker *worker)
+{
+    if (worker->first.kind == ASYNCIO__LOG_NOTHING)
+        asyncio__log_read(worker->log, &worker->first);
+}
+
+// What it had used before its job: the first one comes after the set-up.
+static int64_t used_before_ns(struct asyncio__worker *worker)
+{
+    if (worker->jobs > 0) return worker->processor_ns;
+    asyncio__worker_read_first(worker);
+    return worker->first.kind == ASYNCIO__LOG_READY ? worker->first.processor_ns
+                                                    : INT64_MAX;
+}
+
+// What its job may still use of processors. Before the job has begun that is
+// all of it.
+static int64_t allowance_ns(struct asyncio__worker *worker)
+{
+    int64_t limit = worker->pool->processor_ns;
+    if (limit == ASYNCIO__NEVER || worker->pid == 0) return limit;
+    int64_t used = asyncio__sys_processor_ns(worker->pid);
+    int64_t before = used_before_ns(worker);
+    return used < before ? limit : limit - (used - before);
+}
+
+static void watch_limits(struct asyncio__worker *worker, int64_t allowance);
 
 static void time_is_up(struct asyncio__timer *timer)
 {
@@ -126,243 +296,57 @@ static void time_is_up(struct asyncio__timer *timer)
         list_entry(timer, struct asyncio__worker, timer);
     struct asyncio__process_pool *pool = worker->pool;
 
-    if (asyncio__worker_answered(worker))
+    if (asyncio__worker_answered(worker)) {
         asyncio__pool_dispatch(pool);
+        return;
+    }
+    int64_t allowance = allowance_ns(worker);
+    worker->overspent = allowance <= 0;
+    if (allowance > 0 && asyncio__loop_now(pool->loop) < worker->deadline_ns)
+        watch_limits(worker, allowance);
     else
         asyncio__worker_kill(worker, -ETIMEDOUT);
 }
 
-static void give_job(struct asyncio__worker *worker, struct asyncio__job *job)
+// The timer is due when one of the limits may be reached. Those of a processor
+// and of the loop are different clocks: not again at once, for a little rest.
+static void watch_limits(struct asyncio__worker *worker, int64_t allowance)
+{
+    struct asyncio_loop *loop = worker->pool->loop;
+    int64_t when = worker->deadline_ns, check;
+    if (when == ASYNCIO__NEVER && allowance == ASYNCIO__NEVER) return;
+    if (allowance < 1000000) allowance = 1000000;
+    if (!__builtin_add_overflow(asyncio__loop_now(loop), allowance, &check) &&
+        check < when)
+        when = check;
+    if (when == ASYNCIO__NEVER) return;
+    worker->timer = (struct asyncio__timer){.fire = time_is_up};
+    asyncio__timer_arm(&loop->timers, &worker->timer, when);
+}
+
+static int64_t deadline_ns(const struct asyncio__worker *worker)
+{
+    int64_t limit = worker->job->timeout > 0 ? worker->job->timeout_ns
+                                             : worker->pool->timeout_ns;
+    int64_t when;
+    if (limit == ASYNCIO__NEVER ||
+        __builtin_add_overflow(asyncio__loop_now(worker->pool->loop), limit,
+                               &when))
+        return ASYNCIO__NEVER;
+    return when;
+}
+
+void asyncio__worker_give(struct asyncio__worker *worker,
+                          struct asyncio__job *job)
 {
     struct asyncio__process_pool *pool = worker->pool;
 
     worker->state = ASYNCIO__WORKER_BUSY;
     worker->job = job;
     job->worker = worker;
+    if (pool->processor_ns != ASYNCIO__NEVER && worker->pid > 0)
+        worker->processor_ns = asyncio__sys_processor_ns(worker->pid);
     asyncio__mailbox_send(worker->box, job->fn, job->arg, job->size);
-    if (pool->timeout_ns == ASYNCIO__NEVER) return;
-
-    worker->timer = (struct asyncio__timer){.fire = time_is_up};
-    asyncio__timer_arm(&pool->loop->timers, &worker->timer,
-                       asyncio__loop_now(pool->loop) + pool->timeout_ns);
-}
-
-// --- who does it ------------------------------------------------------------
-
-static struct asyncio__worker *find_vacancy(struct asyncio__process_pool *pool)
-{
-    for (uint32_t i = 0; i < pool->count; i++)
-        if (pool->workers[i].state == ASYNCIO__WORKER_VACANT)
-            return &pool->workers[i];
-    return NULL;
-}
-
-static int start_worker(struct asyncio__process_pool *pool)
-{
-    struct asyncio__worker *worker = find_vacancy(pool);
-    if (!worker) return -EAGAIN;
-
-    int err = asyncio__mailbox_open(&worker->box, &worker->memory);
-    if (err < 0) return err;
-    worker->state = ASYNCIO__WORKER_IDLE;
-    pool->alive++;
-    err = order_start(worker);
-    if (err < 0 && err != -EAGAIN) {
-        vacate(worker);
-        return err;
-    }
-    list_add_head(&pool->idle, &worker->link);
-    return 0;
-}
-
-int asyncio__pool_dispatch(struct asyncio__process_pool *pool)
-{
-    while (!list_empty(&pool->queue)) {
-        int err = list_empty(&pool->idle) ? start_worker(pool) : 0;
-        if (err < 0) return err;
-        struct asyncio_link *worker = list_pop(&pool->idle);
-        struct asyncio_link *job = list_pop(&pool->queue);
-        give_job(list_entry(worker, struct asyncio__worker, link),
-                 list_entry(job, struct asyncio__job, link));
-    }
-    return 0;
-}
-
-// --- the end of a worker ----------------------------------------------------
-
-static void describe_end(int status, char *text, size_t size)
-{
-    int number = WTERMSIG(status);
-    const char *name = sigabbrev_np(number);
-
-    if (!WIFSIGNALED(status))
-        snprintf(text, size, "exit status %d", WEXITSTATUS(status));
-    else
-        snprintf(text, size, "signal %d (%s%s)", number, name ? "SIG" : "",
-                 name ? name : "real-time");
-}
-
-static struct asyncio__failure *words_for(const struct asyncio__job *job,
-                                          int code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static struct asyncio__failure *words_for(const struct asyncio__job *job,
-                                          int code, const char *format, ...)
-{
-    char text[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    return asyncio__failure_make(code, text, job->site, "");
-}
-
-// What became of a job whose worker has ended without an answer.
-static int judge(const struct asyncio__worker *worker, struct asyncio__job *job,
-                 pid_t pid, int status)
-{
-    char name[128], end[96];
-    asyncio__job_name(job->fn, name, sizeof name);
-    describe_end(status, end, sizeof end);
-
-    if (worker->cause == -ECANCELED) return -ECANCELED;
-    if (worker->cause == -ETIMEDOUT) {
-        job->failure = words_for(job, -ETIMEDOUT,
-                                 "%s took longer than %g s: its worker process "
-                                 "%d was killed",
-                                 name, worker->pool->timeout, (int)pid);
-        return -ETIMEDOUT;
-    }
-    job->failure =
-        words_for(job, -EOWNERDEAD, "%s died with its worker process %d: %s",
-                  name, (int)pid, end);
-    return -EOWNERDEAD;
-}
-
-static void worker_ended(struct asyncio__worker *worker, pid_t pid, int status)
-{
-    asyncio__worker_answered(worker); // it may have died after its work
-    struct asyncio__job *job = take_job(worker);
-    int result = job ? judge(worker, job, pid, status) : 0;
-    vacate(worker);
-    if (job) asyncio__pool_land(worker->pool, job, result);
-}
-
-// The job goes back to the head of the queue, for a worker that lives.
-static void worker_failed(struct asyncio__worker *worker)
-{
-    struct asyncio__process_pool *pool = worker->pool;
-    struct asyncio__job *job = take_job(worker);
-    int cause = worker->cause;
-    vacate(worker);
-    if (!job) return;
-
-    job->worker = NULL;
-    if (cause == 0)
-        list_add_head(&pool->queue, &job->link);
-    else
-        asyncio__pool_land(pool, job, cause);
-}
-
-static void fail_queue(struct asyncio__process_pool *pool, const char *why)
-{
-    struct asyncio_link *link;
-    while ((link = list_pop(&pool->queue))) {
-        struct asyncio__job *job = list_entry(link, struct asyncio__job, link);
-        job->failure = words_for(job, -EOWNERDEAD, "%s", why);
-        asyncio__pool_land(pool, job, -EOWNERDEAD);
-    }
-}
-
-static void fail_for_want_of_workers(struct asyncio__process_pool *pool,
-                                     int err)
-{
-    char why[128];
-    snprintf(why, sizeof why, "no worker process could be started: %s",
-             strerror(-err));
-    fail_queue(pool, why);
-}
-
-static void foreman_ended(struct asyncio__process_pool *pool)
-{
-    static const char why[] = "the process that forks the workers has gone";
-    pool->orphan = true;
-
-    for (uint32_t i = 0; i < pool->count; i++) {
-        struct asyncio__worker *worker = &pool->workers[i];
-        asyncio__worker_answered(worker);
-        if (worker->state == ASYNCIO__WORKER_VACANT) continue;
-        struct asyncio__job *job = take_job(worker);
-        int result = worker->cause ? worker->cause : -EOWNERDEAD;
-        vacate(worker);
-        if (!job) continue;
-        job->failure = words_for(job, result, "%s", why);
-        asyncio__pool_land(pool, job, result);
-    }
-    fail_queue(pool, why);
-}
-
-// --- what is heard ----------------------------------------------------------
-
-static void obey_notice(struct asyncio__process_pool *pool,
-                        const struct asyncio__notice *notice)
-{
-    if (notice->worker >= pool->count) return;
-    struct asyncio__worker *worker = &pool->workers[notice->worker];
-    if (worker->state == ASYNCIO__WORKER_VACANT) return;
-
-    if (notice->kind == ASYNCIO__NOTICE_STARTED)
-        worker->pid = notice->pid;
-    else if (notice->kind == ASYNCIO__NOTICE_ENDED)
-        worker_ended(worker, notice->pid, notice->status);
-    else if (notice->kind == ASYNCIO__NOTICE_FAILED)
-        worker_failed(worker);
-
-    if (notice->kind == ASYNCIO__NOTICE_FAILED && pool->alive == 0)
-        fail_for_want_of_workers(pool, notice->status);
-}
-
-static void send_orders(struct asyncio__worker *worker)
-{
-    struct asyncio__process_pool *pool = worker->pool;
-
-    int err = worker->memory >= 0 ? order_start(worker) : 0;
-    if (err == 0 && worker->kill_unsent) order_kill(worker);
-    if (err == 0 || err == -EAGAIN) return;
-    worker_failed(worker);
-    if (pool->alive == 0) fail_for_want_of_workers(pool, err);
-}
-
-void asyncio__pool_go_on(struct asyncio__process_pool *pool)
-{
-    if (pool->orphan) return;
-    pool->unsent = false;
-    for (uint32_t i = 0; i < pool->count; i++)
-        send_orders(&pool->workers[i]);
-    int err = asyncio__pool_dispatch(pool);
-    if (err < 0 && pool->alive == 0) fail_for_want_of_workers(pool, err);
-}
-
-void asyncio__pool_hear_foreman(struct asyncio__process_pool *pool)
-{
-    struct asyncio__notice notice;
-    int n;
-
-    while ((n = asyncio__message_receive(pool->socket, &notice, sizeof notice,
-                                         NULL, MSG_DONTWAIT)) > 0)
-        obey_notice(pool, &notice);
-    if (n == 0 || n == -ECONNRESET || n == -EPROTO) foreman_ended(pool);
-    asyncio__pool_go_on(pool);
-}
-
-void asyncio__pool_hear_bell(struct asyncio__process_pool *pool)
-{
-    // Once: a worker that rings for ever must not keep us here. What is left is
-    // heard in the next pass.
-    char rings[4096];
-    ssize_t n = asyncio__sys_read(pool->bell, rings, sizeof rings);
-    if (n == 0) pool->silent = true;
-    for (uint32_t i = 0; i < pool->count; i++)
-        asyncio__worker_answered(&pool->workers[i]);
-    asyncio__pool_go_on(pool);
+    worker->deadline_ns = deadline_ns(worker);
+    watch_limits(worker, pool->processor_ns);
 }

@@ -1,117 +1,17 @@
-// The thread pool: jobs that go to a crew of threads, and post themselves back.
-//
-//     loop's thread      start ---------.            .--> landed, wake
-//     a thread                           `-- work --'
-//
-// A job that has ended posts itself to its loop through that loop's home, and
-// the thread never looks at it again. One that was abandoned is let go of by
-// the thread itself. The pool's lock decides which of the two it is.
+// The thread pool as an executor: how jobs are handed in and taken back on a
+// loop's thread, and how a pool begins and ends.
 
 #include <asyncio/executor.h>
 
-#include <assert.h>
 #include <string.h>
 
-#include "exec/job.h"
+#include "exec/thread_pool.h"
 #include "platform/sys.h"
 #include "task/park.h"
 
-struct thread_pool {
-    struct asyncio_executor executor;
-    struct asyncio__offload *crew; // NULL once nothing can start; see lock
-    int width;                     // threads at most
-    char name[16];                 // of the threads, as much as is shown
-
-    pthread_mutex_t lock; // for all that follows, and for `crew`
-    pthread_cond_t ended; // a job has
-    size_t out;           // jobs that threads may still touch the pool for
-    struct asyncio__home *drained_home; // whose task waits for `out` to be 0
-    struct asyncio__post drained;       // what is posted there then
-    struct asyncio_task *drained_task;
-};
-
-// The job that this thread works on.
-static _Thread_local struct asyncio__job *current_job;
-
-static struct thread_pool *pool_of(struct asyncio_executor *executor)
+static struct asyncio__thread_pool *pool_of(struct asyncio_executor *executor)
 {
-    return list_entry(executor, struct thread_pool, executor);
-}
-
-static struct asyncio__job *job_of(struct asyncio__offload_job *offload)
-{
-    return list_entry(offload, struct asyncio__job, offload);
-}
-
-// --- on a thread of the pool ------------------------------------------------
-
-// Words are counted without locks: what goes to another thread is a copy.
-static struct asyncio__failure *words_for(int code)
-{
-    const struct asyncio__failure *seen = asyncio__failure_of(code);
-    if (!seen) return NULL;
-    return asyncio__failure_make(code, seen->error.text, seen->error.site,
-                                 seen->error.task);
-}
-
-static void work(struct asyncio__offload_job *offload)
-{
-    struct asyncio__job *job = job_of(offload);
-
-    asyncio__failures_drop_thread();
-    current_job = job;
-    job->result = asyncio_context_run(&job->context, job->fn, job->arg);
-    current_job = NULL;
-    if (job->result < 0) job->failure = words_for(job->result);
-    asyncio__failures_drop_thread();
-}
-
-// The last that is done for a job: whoever waits for the pool to be empty may
-// go on as soon as the lock is free, and joins this thread before freeing the
-// pool.
-static void leave_pool(struct thread_pool *pool)
-{
-    pthread_mutex_lock(&pool->lock);
-    pool->out--;
-    if (pool->out == 0 && pool->drained_home)
-        asyncio__home_post(pool->drained_home, &pool->drained);
-    pthread_cond_broadcast(&pool->ended);
-    pthread_mutex_unlock(&pool->lock);
-}
-
-static const char broken_words[] = "the pool's initializer failed";
-
-static void done(struct asyncio__offload_job *offload)
-{
-    struct asyncio__job *job = job_of(offload);
-    struct thread_pool *pool = pool_of(job->executor);
-    struct asyncio__home *home = job->home;
-
-    if (offload->error < 0) {
-        job->result = offload->error;
-        job->failure =
-            asyncio__failure_make(job->result, broken_words, job->site, "");
-    }
-
-    pthread_mutex_lock(&pool->lock);
-    bool abandoned = job->abandoned;
-    job->ended = true;
-    pthread_mutex_unlock(&pool->lock);
-
-    // From here on the loop's thread may free it: when it has landed, or
-    // because the loop was closed, and then post does not touch it.
-    if (abandoned)
-        asyncio__job_unref(job);
-    else
-        asyncio__home_post(home, &job->post);
-    asyncio__home_unref(home);
-    leave_pool(pool);
-}
-
-int asyncio_check_cancelled(void)
-{
-    if (!current_job) return -EPERM;
-    return atomic_load(&current_job->cancelled) ? -ECANCELED : 0;
+    return list_entry(executor, struct asyncio__thread_pool, executor);
 }
 
 // --- on the loop's thread ---------------------------------------------------
@@ -125,12 +25,19 @@ static void land(struct asyncio__step *step)
     asyncio__job_unref(job);
 }
 
-static int submit(struct thread_pool *pool, struct asyncio__job *job)
+// To the queue, or to its door.
+static int submit(struct asyncio__thread_pool *pool, struct asyncio__job *job)
 {
+    int err = 0;
     pthread_mutex_lock(&pool->lock);
-    int err = pool->crew ? asyncio__offload_submit(pool->crew, &job->offload)
+    job->at_door = asyncio__thread_pool_full(pool);
+    if (job->at_door)
+        list_add_tail(&pool->door, &job->offload.link);
+    else
+        err = pool->crew ? asyncio__offload_submit(pool->crew, &job->offload)
                          : -ESHUTDOWN;
     if (err == 0) pool->out++;
+    pool->waiting += job->at_door;
     pthread_mutex_unlock(&pool->lock);
     return err;
 }
@@ -140,10 +47,16 @@ static void leave_loop(struct asyncio__guest *guest);
 static int start(struct asyncio_executor *executor, struct asyncio__job *job)
 {
     struct asyncio__home *home;
+    if (job->timeout > 0)
+        return asyncio_raise(-ENOTSUP, "a thread cannot be stopped when its "
+                                       "time is up: a process can");
     int err = asyncio__home_of(job->loop, &home);
     if (err < 0) return err;
 
-    job->offload = (struct asyncio__offload_job){.work = work, .done = done};
+    job->offload =
+        (struct asyncio__offload_job){.work = asyncio__thread_job_work,
+                                      .done = asyncio__thread_job_done,
+                                      .priority = job->priority};
     job->post = (struct asyncio__post){.step.run = land};
     job->guest = (struct asyncio__guest){.leave = leave_loop};
     job->home = asyncio__home_ref(home);
@@ -154,7 +67,8 @@ static int start(struct asyncio_executor *executor, struct asyncio__job *job)
     if (err < 0) {
         asyncio__home_unref(home);
         asyncio__job_unref(job);
-        if (err == -EOWNERDEAD) asyncio_raise(err, "%s", broken_words);
+        if (err == -EOWNERDEAD)
+            asyncio_raise(err, "%s", asyncio__thread_pool_broken);
         return err;
     }
     asyncio__home_enter(home, &job->guest);
@@ -163,17 +77,23 @@ static int start(struct asyncio_executor *executor, struct asyncio__job *job)
 }
 
 // Takes it back if no thread has begun it, with all that start gave it.
-static bool take_back(struct thread_pool *pool, struct asyncio__job *job)
+static bool take_back(struct asyncio__thread_pool *pool,
+                      struct asyncio__job *job)
 {
     pthread_mutex_lock(&pool->lock);
-    bool taken =
-        pool->crew && asyncio__offload_retract(pool->crew, &job->offload);
+    bool taken = job->at_door;
+    if (taken)
+        asyncio__thread_pool_pop(pool, job);
+    else
+        taken =
+            pool->crew && asyncio__offload_retract(pool->crew, &job->offload);
     pthread_mutex_unlock(&pool->lock);
     if (!taken) return false;
 
+    asyncio__thread_pool_admit(pool);
     asyncio__home_unref(job->home);
     asyncio__job_unref(job);
-    leave_pool(pool);
+    asyncio__thread_pool_leave(pool);
     return true;
 }
 
@@ -188,7 +108,7 @@ static bool retract(struct asyncio_executor *executor, struct asyncio__job *job)
 // If it has ended, its post is on its way, and lets go of it.
 static void abandon(struct asyncio_executor *executor, struct asyncio__job *job)
 {
-    struct thread_pool *pool = pool_of(executor);
+    struct asyncio__thread_pool *pool = pool_of(executor);
 
     pthread_mutex_lock(&pool->lock);
     bool ended = job->ended;
@@ -200,7 +120,7 @@ static void abandon(struct asyncio_executor *executor, struct asyncio__job *job)
     pthread_mutex_unlock(&pool->lock);
 }
 
-static void wait_for_end(struct thread_pool *pool,
+static void wait_for_end(struct asyncio__thread_pool *pool,
                          const struct asyncio__job *job)
 {
     pthread_mutex_lock(&pool->lock);
@@ -214,7 +134,7 @@ static void wait_for_end(struct thread_pool *pool,
 static void leave_loop(struct asyncio__guest *guest)
 {
     struct asyncio__job *job = list_entry(guest, struct asyncio__job, guest);
-    struct thread_pool *pool = pool_of(job->executor);
+    struct asyncio__thread_pool *pool = pool_of(job->executor);
 
     asyncio__job_ref(job);
     if (!take_back(pool, job)) {
@@ -227,17 +147,54 @@ static void leave_loop(struct asyncio__guest *guest)
     asyncio__job_unref(job);
 }
 
-static int width(struct asyncio_executor *executor)
+// --- while it is there ------------------------------------------------------
+
+static size_t width(struct asyncio_executor *executor)
 {
-    return pool_of(executor)->width;
+    struct asyncio__thread_pool *pool = pool_of(executor);
+    pthread_mutex_lock(&pool->lock);
+    size_t threads = (size_t)pool->width;
+    pthread_mutex_unlock(&pool->lock);
+    if (pool->max_queued > 0 && pool->max_queued < threads)
+        return threads + pool->max_queued;
+    return 2 * threads;
+}
+
+static int resize(struct asyncio_executor *executor, int max_workers)
+{
+    struct asyncio__thread_pool *pool = pool_of(executor);
+    pthread_mutex_lock(&pool->lock);
+    pool->width = max_workers;
+    if (pool->crew) asyncio__offload_resize(pool->crew, max_workers);
+    pthread_mutex_unlock(&pool->lock);
+    return 0;
+}
+
+static void tell_statistics(struct asyncio_executor *executor,
+                            struct asyncio_pool_statistics *statistics)
+{
+    struct asyncio__thread_pool *pool = pool_of(executor);
+    struct asyncio__offload_counts counts = {0};
+
+    pthread_mutex_lock(&pool->lock);
+    if (pool->crew) counts = asyncio__offload_count(pool->crew);
+    statistics->waiting = pool->waiting;
+    statistics->finished = pool->finished;
+    statistics->failed = pool->failed;
+    pthread_mutex_unlock(&pool->lock);
+
+    statistics->workers = counts.threads;
+    statistics->queued = counts.queued;
+    statistics->running = counts.running;
+    statistics->idle = counts.threads - counts.running;
 }
 
 // --- the end ----------------------------------------------------------------
 
 static void wake_drained(struct asyncio__step *step)
 {
-    struct thread_pool *pool =
-        list_entry(step, struct thread_pool, drained.step);
+    struct asyncio__thread_pool *pool =
+        list_entry(step, struct asyncio__thread_pool, drained.step);
     asyncio__wake(pool->drained_task, 0);
 }
 
@@ -258,7 +215,7 @@ static const struct asyncio__wait_kind draining = {
 
 // Lets the task wait until no job is out. Where that is not possible, closing
 // the crew blocks for as long.
-static void wait_until_drained(struct thread_pool *pool)
+static void wait_until_drained(struct asyncio__thread_pool *pool)
 {
     struct asyncio_task *task = asyncio__task();
     struct asyncio__home *home;
@@ -280,11 +237,27 @@ static void wait_until_drained(struct thread_pool *pool)
     asyncio__home_unref(home);
 }
 
-static void shut(struct asyncio_executor *executor)
+// Nobody takes these any more, neither at the door nor, if so wanted, in the
+// queue.
+static void turn_away(struct asyncio__thread_pool *pool, bool cancel_pending)
 {
-    struct thread_pool *pool = pool_of(executor);
+    struct asyncio__offload_job *offload;
+    struct asyncio__job *job;
+
+    while ((job = asyncio__thread_pool_pop_door(pool)))
+        asyncio__thread_job_fail(job, -ESHUTDOWN);
+    while (cancel_pending &&
+           (offload = asyncio__offload_retract_any(pool->crew)))
+        asyncio__thread_job_fail(
+            list_entry(offload, struct asyncio__job, offload), -ECANCELED);
+}
+
+static void shut(struct asyncio_executor *executor, bool cancel_pending)
+{
+    struct asyncio__thread_pool *pool = pool_of(executor);
 
     asyncio__offload_shutdown(pool->crew);
+    turn_away(pool, cancel_pending);
     wait_until_drained(pool);
 
     pthread_mutex_lock(&pool->lock);
@@ -296,7 +269,7 @@ static void shut(struct asyncio_executor *executor)
 
 static void free_pool(struct asyncio_executor *executor)
 {
-    struct thread_pool *pool = pool_of(executor);
+    struct asyncio__thread_pool *pool = pool_of(executor);
     pthread_cond_destroy(&pool->ended);
     pthread_mutex_destroy(&pool->lock);
     asyncio__free(pool);
@@ -313,6 +286,8 @@ static const struct asyncio__executor_ops ops = {
     .interrupt = NULL,
     .abandon = abandon,
     .width = width,
+    .resize = resize,
+    .statistics = tell_statistics,
     .shutdown = shut,
     .free = free_pool,
 };
@@ -323,7 +298,7 @@ static int default_width(void)
     return n < 32 ? n : 32;
 }
 
-static int open_crew(struct thread_pool *pool,
+static int open_crew(struct asyncio__thread_pool *pool,
                      const struct asyncio_pool_options *options)
 {
     int most = options ? options->max_workers : 0;
@@ -346,10 +321,11 @@ int(asyncio_thread_pool_create)(struct asyncio_executor **made,
     if (options && options->sandbox)
         return asyncio_raise(-ENOTSUP, "threads cannot be confined: a sandbox "
                                        "takes a pool of processes");
-    struct thread_pool *pool = asyncio__alloc(sizeof *pool);
+    struct asyncio__thread_pool *pool = asyncio__alloc(sizeof *pool);
     if (!pool) return -ENOMEM;
 
     pool->executor.ops = &ops;
+    pool->max_queued = options ? options->max_queued : 0;
     int err = -pthread_mutex_init(&pool->lock, NULL);
     if (err < 0) goto free_memory;
     err = -pthread_cond_init(&pool->ended, NULL);

@@ -149,6 +149,7 @@ static struct asyncio__offload_job *next_job(struct thread *thread)
         if (job) return job;
 
         if (crew->shut || crew->broken) return NULL;
+        if (crew->alive > (size_t)crew->options.threads_max) return NULL;
         if (!sleep_until_called(thread)) return NULL;
     }
 }
@@ -261,6 +262,25 @@ static int find_thread(struct asyncio__offload *crew)
     return crew->alive > 0 ? 0 : err;
 }
 
+// Behind all that matter as much or more.
+static void enqueue(struct asyncio__offload *crew,
+                    struct asyncio__offload_job *job)
+{
+    struct asyncio_link *before = &crew->queue;
+    struct asyncio_link *last = list_last(&crew->queue);
+    while (last && last != &crew->queue &&
+           list_entry(last, struct asyncio__offload_job, link)->priority <
+               job->priority) {
+        before = last;
+        last = last->prev;
+    }
+    if (before == &crew->queue)
+        list_add_tail(&crew->queue, &job->link);
+    else
+        list_insert_before(before, &job->link);
+    crew->queued++;
+}
+
 static int submit_locked(struct asyncio__offload *crew,
                          struct asyncio__offload_job *job)
 {
@@ -270,8 +290,7 @@ static int submit_locked(struct asyncio__offload *crew,
     int err = find_thread(crew);
     if (err < 0) return err;
 
-    list_add_tail(&crew->queue, &job->link);
-    crew->queued++;
+    enqueue(crew, job);
     return 0;
 }
 
@@ -303,6 +322,28 @@ bool asyncio__offload_retract(struct asyncio__offload *crew,
     return queued;
 }
 
+struct asyncio__offload_job *
+asyncio__offload_retract_any(struct asyncio__offload *crew)
+{
+    pthread_mutex_lock(&crew->lock);
+    struct asyncio__offload_job *job = pop_job(crew);
+    pthread_mutex_unlock(&crew->lock);
+    return job;
+}
+
+// For each job that waits there is a thread, as far as that is possible.
+void asyncio__offload_resize(struct asyncio__offload *crew, int threads_max)
+{
+    pthread_mutex_lock(&crew->lock);
+    crew->options.threads_max = threads_max;
+    call_everybody(crew);
+    size_t most = crew->broken ? 0 : (size_t)threads_max;
+    size_t wanted = crew->running + crew->queued;
+    while (crew->alive < wanted && crew->alive < most)
+        if (start_thread(crew) < 0) break;
+    pthread_mutex_unlock(&crew->lock);
+}
+
 void asyncio__offload_shutdown(struct asyncio__offload *crew)
 {
     pthread_mutex_lock(&crew->lock);
@@ -325,6 +366,16 @@ void asyncio__offload_close(struct asyncio__offload *crew)
     pthread_cond_destroy(&crew->ended_one);
     pthread_mutex_destroy(&crew->lock);
     asyncio__free(crew);
+}
+
+struct asyncio__offload_counts
+asyncio__offload_count(struct asyncio__offload *crew)
+{
+    pthread_mutex_lock(&crew->lock);
+    struct asyncio__offload_counts counts = {crew->queued, crew->running,
+                                             crew->alive};
+    pthread_mutex_unlock(&crew->lock);
+    return counts;
 }
 
 size_t asyncio__offload_busy(struct asyncio__offload *crew)

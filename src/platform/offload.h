@@ -2,7 +2,8 @@
 // where the kernel has no rings, and under names that only libc can resolve.
 //
 // Threads are started on demand, up to a limit; an idle one is reused before a
-// new one is made, the latest first; jobs wait in order of arrival. One crew
+// new one is made, the latest first; jobs of one priority wait in order of
+// arrival. One crew
 // serves any number of loops. A thread that has had nothing to do for a while
 // ends.
 #pragma once
@@ -12,6 +13,7 @@
 // One call to be made elsewhere; lives in the caller's memory until `done`.
 struct asyncio__offload_job {
     struct asyncio_link link;
+    int priority; // of those that wait the highest is first
     // Runs on a thread of the crew.
     void (*work)(struct asyncio__offload_job *job);
     // Runs right after it on the same thread; the crew does not touch the job
@@ -51,12 +53,30 @@ int asyncio__offload_submit(struct asyncio__offload *crew,
 bool asyncio__offload_retract(struct asyncio__offload *crew,
                               struct asyncio__offload_job *job);
 
+// Takes back the job that would be the next; NULL if none waits. Any thread.
+struct asyncio__offload_job *
+asyncio__offload_retract_any(struct asyncio__offload *crew);
+
+// Lets so many threads, at least one, live at a time; those that are too many
+// end when they have no job. Any thread.
+void asyncio__offload_resize(struct asyncio__offload *crew, int threads_max);
+
 // No more jobs. Queued ones still run. Does not wait.
 void asyncio__offload_shutdown(struct asyncio__offload *crew);
 
 // Shuts down, joins every thread, frees the crew. Not on a thread of the crew.
 // Accepts NULL.
 void asyncio__offload_close(struct asyncio__offload *crew);
+
+struct asyncio__offload_counts {
+    size_t queued;  // jobs that have not begun
+    size_t running; // jobs that have begun, and whose `done` has not
+    size_t threads; // alive now
+};
+
+// Any thread.
+struct asyncio__offload_counts
+asyncio__offload_count(struct asyncio__offload *crew);
 
 // Jobs handed over whose `done` has not begun. Any thread.
 size_t asyncio__offload_busy(struct asyncio__offload *crew);

@@ -274,6 +274,9 @@ pid_t asyncio__sys_reap_any(int *status);
 // Waits for the end of one child; its wait status, or -1 if it cannot be had.
 int asyncio__sys_reap_status(pid_t child);
 int asyncio__sys_kill(pid_t pid, int signal);
+// What a process has used of processors, in all its threads; or a negative
+// errno.
+int64_t asyncio__sys_processor_ns(pid_t pid);
 
 // How many threads this process has, not counting the kernel's own.
 int asyncio__sys_threads(void);
@@ -320,6 +323,11 @@ void asyncio__sys_handle(int signal, void (*handler)(int signal));
 // Every handler of the program's becomes the default; ignored stays ignored.
 void asyncio__sys_drop_handlers(void);
 void asyncio__sys_sigprocmask(int how, const sigset_t *mask, sigset_t *old);
+// Lets this process ask for `size` bytes more of memory to write, and no
+// others.
+int asyncio__sys_limit_memory(uint64_t size);
+// Whether there are so many to be had. In signal handlers, too.
+bool asyncio__sys_has_memory(uint64_t size);
 pid_t asyncio__sys_getpid(void);
 bool asyncio__sys_is_first_thread(void); // the one that main runs on
 pid_t asyncio__sys_getppid(void);

@@ -11,10 +11,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "platform/sys_call.h"
@@ -57,6 +59,23 @@ int asyncio__sys_kill(pid_t pid, int signal)
 {
     return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
                                  kill(pid, signal));
+}
+
+static int64_t read_processor_ns(pid_t pid)
+{
+    struct timespec used;
+    clockid_t clock;
+    int code = clock_getcpuclockid(pid, &clock);
+    if (code == 0 && clock_gettime(clock, &used) == 0)
+        return (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
+    if (code != 0) errno = code;
+    return -1;
+}
+
+int64_t asyncio__sys_processor_ns(pid_t pid)
+{
+    return asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+                            read_processor_ns(pid));
 }
 
 // The kernel's workers for our rings show up beside our threads; they do not
@@ -248,6 +267,46 @@ void asyncio__sys_drop_handlers(void)
 void asyncio__sys_sigprocmask(int how, const sigset_t *mask, sigset_t *old)
 {
     sigprocmask(how, mask, old);
+}
+
+// What the limit counts: the sixth word, in pages, with the stack.
+static int read_data_size(uint64_t *size)
+{
+    char text[128] = "";
+    unsigned long long pages;
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return -errno;
+    ssize_t len = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (len <= 0 ||
+        sscanf(text, "%*s %*s %*s %*s %*s %llu", &pages) != 1) // NOLINT(cert-*)
+        return -EIO;
+    *size = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    return 0;
+}
+
+// Not the address space: of that a program reserves much that it never uses,
+// with a sanitizer nearly all there is.
+int asyncio__sys_limit_memory(uint64_t size)
+{
+    struct rlimit limit;
+    uint64_t now = 0, end;
+    int err = read_data_size(&now);
+    if (err < 0) return err;
+    if (getrlimit(RLIMIT_DATA, &limit) < 0) return -errno;
+    if (__builtin_add_overflow(now, size, &end) || end > limit.rlim_max)
+        end = limit.rlim_max;
+    limit.rlim_cur = limit.rlim_max = end;
+    return setrlimit(RLIMIT_DATA, &limit) < 0 ? -errno : 0;
+}
+
+bool asyncio__sys_has_memory(uint64_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) return false;
+    munmap(p, size);
+    return true;
 }
 
 pid_t asyncio__sys_getpid(void)

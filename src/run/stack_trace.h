@@ -3,8 +3,8 @@
 
 #include <asyncio/introspect.h>
 
+#include "platform/symbols.h"
 #include "platform/unwind.h"
-#include "run/symbols.h"
 
 // Writes the task's innermost frames, at most `limit`, without the library's
 // own above them, and returns how many. `frames` has room for

@@ -1,8 +1,8 @@
 // Drawing a graph of tasks.
 #pragma once
 
+#include "platform/symbols.h"
 #include "run/graph.h"
-#include "run/symbols.h"
 
 // Prints `root` with its frames, and below it the nodes at the other end of its
 // edges, and so on; each edge begins with `words`. A node that was shown before

@@ -32,11 +32,17 @@ struct asyncio__executor_ops {
     void (*abandon)(struct asyncio_executor *executor,
                     struct asyncio__job *job);
 
-    int (*width)(struct asyncio_executor *executor); // jobs side by side
+    // How many jobs are worth having on their way at a time.
+    size_t (*width)(struct asyncio_executor *executor);
+    int (*resize)(struct asyncio_executor *executor, int max_workers);
+    void (*statistics)(struct asyncio_executor *executor,
+                       struct asyncio_pool_statistics *statistics);
+    // Ends the workers with a signal; NULL if there is no way.
+    void (*stop)(struct asyncio_executor *executor, int signal);
 
-    // Waits for the jobs it has and lets go of threads and processes. Called
-    // once, when no new call can come.
-    void (*shutdown)(struct asyncio_executor *executor);
+    // Waits for the jobs it has and lets go of threads and processes; may end
+    // those that have not begun. Called once, when no new call can come.
+    void (*shutdown)(struct asyncio_executor *executor, bool cancel_pending);
     void (*free)(struct asyncio_executor *executor); // the memory, last of all
 };
 

@@ -133,7 +133,8 @@ check_tsan()
     CC=clang CXX=clang++ build tsan -Db_sanitize=thread -Db_lundef=false
     TSAN_OPTIONS=halt_on_error=1 /usr/bin/python3 tools/dev/suites.py \
         build/tsan threads thread_pool thread_future thread_channel loop_run \
-        file threadsafe workers eager watchdog together context_var wrong_thread
+        file threadsafe workers eager watchdog together context_var wrong_thread \
+        thread_queue
 }
 
 # The other assembly, on an emulated processor: whatever waits and switches.

@@ -10,7 +10,7 @@
 // one piece, so such a one has functions called asyncio_ close by, before and
 // behind it.
 
-#include "run/symbols.h"
+#include "platform/symbols.h"
 
 #include <elf.h>
 #include <fcntl.h>
