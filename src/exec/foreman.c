@@ -51,7 +51,8 @@ static _Noreturn void become_worker(struct foreman *foreman, const int fds[2],
     asyncio__sys_sigprocmask(SIG_SETMASK, &foreman->mask, NULL);
     asyncio__free(foreman->workers);
     asyncio__worker_set_up(foreman->setup, fds[1]);
-    asyncio__worker_run(fds[0], foreman->bell, foreman->setup->sandbox);
+    asyncio__worker_run(fds[0], foreman->bell,
+                        (uint32_t)foreman->setup->sandbox);
 }
 
 // Makes room for a worker of that number.

@@ -373,7 +373,7 @@ static int open_pool(struct asyncio__process_pool *pool,
         .initializer = options->initializer,
         .initarg = options->initarg,
         .memory_limit = options->memory_limit,
-        .sandbox = (uint32_t)options->sandbox,
+        .sandbox = (uint64_t)options->sandbox,
     };
     int err = asyncio__launcher_hold();
     if (err < 0) return err;

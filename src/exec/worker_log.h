@@ -36,12 +36,13 @@ struct asyncio__log_entry {
 
 // --- the worker's side ------------------------------------------------------
 
-// What a worker is made with. The same for all of a pool.
+// What a worker is made with. The same for all of a pool. It is sent as it
+// lies in memory, so no field is followed by padding.
 struct asyncio__worker_setup {
     int (*initializer)(void *arg); // or NULL
     void *initarg;
     uint64_t memory_limit; // bytes beyond those at the start, or 0
-    uint32_t sandbox;      // enum asyncio_sandbox, entered after all that
+    uint64_t sandbox;      // enum asyncio_sandbox, entered after all that
 };
 
 // Limits the worker, has faults logged, and runs the initializer. Ends the
