@@ -389,7 +389,15 @@ TEST(sandboxed_worker_that_recurs_for_ever_fails_alone, .real_time = true)
     expect_ended(recur_for_ever, -EOWNERDEAD, "SIGSEGV");
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#endif
+
+#ifndef SANITIZED
 // A sanitizer's own memory leaves no room for a limit.
 // What it takes is limited by the parent's own limit of address space here.
 static int take_memory_for_ever(void *arg)

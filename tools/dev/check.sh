@@ -149,7 +149,7 @@ check_aarch64()
         -Ddns=disabled -Dhttp=disabled -Dapp=disabled -Dbench=disabled
     all=$(find tests -name 'test_*.c' | sed 's|.*/test_\(.*\)\.c|\1|' |
         grep -Evx 'dns|http|file|loop_run|runner|thread.*|workers|watchdog|note|'\
-'deadlock|clock|process_limits')
+'deadlock|clock|process_limits|wrong_thread')
     /usr/bin/python3 tools/dev/suites.py --poller epoll build/aarch64 $all \
         example_01_eggs example_05_errors
 }
@@ -166,6 +166,8 @@ check_valgrind()
             valgrind -q --error-exitcode=9 --leak-check=full \
             --errors-for-leak-kinds=definite --log-file=build/valgrind/log \
             "$program" >/dev/null && continue
+        # Any other status is the program's: there is no sandbox below Valgrind.
+        [ $? -eq 9 ] || continue
         echo "$program is not clean under Valgrind:"
         cat build/valgrind/log
         status=1
