@@ -1,11 +1,4 @@
 // File calls: each is one operation of the poller, for which the task parks.
-//
-// The operation block lies in the task, paths and buffers in the frames of the
-// caller, which stands still until `done`. So a cancelled call may not return
-// early: it asks the poller, and returns when the operation has ended one way
-// or the other. With a result, that is delivered and the request stays for the
-// next wait; only -ECANCELED, which the poller says to those who asked, uses it
-// up.
 
 #include <asyncio/file.h>
 
@@ -14,43 +7,14 @@
 #include <linux/io_uring.h>
 #include <sys/sysmacros.h>
 
-#include "platform/sys.h"
-#include "task/park.h"
+#include "io/operation.h"
 
-static bool cancel_operation(struct asyncio_task *task,
-                             const struct asyncio_cancel_options *options)
-{
-    (void)options;
-    asyncio__poller_cancel(task->future.loop_->poller, &task->op);
-    return true;
-}
+static const struct asyncio__wait_kind file_operation =
+    ASYNCIO__OPERATION("a file");
 
-static const struct asyncio__wait_kind file_operation = {
-    .name = "a file",
-    .cancel = cancel_operation,
-    .keeps_result = true,
-};
-
-static void operation_done(struct asyncio__op *op)
-{
-    asyncio__wake(list_entry(op, struct asyncio_task, op), op->result);
-}
-
-static int submit(struct asyncio_task *task, const struct asyncio__op *op)
-{
-    task->op = *op;
-    task->op.done = operation_done;
-    return asyncio__poller_submit(task->future.loop_->poller, &task->op);
-}
-
-// Carries `op` out, unless the task has been cancelled already.
 static int perform(const struct asyncio__op *op)
 {
-    struct asyncio_task *task = asyncio__task();
-    if (!task) return -EPERM;
-    int err = asyncio__begin_await(task);
-    if (err == 0) err = submit(task, op);
-    return err < 0 ? err : asyncio__park(&file_operation, NULL, NULL);
+    return asyncio__operate(op, &file_operation);
 }
 
 static uint32_t bounded(size_t len)
@@ -133,12 +97,9 @@ int asyncio_fdatasync(int fd)
 
 int asyncio_close(int fd)
 {
-    struct asyncio_task *task = asyncio__task();
-    if (!task) return -EPERM;
-    struct asyncio__op op = {.code = ASYNCIO__OP_CLOSE, .fd = fd};
-    // A poller that cannot take it must not keep the descriptor open.
-    if (submit(task, &op) < 0) return asyncio__sys_close(fd);
-    return asyncio__park(&file_operation, NULL, NULL);
+    if (!asyncio__task()) return -EPERM;
+    // The poller does not drop a close, whatever becomes of the task.
+    return asyncio__close(fd);
 }
 
 static struct timespec time_of(const struct statx_timestamp *time)

@@ -42,13 +42,25 @@ int asyncio__epoll_open(struct asyncio__poller **poller);
 void asyncio__poller_finish(struct asyncio__poller *poller,
                             struct asyncio__op *op, int result);
 
-// What a READ or WRITE has to wait for where it would block.
-static inline uint16_t asyncio__op_readiness(const struct asyncio__op *op)
+#define ASYNCIO__OP_BIT(name) (UINT64_C(1) << ASYNCIO__OP_##name)
+
+static inline bool asyncio__op_is_one_of(const struct asyncio__op *op,
+                                         uint64_t codes)
 {
-    return op->code == ASYNCIO__OP_READ ? POLLIN : POLLOUT;
+    return codes >> op->code & 1;
 }
 
 static inline bool asyncio__op_transfers(const struct asyncio__op *op)
 {
-    return op->code == ASYNCIO__OP_READ || op->code == ASYNCIO__OP_WRITE;
+    return asyncio__op_is_one_of(
+        op, ASYNCIO__OP_BIT(READ) | ASYNCIO__OP_BIT(WRITE) |
+                ASYNCIO__OP_BIT(READV) | ASYNCIO__OP_BIT(WRITEV));
+}
+
+// What a transfer has to wait for where it would block.
+static inline uint16_t asyncio__op_readiness(const struct asyncio__op *op)
+{
+    bool reads = asyncio__op_is_one_of(op, ASYNCIO__OP_BIT(READ) |
+                                               ASYNCIO__OP_BIT(READV));
+    return reads ? POLLIN : POLLOUT;
 }

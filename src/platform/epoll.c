@@ -9,12 +9,11 @@
 //
 //     pages[fd / 256] -> entries[fd % 256] -> { generation, ops }
 //
-// Files are always ready for epoll, and block all the same: epoll_file.c gives
-// them to threads.
+// Files are always ready for epoll, and block all the same: they are given to
+// the threads of a lane.
 
 #include "platform/epoll.h"
 
-#include <assert.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -172,13 +171,9 @@ static void give_events(struct asyncio__epoll *e,
     if (err < 0) take_all(e, entry, says_closed(err) ? -EBADF : err);
 }
 
-// A thread that posts after this has been set wakes us, and what was posted
-// before is seen now.
 static bool may_sleep(struct asyncio__epoll *e)
 {
-    if (!list_empty(&e->base.finished)) return false;
-    atomic_store(&e->asleep, true);
-    return !atomic_load(&e->posted);
+    return list_empty(&e->base.finished) && asyncio__lane_may_sleep(&e->files);
 }
 
 static int epoll_wait_for(struct asyncio__poller *poller, int64_t timeout_ns)
@@ -195,22 +190,22 @@ static int epoll_wait_for(struct asyncio__poller *poller, int64_t timeout_ns)
     }
     int n = asyncio__sys_epoll_pwait2(e->epfd, events, EVENTS,
                                       timeout_ns < 0 ? NULL : &timeout);
-    atomic_store(&e->asleep, false);
+    asyncio__lane_woke(&e->files);
 
     for (int i = 0; i < n; i++) {
         // The counter of wake_fd is never read: edge-triggered, each write to
         // it is an event of its own.
         if (events[i].data.u64 != KEY_WAKE) give_events(e, &events[i]);
     }
-    asyncio__epoll_take_posted(e);
+    asyncio__lane_collect(&e->files);
     return n < 0 && n != -EINTR ? n : 0;
 }
 
 static enum asyncio__news epoll_news(const struct asyncio__poller *poller)
 {
     const struct asyncio__epoll *e = (const struct asyncio__epoll *)poller;
-    return atomic_load(&e->posted) ? ASYNCIO__NEWS_CERTAIN
-                                   : ASYNCIO__NEWS_UNKNOWN;
+    return asyncio__lane_has_news(&e->files) ? ASYNCIO__NEWS_CERTAIN
+                                             : ASYNCIO__NEWS_UNKNOWN;
 }
 
 // ---- Operations -------------------------------------------------------------
@@ -220,7 +215,8 @@ static enum asyncio__news epoll_news(const struct asyncio__poller *poller)
 // threads.
 static int submit_always_ready(struct asyncio__epoll *e, struct asyncio__op *op)
 {
-    if (op->code != ASYNCIO__OP_POLL) return asyncio__epoll_file(e, op);
+    if (op->code != ASYNCIO__OP_POLL)
+        return asyncio__lane_submit(&e->files, op);
 
     int ready = op->events & (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
     asyncio__poller_finish(&e->base, op, ready ? ready : -EINVAL);
@@ -248,7 +244,8 @@ static int epoll_submit(struct asyncio__poller *poller, struct asyncio__op *op)
 
     if (op->code == ASYNCIO__OP_POLL || asyncio__op_transfers(op))
         return submit_waiting(e, op);
-    if (op->code != ASYNCIO__OP_NONE) return asyncio__epoll_file(e, op);
+    if (op->code != ASYNCIO__OP_NONE)
+        return asyncio__lane_submit(&e->files, op);
     asyncio__poller_finish(&e->base, op, 0);
     return 0;
 }
@@ -264,12 +261,12 @@ static void epoll_cancel(struct asyncio__poller *poller, struct asyncio__op *op)
     if (waits)
         take(e, op, -ECANCELED);
     else
-        asyncio__epoll_retract(e, op);
+        asyncio__lane_retract(&e->files, op);
 }
 
 static size_t epoll_working(const struct asyncio__poller *poller)
 {
-    return ((const struct asyncio__epoll *)poller)->jobs;
+    return ((const struct asyncio__epoll *)poller)->files.jobs;
 }
 
 static void epoll_wake(struct asyncio__poller *poller)
@@ -284,8 +281,7 @@ static void epoll_close(struct asyncio__poller *poller)
     struct asyncio__epoll *e = epoll_of(poller);
 
     // First: until they are joined, threads may look at the rest.
-    asyncio__offload_close(e->crew);
-    assert(!atomic_load(&e->posted));
+    asyncio__lane_close(&e->files);
     for (size_t i = 0; i < e->page_count; i++)
         asyncio__free(e->pages[i]);
     asyncio__free(e->pages);
@@ -313,6 +309,7 @@ int asyncio__epoll_open(struct asyncio__poller **poller)
     if (!e) return -ENOMEM;
 
     e->base.kind = &kind;
+    e->files.poller = &e->base;
     int err = e->epfd = asyncio__sys_epoll_create1(0);
     if (err < 0) goto free_epoll;
     err = e->wake_fd = asyncio__sys_eventfd(0, EFD_NONBLOCK);

@@ -24,17 +24,32 @@
 
 enum asyncio__op_code {
     ASYNCIO__OP_NONE,
-    ASYNCIO__OP_POLL,   // wait until fd is ready for `events` (POLLIN, ...)
-    ASYNCIO__OP_OPEN,   // open `path` with flags and mode below folder fd
-    ASYNCIO__OP_READ,   // read up to len bytes at offset, -1 is the position
-    ASYNCIO__OP_WRITE,  // write up to len bytes at offset, -1 is the position
-    ASYNCIO__OP_FSYNC,  // flags: IORING_FSYNC_DATASYNC or 0
-    ASYNCIO__OP_CLOSE,  // never fails for good: the descriptor is gone
-    ASYNCIO__OP_RENAME, // `path` to `path2`, both below fd, flags as renameat2
-    ASYNCIO__OP_UNLINK, // `path`, flags as unlinkat
-    ASYNCIO__OP_MKDIR,  // `path`, mode
-    ASYNCIO__OP_STATX,  // `path` (or "" with AT_EMPTY_PATH) into buffer2, a
-                        // struct statx; mode is the mask of what is wanted
+    ASYNCIO__OP_POLL,    // wait until fd is ready for `events` (POLLIN, ...)
+    ASYNCIO__OP_OPEN,    // open `path` with flags and mode below folder fd
+    ASYNCIO__OP_READ,    // read up to len bytes at offset, -1 is the position
+    ASYNCIO__OP_WRITE,   // write up to len bytes at offset, -1 is the position
+    ASYNCIO__OP_FSYNC,   // flags: IORING_FSYNC_DATASYNC or 0
+    ASYNCIO__OP_CLOSE,   // never fails for good: the descriptor is gone
+    ASYNCIO__OP_RENAME,  // `path` to `path2`, both below fd, flags as renameat2
+    ASYNCIO__OP_UNLINK,  // `path`, flags as unlinkat
+    ASYNCIO__OP_MKDIR,   // `path`, mode
+    ASYNCIO__OP_STATX,   // `path` (or "" with AT_EMPTY_PATH) into buffer2, a
+                         // struct statx; mode is the mask of what is wanted
+    ASYNCIO__OP_READV,   // READ into the `len` struct iovec of `buffer`
+    ASYNCIO__OP_WRITEV,  // WRITE from the `len` struct iovec of `buffer`
+    ASYNCIO__OP_LINK,    // `path` is called `path2` as well, both below fd,
+                         // flags as linkat
+    ASYNCIO__OP_SYMLINK, // `path2` below fd leads to the text `path`
+    ASYNCIO__OP_READLINK, // `path` into buffer2, at most len bytes, no zero
+    ASYNCIO__OP_LIST,     // entries of folder fd into buffer, at most len
+                          // bytes, as getdents64 has them; 0 is the end
+    ASYNCIO__OP_TRUNCATE, // fd is `offset` bytes long
+    ASYNCIO__OP_ALLOCATE, // `size` bytes at offset, flags as fallocate
+    ASYNCIO__OP_CHMOD,    // mode of fd
+    ASYNCIO__OP_SEEK,     // offset, flags: SEEK_SET and so on; the position
+                          // goes into buffer2, an int64_t
+    ASYNCIO__OP_COPY,     // up to len bytes of fd into fd2, at the positions
+                          // of both; 0 is the end, or the kernel cannot tell
 };
 
 // IDLE -> PENDING -> (CANCELLING) -> ENDED -> IDLE, always by way of `done`.
@@ -46,24 +61,30 @@ enum asyncio__op_state {
                        // wait; a cancel comes too late
 };
 
-// READ and WRITE return what one call of the kernel returned, which may be less
-// than `len`, and wait where that call would have to (on pipes and sockets; the
-// offset is -1 for these). WRITE to a pipe or socket that nobody reads raises
-// SIGPIPE, as write(2) does.
+// READ, WRITE and their vector forms return what one call of the kernel
+// returned, which may be less than was asked for, and wait where that call
+// would have to (on pipes and sockets; the offset is -1 for these). WRITE to a
+// pipe or socket that nobody reads raises SIGPIPE, as write(2) does.
+//
+// What names a path takes it below the folder fd, AT_FDCWD among them. COPY may
+// be refused (-EXDEV, -EINVAL, -EOPNOTSUPP and others) where READ and WRITE do.
 struct asyncio__op {
     union {
         struct asyncio_link link; // the poller's own, while submitted
-        void *job;                // likewise, while a thread works on it
+        void *job;                // likewise, while it is a lane's
     };
     void (*done)(struct asyncio__op *op);
     uint8_t code;    // enum asyncio__op_code
     uint8_t state;   // enum asyncio__op_state
-    uint16_t events; // POLL only; in READ and WRITE the poller's own
+    uint16_t events; // POLL only; in READ, WRITE, READV, WRITEV the poller's
     int fd;
     int result; // >= 0, or a negative errno; -ECANCELED: it did not happen
     uint32_t flags;
     uint32_t len; // bytes
-    uint32_t mode;
+    union {
+        uint32_t mode;
+        int fd2; // of those that have no mode
+    };
     int64_t offset;
     union {
         void *buffer;
@@ -72,6 +93,7 @@ struct asyncio__op {
     union {
         const char *path2;
         void *buffer2;
+        int64_t size;
         void *private_; // for whoever owns an operation with one path or none
     };
 };

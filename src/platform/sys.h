@@ -173,10 +173,10 @@ ssize_t asyncio__sys_write(int fd, const void *buffer, size_t len);
 ssize_t asyncio__sys_pread(int fd, void *buffer, size_t len, off_t offset);
 ssize_t asyncio__sys_pwrite(int fd, const void *buffer, size_t len,
                             off_t offset);
-// One buffer, and flags such as RWF_NOWAIT; an offset of -1 is the position.
-ssize_t asyncio__sys_preadv2(int fd, void *buffer, size_t len, off_t offset,
-                             int flags);
-ssize_t asyncio__sys_pwritev2(int fd, const void *buffer, size_t len,
+// With flags such as RWF_NOWAIT; an offset of -1 is the position.
+ssize_t asyncio__sys_preadv2(int fd, const struct iovec *parts, int count,
+                             off_t offset, int flags);
+ssize_t asyncio__sys_pwritev2(int fd, const struct iovec *parts, int count,
                               off_t offset, int flags);
 int asyncio__sys_fsync(int fd);
 int asyncio__sys_fdatasync(int fd);
@@ -186,6 +186,19 @@ int asyncio__sys_unlinkat(int folder, const char *path, int flags);
 int asyncio__sys_mkdirat(int folder, const char *path, mode_t mode);
 int asyncio__sys_statx(int folder, const char *path, int flags, unsigned mask,
                        struct statx *out);
+int asyncio__sys_linkat(int old_folder, const char *old_path, int new_folder,
+                        const char *new_path, int flags);
+int asyncio__sys_symlinkat(const char *text, int folder, const char *path);
+ssize_t asyncio__sys_readlinkat(int folder, const char *path, void *buffer,
+                                size_t size);
+ssize_t asyncio__sys_getdents64(int fd, void *buffer, size_t size);
+int asyncio__sys_ftruncate(int fd, off_t len);
+int asyncio__sys_fallocate(int fd, int mode, off_t offset, off_t len);
+int asyncio__sys_fchmod(int fd, mode_t mode);
+off_t asyncio__sys_lseek(int fd, off_t offset, int whence);
+ssize_t asyncio__sys_copy_file_range(int from, off_t *from_offset, int to,
+                                     off_t *to_offset, size_t len,
+                                     unsigned flags);
 
 // Whether fd is a regular file, a folder or a block device: what never makes a
 // reader wait for somebody else. Cannot be denied.

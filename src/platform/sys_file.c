@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -56,21 +57,18 @@ ssize_t asyncio__sys_pwrite(int fd, const void *buffer, size_t len,
                             pwrite(fd, buffer, len, offset));
 }
 
-ssize_t asyncio__sys_preadv2(int fd, void *buffer, size_t len, off_t offset,
-                             int flags)
+ssize_t asyncio__sys_preadv2(int fd, const struct iovec *parts, int count,
+                             off_t offset, int flags)
 {
-    struct iovec part = {.iov_base = buffer, .iov_len = len};
     return asyncio__sys_try(ASYNCIO__SYS_READ, __func__,
-                            preadv2(fd, &part, 1, offset, flags));
+                            preadv2(fd, parts, count, offset, flags));
 }
 
-ssize_t asyncio__sys_pwritev2(int fd, const void *buffer, size_t len,
+ssize_t asyncio__sys_pwritev2(int fd, const struct iovec *parts, int count,
                               off_t offset, int flags)
 {
-    // The kernel only reads from it; struct iovec has one pointer for both.
-    struct iovec part = {.iov_base = (void *)(uintptr_t)buffer, .iov_len = len};
     return asyncio__sys_try(ASYNCIO__SYS_WRITE, __func__,
-                            pwritev2(fd, &part, 1, offset, flags));
+                            pwritev2(fd, parts, count, offset, flags));
 }
 
 int asyncio__sys_fsync(int fd)
@@ -108,6 +106,67 @@ int asyncio__sys_statx(int folder, const char *path, int flags, unsigned mask,
 {
     return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
                                  statx(folder, path, flags, mask, out));
+}
+
+int asyncio__sys_linkat(int old_folder, const char *old_path, int new_folder,
+                        const char *new_path, int flags)
+{
+    return (int)asyncio__sys_try(
+        ASYNCIO__SYS_OTHER, __func__,
+        linkat(old_folder, old_path, new_folder, new_path, flags));
+}
+
+int asyncio__sys_symlinkat(const char *text, int folder, const char *path)
+{
+    return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+                                 symlinkat(text, folder, path));
+}
+
+ssize_t asyncio__sys_readlinkat(int folder, const char *path, void *buffer,
+                                size_t size)
+{
+    return asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+                            readlinkat(folder, path, buffer, size));
+}
+
+// By number: the C library's own is bounded to what its readdir needs.
+ssize_t asyncio__sys_getdents64(int fd, void *buffer, size_t size)
+{
+    return asyncio__sys_try(ASYNCIO__SYS_READ, __func__,
+                            syscall(SYS_getdents64, fd, buffer, size));
+}
+
+int asyncio__sys_ftruncate(int fd, off_t len)
+{
+    return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+                                 ftruncate(fd, len));
+}
+
+int asyncio__sys_fallocate(int fd, int mode, off_t offset, off_t len)
+{
+    return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+                                 fallocate(fd, mode, offset, len));
+}
+
+int asyncio__sys_fchmod(int fd, mode_t mode)
+{
+    return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+                                 fchmod(fd, mode));
+}
+
+off_t asyncio__sys_lseek(int fd, off_t offset, int whence)
+{
+    return asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+                            lseek(fd, offset, whence));
+}
+
+ssize_t asyncio__sys_copy_file_range(int from, off_t *from_offset, int to,
+                                     off_t *to_offset, size_t len,
+                                     unsigned flags)
+{
+    return asyncio__sys_try(
+        ASYNCIO__SYS_WRITE, __func__,
+        copy_file_range(from, from_offset, to, to_offset, len, flags));
 }
 
 bool asyncio__sys_is_storage(int fd)

@@ -17,10 +17,13 @@
 // Some entries are kept back for cancels. If even these are used up and the
 // kernel takes none, the operation goes to the to_cancel list, and the next
 // wait tries again.
+//
+// What no ring of any kernel can do (to list a folder, say), and what only
+// younger kernels' can, is given to the threads of a lane.
 
 #include <liburing.h>
 
-#include "platform/backend.h"
+#include "platform/lane.h"
 
 #include <assert.h>
 #include <time.h>
@@ -48,6 +51,7 @@ struct uring {
     bool enabled;
     bool wake_armed;     // an entry reads from wake_fd
     uint64_t wake_count; // where it reads to
+    struct asyncio__lane lane;
 };
 
 static struct uring *uring_of(struct asyncio__poller *poller)
@@ -58,6 +62,14 @@ static struct uring *uring_of(struct asyncio__poller *poller)
 static struct asyncio__op *op_of(struct asyncio_link *link)
 {
     return list_entry(link, struct asyncio__op, link);
+}
+
+static bool is_for_lane(const struct asyncio__op *op)
+{
+    return asyncio__op_is_one_of(
+        op, ASYNCIO__OP_BIT(READLINK) | ASYNCIO__OP_BIT(LIST) |
+                ASYNCIO__OP_BIT(TRUNCATE) | ASYNCIO__OP_BIT(CHMOD) |
+                ASYNCIO__OP_BIT(SEEK) | ASYNCIO__OP_BIT(COPY));
 }
 
 // ---- The submission ring ----------------------------------------------------
@@ -224,13 +236,18 @@ static int uring_wait(struct asyncio__poller *poller, int64_t timeout_ns)
     send_late_cancels(u);
     arm_wake(u);
     reap(u);
+    asyncio__lane_collect(&u->lane);
 
-    bool sleep = timeout_ns != 0 && list_empty(&poller->finished);
-    if (!sleep && !kernel_waits(u) && io_uring_sq_ready(&u->ring) == 0)
-        return 0;
-    int err = enter(u, sleep, IORING_ENTER_GETEVENTS,
+    bool sleep = timeout_ns != 0 && list_empty(&poller->finished) &&
+                 asyncio__lane_may_sleep(&u->lane);
+    int err = 0;
+    if (sleep || kernel_waits(u) || io_uring_sq_ready(&u->ring) > 0) {
+        err = enter(u, sleep, IORING_ENTER_GETEVENTS,
                     sleep && timeout_ns > 0 ? &timeout : NULL);
-    reap(u);
+        reap(u);
+    }
+    asyncio__lane_woke(&u->lane);
+    asyncio__lane_collect(&u->lane);
 
     // Time is up, a signal came, or the kernel wants its completions fetched
     // first: the caller comes again.
@@ -243,7 +260,8 @@ static enum asyncio__news uring_news(const struct asyncio__poller *poller)
 {
     const struct uring *u = (const struct uring *)poller;
 
-    if (io_uring_cq_ready(&u->ring) > 0 || kernel_waits(u))
+    if (io_uring_cq_ready(&u->ring) > 0 || kernel_waits(u) ||
+        asyncio__lane_has_news(&u->lane))
         return ASYNCIO__NEWS_CERTAIN;
     if (io_uring_sq_ready(&u->ring) > 0 || !u->wake_armed ||
         !list_empty(&u->to_cancel))
@@ -268,6 +286,7 @@ static int deny(struct uring *u, struct asyncio__op *op, int denied)
 static int uring_submit(struct asyncio__poller *poller, struct asyncio__op *op)
 {
     struct uring *u = uring_of(poller);
+    if (is_for_lane(op)) return asyncio__lane_submit(&u->lane, op);
 
     int err = asyncio__sys_denied(asyncio__uring_call(op), __func__);
     if (err < 0) return deny(u, op, err);
@@ -289,6 +308,10 @@ static int uring_submit(struct asyncio__poller *poller, struct asyncio__op *op)
 static void uring_cancel(struct asyncio__poller *poller, struct asyncio__op *op)
 {
     struct uring *u = uring_of(poller);
+    if (is_for_lane(op)) {
+        asyncio__lane_retract(&u->lane, op);
+        return;
+    }
     if (queue_cancel(u, op)) return;
 
     list_remove(&op->link);
@@ -306,7 +329,7 @@ static bool ends_by_itself(const struct asyncio__op *op)
 static size_t uring_working(const struct asyncio__poller *poller)
 {
     const struct uring *u = (const struct uring *)poller;
-    size_t count = 0;
+    size_t count = u->lane.jobs;
 
     list_for_each (link, &u->files)
         count += ends_by_itself(op_of(link));
@@ -338,6 +361,7 @@ static void uring_close(struct asyncio__poller *poller)
 {
     struct uring *u = uring_of(poller);
 
+    asyncio__lane_close(&u->lane);
     disarm_wake(u);
     asyncio__sys_uring_exit(&u->ring);
     asyncio__sys_close(u->wake_fd);
@@ -384,6 +408,7 @@ int asyncio__uring_open(struct asyncio__poller **poller)
     if (!u) return -ENOMEM;
 
     u->base.kind = &kind;
+    u->lane.poller = &u->base;
     // Blocking, or the ring's read would return at once with -EAGAIN.
     int err = asyncio__sys_eventfd(0, 0);
     if (err < 0) goto free_uring;
