@@ -138,7 +138,7 @@ static int check_alone(void)
 static int fork_launcher(void)
 {
     int fds[2];
-    int err = asyncio__sys_socketpair(SOCK_SEQPACKET, fds);
+    int err = asyncio__sys_socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds);
     if (err < 0) return err;
 
     fflush(NULL);
@@ -236,7 +236,7 @@ int asyncio__launcher_foreman(const struct asyncio__worker_setup *setup,
                               int *socket, int *bell)
 {
     int sockets[2], bells[2];
-    int err = asyncio__sys_socketpair(SOCK_SEQPACKET, sockets);
+    int err = asyncio__sys_socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets);
     if (err < 0) return err;
     err = asyncio__sys_pipe(bells, O_NONBLOCK);
     if (err < 0) goto close_sockets;

@@ -181,7 +181,7 @@ static void shut(struct asyncio_executor *executor, bool cancel_pending)
     while (pool->out > 0)
         hear_something(pool);
     // The foreman kills and reaps its workers, and then itself ends.
-    asyncio__sys_shutdown(pool->socket, SHUT_WR);
+    asyncio__sys_end_writing(pool->socket);
     while (!pool->orphan)
         hear_something(pool);
 

@@ -23,6 +23,16 @@ struct asyncio__poller_kind {
     // Without the finished ones.
     size_t (*working)(const struct asyncio__poller *poller);
     void (*wake)(struct asyncio__poller *poller);
+    // SOCK_NONBLOCK, or 0 if it wants descriptors in blocking mode: the kernel
+    // of a ring says -EAGAIN for a non-blocking one instead of waiting.
+    int mode;
+    // What the poller makes in a world of its own; NULL: the system's. All get
+    // `mode` and SOCK_CLOEXEC in `type` or `flags`.
+    int (*socket)(struct asyncio__poller *poller, int family, int type,
+                  int protocol);
+    int (*socketpair)(struct asyncio__poller *poller, int family, int type,
+                      int protocol, int fds[2]);
+    int (*pipe)(struct asyncio__poller *poller, int fds[2], int flags);
 };
 
 // The first member of each backend's own struct.
@@ -50,17 +60,44 @@ static inline bool asyncio__op_is_one_of(const struct asyncio__op *op,
     return codes >> op->code & 1;
 }
 
-static inline bool asyncio__op_transfers(const struct asyncio__op *op)
+static inline bool asyncio__op_is_of_socket(const struct asyncio__op *op)
 {
-    return asyncio__op_is_one_of(
-        op, ASYNCIO__OP_BIT(READ) | ASYNCIO__OP_BIT(WRITE) |
-                ASYNCIO__OP_BIT(READV) | ASYNCIO__OP_BIT(WRITEV));
+    return op->code >= ASYNCIO__OP_ACCEPT;
 }
 
-// What a transfer has to wait for where it would block.
+// Whether its call may have to wait until the descriptor is ready.
+static inline bool asyncio__op_transfers(const struct asyncio__op *op)
+{
+    const uint64_t of_files = ASYNCIO__OP_BIT(READ) | ASYNCIO__OP_BIT(WRITE) |
+                              ASYNCIO__OP_BIT(READV) | ASYNCIO__OP_BIT(WRITEV);
+    return asyncio__op_is_one_of(op, of_files) || asyncio__op_is_of_socket(op);
+}
+
+// What for.
 static inline uint16_t asyncio__op_readiness(const struct asyncio__op *op)
 {
-    bool reads = asyncio__op_is_one_of(op, ASYNCIO__OP_BIT(READ) |
-                                               ASYNCIO__OP_BIT(READV));
-    return reads ? POLLIN : POLLOUT;
+    const uint64_t reads = ASYNCIO__OP_BIT(READ) | ASYNCIO__OP_BIT(READV) |
+                           ASYNCIO__OP_BIT(ACCEPT) | ASYNCIO__OP_BIT(RECV) |
+                           ASYNCIO__OP_BIT(RECVMSG);
+    return asyncio__op_is_one_of(op, reads) ? POLLIN : POLLOUT;
 }
+
+// How the calls of sockets are answered, for all backends (socket.c).
+
+// To be called as the operation is submitted.
+void asyncio__op_begin(struct asyncio__op *op);
+
+// The flags of its call.
+int asyncio__op_message_flags(const struct asyncio__op *op);
+
+// Takes up what a call of the kernel has said. True: the operation has to wait
+// for readiness, and its call is to be made again. Else *result is the outcome.
+bool asyncio__op_goes_on(struct asyncio__op *op, int *result);
+
+// The result to be handed out: bytes that have moved outweigh how it ended.
+int asyncio__op_outcome(const struct asyncio__op *op, int result);
+
+// A descriptor may be ready for everybody but for this one: a datagram's
+// receiver is full, which its sender is not told of. Such an operation waits
+// for so long instead of for readiness; 0: it has not come to that.
+int64_t asyncio__op_pause_ns(const struct asyncio__op *op);

@@ -10,19 +10,24 @@
 //     pages[fd / 256] -> entries[fd % 256] -> { generation, ops }
 //
 // Files are always ready for epoll, and block all the same: they are given to
-// the threads of a lane.
+// the threads of a lane. Sockets are tried at once, before anybody asks whether
+// they are ready; what ended like that is no reason to ask the kernel for more
+// news, but now and then it is asked, so that nobody starves.
 
 #include "platform/epoll.h"
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "base/list.h"
+#include "platform/clock.h"
 #include "platform/sys.h"
 
 #define PAGE_ENTRIES 256
 #define EVENTS       256 // taken from the kernel at once
+#define LOOKS_SAVED  16  // waits in a row that do not ask it
 
 // The key of wake_fd; no other key has such a descriptor in its lower half.
 #define KEY_WAKE UINT64_MAX
@@ -141,6 +146,39 @@ static int add(struct asyncio__epoll *e, struct entry *entry,
 
 // ---- Events -----------------------------------------------------------------
 
+// An operation that is never served though it is told that it is ready comes
+// again after a while instead.
+static void stall(struct asyncio__epoll *e, struct asyncio__op *op,
+                  int64_t pause_ns)
+{
+    int64_t when_ns = asyncio__clock_real_ns() + pause_ns;
+    if (when_ns < e->retry_ns) e->retry_ns = when_ns;
+    list_remove(&op->link);
+    list_add_tail(&e->stalled, &op->link);
+}
+
+// Makes the call of an operation that waits in some list. True if that has
+// ended it.
+static bool try_transfer(struct asyncio__epoll *e, struct asyncio__op *op)
+{
+    int result = asyncio__op_is_of_socket(op) ? asyncio__epoll_socket(op)
+                                              : asyncio__epoll_transfer(op);
+    if (result == -EINTR || asyncio__op_goes_on(op, &result)) return false;
+    take(e, op, result);
+    return true;
+}
+
+static void retry_stalled(struct asyncio__epoll *e)
+{
+    if (list_empty(&e->stalled) || asyncio__clock_real_ns() < e->retry_ns)
+        return;
+    e->retry_ns = INT64_MAX;
+    list_for_each_safe (link, after, &e->stalled) {
+        int64_t pause_ns = asyncio__op_pause_ns(op_of(link));
+        if (!try_transfer(e, op_of(link))) stall(e, op_of(link), pause_ns);
+    }
+}
+
 static void give_event(struct asyncio__epoll *e, struct asyncio__op *op,
                        uint32_t events)
 {
@@ -152,8 +190,9 @@ static void give_event(struct asyncio__epoll *e, struct asyncio__op *op,
         take(e, op, (int)events);
         return;
     }
-    int result = asyncio__epoll_transfer(op);
-    if (result != -EAGAIN && result != -EINTR) take(e, op, result);
+    if (try_transfer(e, op)) return;
+    int64_t pause_ns = asyncio__op_pause_ns(op);
+    if (pause_ns > 0) stall(e, op, pause_ns);
 }
 
 static void give_events(struct asyncio__epoll *e,
@@ -176,18 +215,21 @@ static bool may_sleep(struct asyncio__epoll *e)
     return list_empty(&e->base.finished) && asyncio__lane_may_sleep(&e->files);
 }
 
-static int epoll_wait_for(struct asyncio__poller *poller, int64_t timeout_ns)
+// How long to sleep, with a look at who comes again by the clock.
+static int64_t until_retry(const struct asyncio__epoll *e, int64_t timeout_ns)
 {
-    struct asyncio__epoll *e = epoll_of(poller);
-    struct epoll_event events[EVENTS];
-    struct timespec timeout = {0};
+    if (list_empty(&e->stalled)) return timeout_ns;
+    int64_t left_ns = e->retry_ns - asyncio__clock_real_ns();
+    if (left_ns < 0) left_ns = 0;
+    return timeout_ns < 0 || left_ns < timeout_ns ? left_ns : timeout_ns;
+}
 
-    if (timeout_ns != 0 && may_sleep(e)) {
-        timeout.tv_sec = timeout_ns / 1000000000;
-        timeout.tv_nsec = timeout_ns % 1000000000;
-    } else {
-        timeout_ns = 0;
-    }
+static int ask_kernel(struct asyncio__epoll *e, int64_t timeout_ns)
+{
+    struct epoll_event events[EVENTS];
+    struct timespec timeout = {.tv_sec = timeout_ns / 1000000000,
+                               .tv_nsec = timeout_ns % 1000000000};
+
     int n = asyncio__sys_epoll_pwait2(e->epfd, events, EVENTS,
                                       timeout_ns < 0 ? NULL : &timeout);
     asyncio__lane_woke(&e->files);
@@ -197,8 +239,23 @@ static int epoll_wait_for(struct asyncio__poller *poller, int64_t timeout_ns)
         // it is an event of its own.
         if (events[i].data.u64 != KEY_WAKE) give_events(e, &events[i]);
     }
-    asyncio__lane_collect(&e->files);
     return n < 0 && n != -EINTR ? n : 0;
+}
+
+static int epoll_wait_for(struct asyncio__poller *poller, int64_t timeout_ns)
+{
+    struct asyncio__epoll *e = epoll_of(poller);
+    int err = 0;
+
+    timeout_ns = until_retry(e, timeout_ns);
+    if (timeout_ns != 0 && !may_sleep(e)) timeout_ns = 0;
+    if (list_empty(&e->base.finished) || ++e->looks_saved > LOOKS_SAVED) {
+        e->looks_saved = 0;
+        err = ask_kernel(e, timeout_ns);
+    }
+    retry_stalled(e);
+    asyncio__lane_collect(&e->files);
+    return err;
 }
 
 static enum asyncio__news epoll_news(const struct asyncio__poller *poller)
@@ -238,10 +295,32 @@ static int submit_waiting(struct asyncio__epoll *e, struct asyncio__op *op)
     return 0;
 }
 
+// Whether others wait already for what this one would take.
+static bool comes_later(struct asyncio__epoll *e, const struct asyncio__op *op)
+{
+    struct entry *entry = op->fd < 0 ? NULL : entry_of(e, op->fd);
+    if (!entry) return false;
+    list_for_each (link, &entry->ops)
+        if (op_of(link)->events & asyncio__op_readiness(op)) return true;
+    return false;
+}
+
+static int submit_socket(struct asyncio__epoll *e, struct asyncio__op *op)
+{
+    if (comes_later(e, op)) return submit_waiting(e, op);
+
+    int result = asyncio__epoll_socket(op);
+    if (result == -EINTR || asyncio__op_goes_on(op, &result))
+        return submit_waiting(e, op);
+    asyncio__poller_finish(&e->base, op, result);
+    return 0;
+}
+
 static int epoll_submit(struct asyncio__poller *poller, struct asyncio__op *op)
 {
     struct asyncio__epoll *e = epoll_of(poller);
 
+    if (asyncio__op_is_of_socket(op)) return submit_socket(e, op);
     if (op->code == ASYNCIO__OP_POLL || asyncio__op_transfers(op))
         return submit_waiting(e, op);
     if (op->code != ASYNCIO__OP_NONE)
@@ -299,6 +378,7 @@ static const struct asyncio__poller_kind kind = {
     .news = epoll_news,
     .working = epoll_working,
     .wake = epoll_wake,
+    .mode = SOCK_NONBLOCK,
 };
 
 int asyncio__epoll_open(struct asyncio__poller **poller)
@@ -310,6 +390,7 @@ int asyncio__epoll_open(struct asyncio__poller **poller)
 
     e->base.kind = &kind;
     e->files.poller = &e->base;
+    e->retry_ns = INT64_MAX;
     int err = e->epfd = asyncio__sys_epoll_create1(0);
     if (err < 0) goto free_epoll;
     err = e->wake_fd = asyncio__sys_eventfd(0, EFD_NONBLOCK);

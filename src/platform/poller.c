@@ -8,11 +8,14 @@
 #include "platform/poller.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/list.h"
 #include "platform/backend.h"
+#include "platform/sys.h"
 
 // The backend that the environment names, or -EINVAL.
 static int named_backend(void)
@@ -60,6 +63,7 @@ int asyncio__poller_submit(struct asyncio__poller *poller,
 
     op->state = ASYNCIO__OP_PENDING;
     op->link = (struct asyncio_link){0};
+    asyncio__op_begin(op);
     poller->pending++;
     int err = poller->kind->submit(poller, op);
     if (err < 0) {
@@ -87,7 +91,7 @@ void asyncio__poller_finish(struct asyncio__poller *poller,
     if (cancelling && (result == -EINTR || result == -EAGAIN))
         result = -ECANCELED;
     if (!cancelling && result == -ECANCELED) result = -EIO;
-    op->result = result;
+    op->result = asyncio__op_outcome(op, result);
     op->state = ASYNCIO__OP_ENDED;
     list_add_tail(&poller->finished, &op->link);
 }
@@ -106,6 +110,43 @@ static void deliver(struct asyncio__poller *poller)
         op->done(op);
     }
 }
+
+// ---- Sockets and pipes
+// -------------------------------------------------------
+
+int asyncio__poller_mode(const struct asyncio__poller *poller)
+{
+    return poller->kind->mode;
+}
+
+int(asyncio__poller_socket)(struct asyncio__poller *poller, int family,
+                            int type, int protocol, const char *site)
+{
+    type |= poller->kind->mode | SOCK_CLOEXEC;
+    if (poller->kind->socket)
+        return poller->kind->socket(poller, family, type, protocol);
+    return (asyncio__sys_socket)(family, type, protocol, site);
+}
+
+int(asyncio__poller_socketpair)(struct asyncio__poller *poller, int family,
+                                int type, int protocol, int fds[2],
+                                const char *site)
+{
+    type |= poller->kind->mode | SOCK_CLOEXEC;
+    if (poller->kind->socketpair)
+        return poller->kind->socketpair(poller, family, type, protocol, fds);
+    return (asyncio__sys_socketpair)(family, type, protocol, fds, site);
+}
+
+int(asyncio__poller_pipe)(struct asyncio__poller *poller, int fds[2],
+                          const char *site)
+{
+    int flags = O_CLOEXEC | (poller->kind->mode ? O_NONBLOCK : 0);
+    if (poller->kind->pipe) return poller->kind->pipe(poller, fds, flags);
+    return (asyncio__sys_pipe)(fds, flags, site);
+}
+
+// ---- Waiting ----------------------------------------------------------------
 
 int asyncio__poller_wait(struct asyncio__poller *poller, int64_t timeout_ns)
 {

@@ -50,6 +50,16 @@ enum asyncio__op_code {
                           // goes into buffer2, an int64_t
     ASYNCIO__OP_COPY,     // up to len bytes of fd into fd2, at the positions
                           // of both; 0 is the end, or the kernel cannot tell
+
+    // From here on: of sockets.
+    ASYNCIO__OP_ACCEPT,  // one connection; buffer and buffer2 are NULL or where
+                         // its address and that one's length go, flags are
+                         // accept4's. Its result closes on exec
+    ASYNCIO__OP_CONNECT, // to the address in buffer, of len bytes
+    ASYNCIO__OP_RECV,    // buffer, len, flags MSG_...
+    ASYNCIO__OP_SEND,
+    ASYNCIO__OP_RECVMSG, // buffer is a struct msghdr, flags
+    ASYNCIO__OP_SENDMSG,
 };
 
 // IDLE -> PENDING -> (CANCELLING) -> ENDED -> IDLE, always by way of `done`.
@@ -68,6 +78,14 @@ enum asyncio__op_state {
 //
 // What names a path takes it below the folder fd, AT_FDCWD among them. COPY may
 // be refused (-EXDEV, -EINVAL, -EOPNOTSUPP and others) where READ and WRITE do.
+//
+// Operations of sockets wait whether the descriptor is in blocking mode or not,
+// and may leave one that accepts or connects non-blocking. With MSG_DONTWAIT
+// they do not wait: -EAGAIN is their result then. RECV and SEND of a stream go
+// on with MSG_WAITALL until all of `len` has moved; what had when an end, an
+// error or a cancel came is the result, if it is not 0. In messages that flag
+// means nothing, and datagrams are sent without. None of them raises SIGPIPE,
+// and descriptors that come with a message close on exec.
 struct asyncio__op {
     union {
         struct asyncio_link link; // the poller's own, while submitted
@@ -76,7 +94,7 @@ struct asyncio__op {
     void (*done)(struct asyncio__op *op);
     uint8_t code;    // enum asyncio__op_code
     uint8_t state;   // enum asyncio__op_state
-    uint16_t events; // POLL only; in READ, WRITE, READV, WRITEV the poller's
+    uint16_t events; // POLL only; else the poller's own
     int fd;
     int result; // >= 0, or a negative errno; -ECANCELED: it did not happen
     uint32_t flags;
@@ -85,7 +103,14 @@ struct asyncio__op {
         uint32_t mode;
         int fd2; // of those that have no mode
     };
-    int64_t offset;
+    union {
+        int64_t offset;
+        struct {            // of sockets: the poller's own
+            uint32_t moved; // bytes, with MSG_WAITALL; CONNECT: it has begun
+            uint32_t vain;  // tries in a row that found it ready, and were not
+                            // served
+        };
+    };
     union {
         void *buffer;
         const char *path;
@@ -134,6 +159,28 @@ int asyncio__poller_submit(struct asyncio__poller *poller,
 // A second cancel, and one of an operation that is not submitted, is ignored.
 void asyncio__poller_cancel(struct asyncio__poller *poller,
                             struct asyncio__op *op);
+
+// A new socket, a pair of them, or a pipe, of the poller's world, in the mode
+// that suits it: asyncio__poller_mode, which is also for ACCEPT's flags. They
+// close on exec; asyncio__sys_close undoes. Return a descriptor or 0, or a
+// negative errno.
+int(asyncio__poller_socket)(struct asyncio__poller *poller, int family,
+                            int type, int protocol, const char *site);
+#define asyncio__poller_socket(poller, family, type, protocol)                 \
+    (asyncio__poller_socket)(poller, family, type, protocol, ASYNCIO_SITE)
+int(asyncio__poller_socketpair)(struct asyncio__poller *poller, int family,
+                                int type, int protocol, int fds[2],
+                                const char *site);
+#define asyncio__poller_socketpair(poller, family, type, protocol, fds)        \
+    (asyncio__poller_socketpair)(poller, family, type, protocol, fds,          \
+                                 ASYNCIO_SITE)
+int(asyncio__poller_pipe)(struct asyncio__poller *poller, int fds[2],
+                          const char *site);
+#define asyncio__poller_pipe(poller, fds)                                      \
+    (asyncio__poller_pipe)(poller, fds, ASYNCIO_SITE)
+
+// SOCK_NONBLOCK, or 0 where descriptors are better left in blocking mode.
+int asyncio__poller_mode(const struct asyncio__poller *poller);
 
 // Hands queued operations to the kernel, waits until something has happened,
 // but at most `timeout_ns` (0: only looks; negative: for ever), and calls

@@ -30,6 +30,9 @@ struct iovec;
 struct sock_fprog;
 struct statx;
 struct timespec;
+struct sockaddr;
+struct msghdr;
+struct pollfd;
 
 // What a call is, for whoever decides that it has to fail.
 enum asyncio__sys_call {
@@ -45,7 +48,13 @@ enum asyncio__sys_call {
     ASYNCIO__SYS_URING,
     ASYNCIO__SYS_THREAD,
     ASYNCIO__SYS_FORK,
-    ASYNCIO__SYS_SOCKET,
+    ASYNCIO__SYS_SOCKET, // a pipe, too
+    ASYNCIO__SYS_BIND,   // and listen
+    ASYNCIO__SYS_ACCEPT,
+    ASYNCIO__SYS_CONNECT,
+    ASYNCIO__SYS_RECV,
+    ASYNCIO__SYS_SEND,
+    ASYNCIO__SYS_SOCKOPT, // whatever a socket is asked or told beside these
     ASYNCIO__SYS_MEMFD,
     ASYNCIO__SYS_OTHER,
 };
@@ -204,6 +213,52 @@ ssize_t asyncio__sys_copy_file_range(int from, off_t *from_offset, int to,
 // reader wait for somebody else. Cannot be denied.
 bool asyncio__sys_is_storage(int fd);
 
+// ---- Sockets and pipes ------------------------------------------------------
+
+// What is made here closes on exec; `type` may have SOCK_NONBLOCK.
+int(asyncio__sys_socket)(int family, int type, int protocol, const char *site);
+#define asyncio__sys_socket(family, type, protocol)                            \
+    (asyncio__sys_socket)(family, type, protocol, ASYNCIO_SITE)
+int(asyncio__sys_socketpair)(int family, int type, int protocol, int fds[2],
+                             const char *site);
+#define asyncio__sys_socketpair(family, type, protocol, fds)                   \
+    (asyncio__sys_socketpair)(family, type, protocol, fds, ASYNCIO_SITE)
+int(asyncio__sys_pipe)(int fds[2], int flags, const char *site);
+#define asyncio__sys_pipe(fds, flags)                                          \
+    (asyncio__sys_pipe)(fds, flags, ASYNCIO_SITE)
+int(asyncio__sys_accept4)(int fd, struct sockaddr *address, socklen_t *len,
+                          int flags, const char *site);
+#define asyncio__sys_accept4(fd, address, len, flags)                          \
+    (asyncio__sys_accept4)(fd, address, len, flags, ASYNCIO_SITE)
+
+int asyncio__sys_bind(int fd, const struct sockaddr *address, socklen_t len);
+int asyncio__sys_listen(int fd, int backlog);
+int asyncio__sys_connect(int fd, const struct sockaddr *address, socklen_t len);
+int asyncio__sys_getsockname(int fd, struct sockaddr *address, socklen_t *len);
+int asyncio__sys_getpeername(int fd, struct sockaddr *address, socklen_t *len);
+
+// No SIGPIPE. Descriptors that come with a message close on exec, and are not
+// in the ledger until whoever takes them says so.
+ssize_t asyncio__sys_recv(int fd, void *buffer, size_t len, int flags);
+ssize_t asyncio__sys_send(int fd, const void *buffer, size_t len, int flags);
+ssize_t asyncio__sys_recvmsg(int fd, struct msghdr *message, int flags);
+ssize_t asyncio__sys_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t asyncio__sys_sendfile(int fd, int file, off_t *offset, size_t count);
+ssize_t asyncio__sys_splice(int in, off_t *in_offset, int out,
+                            off_t *out_offset, size_t len, unsigned flags);
+int asyncio__sys_shutdown(int fd, int how);
+void asyncio__sys_end_writing(int fd); // the same, which cannot be denied
+
+int asyncio__sys_setsockopt(int fd, int level, int option, const void *value,
+                            socklen_t len);
+int asyncio__sys_getsockopt(int fd, int level, int option, void *value,
+                            socklen_t *len);
+int asyncio__sys_socket_type(int fd);  // SOCK_STREAM, ...
+int asyncio__sys_status_flags(int fd); // O_NONBLOCK, ...
+int asyncio__sys_set_nonblocking(int fd, bool nonblocking);
+// A negative timeout is for ever; else milliseconds.
+int asyncio__sys_poll(struct pollfd *fds, size_t count, int timeout_ms);
+
 // ---- Events -----------------------------------------------------------------
 
 int(asyncio__sys_eventfd)(unsigned count, int flags, const char *site);
@@ -271,8 +326,6 @@ int asyncio__sys_uring_enter(struct io_uring *ring, unsigned wait,
 
 // --- processes ---------------------------------------------------------------
 
-struct msghdr;
-struct pollfd;
 struct signalfd_siginfo;
 
 // In the child: 0, and no hooks, since the ledger is the parent's.
@@ -294,20 +347,6 @@ int64_t asyncio__sys_processor_ns(pid_t pid);
 // How many threads this process has, not counting the kernel's own.
 int asyncio__sys_threads(void);
 
-// A pair of connected Unix sockets. `type` may have SOCK_NONBLOCK.
-int(asyncio__sys_socketpair)(int type, int fds[2], const char *site);
-#define asyncio__sys_socketpair(type, fds)                                     \
-    (asyncio__sys_socketpair)(type, fds, ASYNCIO_SITE)
-int(asyncio__sys_pipe)(int fds[2], int flags, const char *site);
-#define asyncio__sys_pipe(fds, flags)                                          \
-    (asyncio__sys_pipe)(fds, flags, ASYNCIO_SITE)
-// No SIGPIPE. Descriptors that are received close on exec, and are not in the
-// ledger: only our own child processes receive any.
-ssize_t asyncio__sys_sendmsg(int fd, const struct msghdr *message, int flags);
-ssize_t asyncio__sys_recvmsg(int fd, struct msghdr *message, int flags);
-void asyncio__sys_shutdown(int fd, int how); // cannot be denied
-// A negative timeout is for ever; else milliseconds.
-int asyncio__sys_poll(struct pollfd *fds, size_t count, int timeout_ms);
 int(asyncio__sys_signalfd)(const sigset_t *mask, const char *site);
 #define asyncio__sys_signalfd(mask) (asyncio__sys_signalfd)(mask, ASYNCIO_SITE)
 

@@ -1,11 +1,10 @@
-// Processes: made, waited for and ended; and what they talk through.
+// Processes: made, waited for and ended; and the memory that they share.
 
 #include "platform/sys.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -109,55 +107,7 @@ int asyncio__sys_threads(void)
     return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__, count_threads());
 }
 
-// --- channels ---------------------------------------------------------------
-
-static int made_pair(long err, const int fds[2], const char *site)
-{
-    if (err < 0) return (int)err;
-    asyncio__sys_made_fd(fds[0], site);
-    asyncio__sys_made_fd(fds[1], site);
-    return 0;
-}
-
-int(asyncio__sys_socketpair)(int type, int fds[2], const char *site)
-{
-    long err =
-        asyncio__sys_try(ASYNCIO__SYS_SOCKET, site,
-                         socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds));
-    return made_pair(err, fds, site);
-}
-
-int(asyncio__sys_pipe)(int fds[2], int flags, const char *site)
-{
-    long err = asyncio__sys_try(ASYNCIO__SYS_SOCKET, site,
-                                pipe2(fds, flags | O_CLOEXEC));
-    return made_pair(err, fds, site);
-}
-
-ssize_t asyncio__sys_sendmsg(int fd, const struct msghdr *message, int flags)
-{
-    return asyncio__sys_try(ASYNCIO__SYS_WRITE, __func__,
-                            sendmsg(fd, message, flags | MSG_NOSIGNAL));
-}
-
-ssize_t asyncio__sys_recvmsg(int fd, struct msghdr *message, int flags)
-{
-    return asyncio__sys_try(ASYNCIO__SYS_READ, __func__,
-                            recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC));
-}
-
-void asyncio__sys_shutdown(int fd, int how)
-{
-    int saved = errno;
-    shutdown(fd, how);
-    errno = saved;
-}
-
-int asyncio__sys_poll(struct pollfd *fds, size_t count, int timeout_ms)
-{
-    return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
-                                 poll(fds, count, timeout_ms));
-}
+// --- signals ----------------------------------------------------------------
 
 int(asyncio__sys_signalfd)(const sigset_t *mask, const char *site)
 {

@@ -44,7 +44,7 @@ struct uring {
     struct asyncio__poller base;
     struct io_uring ring;
     // Operations in the submission ring or with the kernel.
-    struct asyncio_link polls;
+    struct asyncio_link polls; // and those of sockets
     struct asyncio_link files;
     struct asyncio_link to_cancel; // out of both: the cancel is still to send
     int wake_fd;
@@ -138,7 +138,7 @@ static void arm_wake(struct uring *u)
 
 static void list_for_its_kind(struct uring *u, struct asyncio__op *op)
 {
-    bool waits = op->code == ASYNCIO__OP_POLL;
+    bool waits = op->code == ASYNCIO__OP_POLL || asyncio__op_is_of_socket(op);
     list_add_tail(waits ? &u->polls : &u->files, &op->link);
 }
 
@@ -155,22 +155,11 @@ static void send_late_cancels(struct uring *u)
 
 // ---- The completion ring ----------------------------------------------------
 
-// Tries again what the kernel broke off: at once if interrupted, after the
-// descriptor has become ready if it would have blocked. Returns false if this
-// is the end of it, with the outcome in *result.
+// Tries again what the kernel broke off. Returns false if this is the end of
+// it, with the outcome in *result.
 static bool tries_again(struct uring *u, struct asyncio__op *op, int *result)
 {
-    bool transfers = asyncio__op_transfers(op);
-
-    if (transfers && op->events && *result >= 0) {
-        // It is ready now. The mask is no count: no byte has moved yet.
-        op->events = 0;
-        *result = -EAGAIN;
-    } else if (transfers && *result == -EAGAIN) {
-        op->events = asyncio__op_readiness(op);
-    } else if (*result != -EINTR || op->code == ASYNCIO__OP_CLOSE) {
-        return false;
-    }
+    if (!asyncio__uring_goes_on(op, result)) return false;
     if (op->state == ASYNCIO__OP_CANCELLING) return false;
 
     int err = queue(u, op, 0);
@@ -181,7 +170,8 @@ static bool tries_again(struct uring *u, struct asyncio__op *op, int *result)
 // What our own books have to say about an outcome.
 static int settle(const struct asyncio__op *op, int result)
 {
-    if (op->code == ASYNCIO__OP_OPEN && result >= 0)
+    bool makes = op->code == ASYNCIO__OP_OPEN || op->code == ASYNCIO__OP_ACCEPT;
+    if (makes && result >= 0)
         asyncio__sys_made(ASYNCIO__DESCRIPTOR, (uintptr_t)result, 0,
                           ASYNCIO_SITE);
     // The kernel dropped the request, and the descriptor must not stay.
@@ -291,7 +281,6 @@ static int uring_submit(struct asyncio__poller *poller, struct asyncio__op *op)
     int err = asyncio__sys_denied(asyncio__uring_call(op), __func__);
     if (err < 0) return deny(u, op, err);
 
-    if (asyncio__op_transfers(op)) op->events = 0;
     err = queue(u, op, SQ_KEPT_BACK);
     if (err == 0) {
         if (op->code == ASYNCIO__OP_CLOSE && op->fd >= 0)
@@ -322,7 +311,8 @@ static void uring_cancel(struct asyncio__poller *poller, struct asyncio__op *op)
 // the kernel knows which it is, and is asked only when somebody wants to know.
 static bool ends_by_itself(const struct asyncio__op *op)
 {
-    if (op->code == ASYNCIO__OP_POLL) return false;
+    if (op->code == ASYNCIO__OP_POLL || asyncio__op_is_of_socket(op))
+        return false;
     return !asyncio__op_transfers(op) || asyncio__sys_is_storage(op->fd);
 }
 

@@ -4,27 +4,90 @@
 
 #include <fcntl.h>
 #include <liburing.h>
+#include <sys/socket.h>
 
 #include "platform/backend.h"
+
+// What waits for time instead of readiness waits for one of these. The kernel
+// reads them when it takes the entry.
+static struct __kernel_timespec pauses[] = {
+    {.tv_nsec = 1000000}, {.tv_nsec = 2000000},  {.tv_nsec = 4000000},
+    {.tv_nsec = 8000000}, {.tv_nsec = 16000000},
+};
+
+static void prepare_wait(struct io_uring_sqe *sqe, const struct asyncio__op *op)
+{
+    int64_t pause_ns = asyncio__op_pause_ns(op);
+    size_t i = 0;
+    while (i + 1 < sizeof pauses / sizeof *pauses &&
+           pauses[i].tv_nsec < pause_ns)
+        i++;
+    if (pause_ns > 0)
+        io_uring_prep_timeout(sqe, &pauses[i], 0, 0);
+    else
+        io_uring_prep_poll_add(sqe, op->fd, op->events);
+}
+
+// Linux forgets what to send when a datagram has to wait for its receiver, and
+// sends an empty one later. So we wait, and put the request anew. A stream's
+// bytes it may wait for.
+static int ring_flags(const struct asyncio__op *op)
+{
+    int flags = asyncio__op_message_flags(op);
+    bool sends =
+        op->code == ASYNCIO__OP_SEND || op->code == ASYNCIO__OP_SENDMSG;
+    return sends && !(flags & MSG_WAITALL) ? flags | MSG_DONTWAIT : flags;
+}
+
+static void prepare_socket_call(struct io_uring_sqe *sqe,
+                                const struct asyncio__op *op)
+{
+    int flags = ring_flags(op);
+
+    switch (op->code) {
+    case ASYNCIO__OP_ACCEPT:
+        io_uring_prep_accept(sqe, op->fd, op->buffer, op->buffer2,
+                             (int)op->flags | SOCK_CLOEXEC);
+        break;
+    case ASYNCIO__OP_CONNECT:
+        io_uring_prep_connect(sqe, op->fd, op->buffer, op->len);
+        break;
+    case ASYNCIO__OP_RECV:
+        io_uring_prep_recv(sqe, op->fd, (char *)op->buffer + op->moved,
+                           op->len - op->moved, flags);
+        break;
+    case ASYNCIO__OP_SEND:
+        io_uring_prep_send(sqe, op->fd, (char *)op->buffer + op->moved,
+                           op->len - op->moved, flags);
+        break;
+    case ASYNCIO__OP_RECVMSG:
+        io_uring_prep_recvmsg(sqe, op->fd, op->buffer, (unsigned)flags);
+        break;
+    default:
+        io_uring_prep_sendmsg(sqe, op->fd, op->buffer, (unsigned)flags);
+        break;
+    }
+}
 
 static void prepare_transfer(struct io_uring_sqe *sqe,
                              const struct asyncio__op *op)
 {
-    // Has met -EAGAIN: waits for readiness now, and comes again then.
-    if (op->events)
-        io_uring_prep_poll_add(sqe, op->fd, op->events);
-    else if (op->code == ASYNCIO__OP_READ)
-        io_uring_prep_read(sqe, op->fd, op->buffer, op->len,
-                           (uint64_t)op->offset);
-    else if (op->code == ASYNCIO__OP_WRITE)
-        io_uring_prep_write(sqe, op->fd, op->buffer, op->len,
-                            (uint64_t)op->offset);
-    else if (op->code == ASYNCIO__OP_READV)
-        io_uring_prep_readv(sqe, op->fd, op->buffer, op->len,
-                            (uint64_t)op->offset);
-    else
-        io_uring_prep_writev(sqe, op->fd, op->buffer, op->len,
-                             (uint64_t)op->offset);
+    uint64_t offset = (uint64_t)op->offset;
+
+    switch (op->code) {
+    case ASYNCIO__OP_READ:
+        io_uring_prep_read(sqe, op->fd, op->buffer, op->len, offset);
+        break;
+    case ASYNCIO__OP_WRITE:
+        io_uring_prep_write(sqe, op->fd, op->buffer, op->len, offset);
+        break;
+    case ASYNCIO__OP_READV:
+        io_uring_prep_readv(sqe, op->fd, op->buffer, op->len, offset);
+        break;
+    default:
+        io_uring_prep_writev(sqe, op->fd, op->buffer, op->len, offset);
+        break;
+    }
 }
 
 static void prepare_name(struct io_uring_sqe *sqe, const struct asyncio__op *op)
@@ -51,8 +114,7 @@ static void prepare_name(struct io_uring_sqe *sqe, const struct asyncio__op *op)
     }
 }
 
-void asyncio__uring_prepare(struct io_uring_sqe *sqe,
-                            const struct asyncio__op *op)
+static void prepare_call(struct io_uring_sqe *sqe, const struct asyncio__op *op)
 {
     switch ((enum asyncio__op_code)op->code) {
     case ASYNCIO__OP_NONE: io_uring_prep_nop(sqe); break;
@@ -84,7 +146,35 @@ void asyncio__uring_prepare(struct io_uring_sqe *sqe,
         break;
     default: io_uring_prep_nop(sqe); break; // a lane's
     }
+}
+
+void asyncio__uring_prepare(struct io_uring_sqe *sqe,
+                            const struct asyncio__op *op)
+{
+    if (op->events && asyncio__op_transfers(op))
+        prepare_wait(sqe, op);
+    else if (asyncio__op_is_of_socket(op))
+        prepare_socket_call(sqe, op);
+    else
+        prepare_call(sqe, op);
     io_uring_sqe_set_data(sqe, (void *)(uintptr_t)op);
+}
+
+// What has met -EAGAIN waits first, and makes its call then. The mask that says
+// what is ready is no count: no byte has moved by that.
+bool asyncio__uring_goes_on(struct asyncio__op *op, int *result)
+{
+    if (*result == -EINTR) return op->code != ASYNCIO__OP_CLOSE;
+    if (!asyncio__op_transfers(op)) return false;
+    if (op->events) {
+        if (*result < 0 && *result != -ETIME) return false;
+        op->events = 0;
+        *result = -EAGAIN;
+        return true;
+    }
+    if (!asyncio__op_goes_on(op, result)) return false;
+    op->events = asyncio__op_readiness(op);
+    return true;
 }
 
 // Under which name the hooks know a request: the kernel will carry it out, but
@@ -98,6 +188,12 @@ enum asyncio__sys_call asyncio__uring_call(const struct asyncio__op *op)
     case ASYNCIO__OP_READV: return ASYNCIO__SYS_READ;
     case ASYNCIO__OP_WRITE:
     case ASYNCIO__OP_WRITEV: return ASYNCIO__SYS_WRITE;
+    case ASYNCIO__OP_ACCEPT: return ASYNCIO__SYS_ACCEPT;
+    case ASYNCIO__OP_CONNECT: return ASYNCIO__SYS_CONNECT;
+    case ASYNCIO__OP_RECV:
+    case ASYNCIO__OP_RECVMSG: return ASYNCIO__SYS_RECV;
+    case ASYNCIO__OP_SEND:
+    case ASYNCIO__OP_SENDMSG: return ASYNCIO__SYS_SEND;
     case ASYNCIO__OP_FSYNC: return ASYNCIO__SYS_FSYNC;
     default: return ASYNCIO__SYS_OTHER;
     }

@@ -7,9 +7,13 @@
 struct io_uring_sqe;
 
 // Fills in an entry for `op`, whose address becomes the user data. A transfer
-// with `events` set is to wait for these first.
+// with `events` set is to wait for these first, or for some time.
 void asyncio__uring_prepare(struct io_uring_sqe *sqe,
                             const struct asyncio__op *op);
+
+// Takes up what the kernel has answered to such an entry. True: the operation
+// has to be queued again. Else *result is the outcome.
+bool asyncio__uring_goes_on(struct asyncio__op *op, int *result);
 
 // Under which name the hooks know a request: the kernel will carry it out, but
 // a test must be able to make it fail as any other call.

@@ -98,7 +98,13 @@ static int code_for(enum asyncio__sys_call call)
     case ASYNCIO__SYS_OPEN:
     case ASYNCIO__SYS_EVENTFD:
     case ASYNCIO__SYS_SOCKET:
+    case ASYNCIO__SYS_ACCEPT:
     case ASYNCIO__SYS_MEMFD: return -EMFILE;
+    case ASYNCIO__SYS_BIND: return -EADDRINUSE;
+    case ASYNCIO__SYS_CONNECT: return -ECONNREFUSED;
+    case ASYNCIO__SYS_RECV: return -ECONNRESET;
+    case ASYNCIO__SYS_SEND: return -EPIPE;
+    case ASYNCIO__SYS_SOCKOPT: return -ENOBUFS;
     case ASYNCIO__SYS_READ:
     case ASYNCIO__SYS_FSYNC:
     case ASYNCIO__SYS_OTHER: return -EIO;

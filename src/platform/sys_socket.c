@@ -1,0 +1,183 @@
+// Sockets and pipes, and what they are told and asked.
+
+#include "platform/sys.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "platform/sys_call.h"
+
+// --- made -------------------------------------------------------------------
+
+int(asyncio__sys_socket)(int family, int type, int protocol, const char *site)
+{
+    long fd = asyncio__sys_try(ASYNCIO__SYS_SOCKET, site,
+                               socket(family, type | SOCK_CLOEXEC, protocol));
+    return asyncio__sys_made_fd(fd, site);
+}
+
+static int made_pair(long err, const int fds[2], const char *site)
+{
+    if (err < 0) return (int)err;
+    asyncio__sys_made_fd(fds[0], site);
+    asyncio__sys_made_fd(fds[1], site);
+    return 0;
+}
+
+int(asyncio__sys_socketpair)(int family, int type, int protocol, int fds[2],
+                             const char *site)
+{
+    long err = asyncio__sys_try(
+        ASYNCIO__SYS_SOCKET, site,
+        socketpair(family, type | SOCK_CLOEXEC, protocol, fds));
+    return made_pair(err, fds, site);
+}
+
+int(asyncio__sys_pipe)(int fds[2], int flags, const char *site)
+{
+    long err = asyncio__sys_try(ASYNCIO__SYS_SOCKET, site,
+                                pipe2(fds, flags | O_CLOEXEC));
+    return made_pair(err, fds, site);
+}
+
+int(asyncio__sys_accept4)(int fd, struct sockaddr *address, socklen_t *len,
+                          int flags, const char *site)
+{
+    long made =
+        asyncio__sys_try(ASYNCIO__SYS_ACCEPT, site,
+                         accept4(fd, address, len, flags | SOCK_CLOEXEC));
+    return asyncio__sys_made_fd(made, site);
+}
+
+// --- names ------------------------------------------------------------------
+
+int asyncio__sys_bind(int fd, const struct sockaddr *address, socklen_t len)
+{
+    return (int)asyncio__sys_try(ASYNCIO__SYS_BIND, __func__,
+                                 bind(fd, address, len));
+}
+
+int asyncio__sys_listen(int fd, int backlog)
+{
+    return (int)asyncio__sys_try(ASYNCIO__SYS_BIND, __func__,
+                                 listen(fd, backlog));
+}
+
+int asyncio__sys_connect(int fd, const struct sockaddr *address, socklen_t len)
+{
+    return (int)asyncio__sys_try(ASYNCIO__SYS_CONNECT, __func__,
+                                 connect(fd, address, len));
+}
+
+int asyncio__sys_getsockname(int fd, struct sockaddr *address, socklen_t *len)
+{
+    return (int)asyncio__sys_try(ASYNCIO__SYS_SOCKOPT, __func__,
+                                 getsockname(fd, address, len));
+}
+
+int asyncio__sys_getpeername(int fd, struct sockaddr *address, socklen_t *len)
+{
+    return (int)asyncio__sys_try(ASYNCIO__SYS_SOCKOPT, __func__,
+                                 getpeername(fd, address, len));
+}
+
+// --- data -------------------------------------------------------------------
+
+ssize_t asyncio__sys_recv(int fd, void *buffer, size_t len, int flags)
+{
+    return asyncio__sys_try(ASYNCIO__SYS_RECV, __func__,
+                            recv(fd, buffer, len, flags));
+}
+
+ssize_t asyncio__sys_send(int fd, const void *buffer, size_t len, int flags)
+{
+    return asyncio__sys_try(ASYNCIO__SYS_SEND, __func__,
+                            send(fd, buffer, len, flags | MSG_NOSIGNAL));
+}
+
+ssize_t asyncio__sys_recvmsg(int fd, struct msghdr *message, int flags)
+{
+    return asyncio__sys_try(ASYNCIO__SYS_RECV, __func__,
+                            recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC));
+}
+
+ssize_t asyncio__sys_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    return asyncio__sys_try(ASYNCIO__SYS_SEND, __func__,
+                            sendmsg(fd, message, flags | MSG_NOSIGNAL));
+}
+
+ssize_t asyncio__sys_sendfile(int fd, int file, off_t *offset, size_t count)
+{
+    return asyncio__sys_try(ASYNCIO__SYS_SEND, __func__,
+                            sendfile(fd, file, offset, count));
+}
+
+ssize_t asyncio__sys_splice(int in, off_t *in_offset, int out,
+                            off_t *out_offset, size_t len, unsigned flags)
+{
+    return asyncio__sys_try(ASYNCIO__SYS_SEND, __func__,
+                            splice(in, in_offset, out, out_offset, len, flags));
+}
+
+int asyncio__sys_shutdown(int fd, int how)
+{
+    return (int)asyncio__sys_try(ASYNCIO__SYS_SOCKOPT, __func__,
+                                 shutdown(fd, how));
+}
+
+void asyncio__sys_end_writing(int fd)
+{
+    int saved = errno;
+    shutdown(fd, SHUT_WR);
+    errno = saved;
+}
+
+// --- options ----------------------------------------------------------------
+
+int asyncio__sys_setsockopt(int fd, int level, int option, const void *value,
+                            socklen_t len)
+{
+    return (int)asyncio__sys_try(ASYNCIO__SYS_SOCKOPT, __func__,
+                                 setsockopt(fd, level, option, value, len));
+}
+
+int asyncio__sys_getsockopt(int fd, int level, int option, void *value,
+                            socklen_t *len)
+{
+    return (int)asyncio__sys_try(ASYNCIO__SYS_SOCKOPT, __func__,
+                                 getsockopt(fd, level, option, value, len));
+}
+
+int asyncio__sys_socket_type(int fd)
+{
+    int type = 0;
+    socklen_t len = sizeof type;
+    int err = asyncio__sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
+    return err < 0 ? err : type;
+}
+
+int asyncio__sys_status_flags(int fd)
+{
+    return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+                                 fcntl(fd, F_GETFL));
+}
+
+int asyncio__sys_set_nonblocking(int fd, bool nonblocking)
+{
+    int flags = asyncio__sys_status_flags(fd);
+    if (flags < 0) return flags;
+    int wanted = nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+    if (wanted == flags) return 0;
+    return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+                                 fcntl(fd, F_SETFL, wanted));
+}
+
+int asyncio__sys_poll(struct pollfd *fds, size_t count, int timeout_ms)
+{
+    return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+                                 poll(fds, count, timeout_ms));
+}
