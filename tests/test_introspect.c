@@ -50,13 +50,12 @@ static void end(struct asyncio_task *task)
 
 struct player {
     struct asyncio_semaphore *mine, *other;
+    struct asyncio_task_group *group;
     struct asyncio_task *self;
 };
 
-static int play(void *arg)
+static int take_turns(struct player *player)
 {
-    struct player *player = arg;
-    player->self = asyncio_current_task();
     for (int i = 0; i < 10; i++) {
         int err = asyncio_semaphore_acquire(player->mine);
         EXPECT_SAME(asyncio_current_task(), player->self);
@@ -69,13 +68,23 @@ static int play(void *arg)
     return 0;
 }
 
+// Who leaves in the middle takes the other along, who would wait for ever.
+static int play(void *arg)
+{
+    struct player *player = arg;
+    player->self = asyncio_current_task();
+    int err = take_turns(player);
+    if (err < 0) asyncio_task_group_cancel(player->group);
+    return err;
+}
+
 TEST(each_of_two_tasks_that_wake_each_other_is_the_current_one_in_turn)
 {
     CONFORMS("INTR-01");
     struct asyncio_task *body = asyncio_current_task();
     struct asyncio_semaphore a = ASYNCIO_SEMAPHORE(1), b = ASYNCIO_SEMAPHORE(0);
-    struct player players[] = {{&a, &b, NULL}, {&b, &a, NULL}};
     ASYNCIO_WITH_TASK_GROUP(group);
+    struct player players[] = {{&a, &b, &group, NULL}, {&b, &a, &group, NULL}};
     asyncio_task_group_create_task(&group, play, &players[0]);
     asyncio_task_group_create_task(&group, play, &players[1]);
     EXPECT_EQ(asyncio_task_group_exit(&group, 0), 0);
