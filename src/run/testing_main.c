@@ -11,7 +11,6 @@
 
 #include <asyncio/testing.h>
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -107,13 +106,21 @@ static void note_leak(const char *what, size_t size, const char *site,
     note("  leak: %s (%zu) made at %s\n", what, size, site);
 }
 
+// By the kernel's count: a list of them ends early when one that it was just
+// about to name ends.
 static unsigned count_threads(void)
 {
+    char line[512];
     unsigned count = 0;
-    DIR *threads = opendir("/proc/self/task");
-    while (threads && readdir(threads))
-        count++;
-    if (threads) closedir(threads);
+    FILE *stat = fopen("/proc/self/stat", "re");
+    if (!stat) return 0;
+    char *rest = fgets(line, sizeof line, stat) ? strrchr(line, ')') : NULL;
+    fclose(stat);
+    if (rest)
+        sscanf(rest,
+               ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u"
+               " %*u %*d %*d %*d %*d %u",
+               &count);
     return count;
 }
 

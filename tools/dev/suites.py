@@ -73,7 +73,7 @@ def count_program(record):
             count.passed += 1
     if record["result"] == "SKIP" and seen == 0:
         count.skipped = planned or 1
-    elif record["result"] != "OK" or planned not in (None, seen):
+    elif record["result"] not in ("OK", "SKIP") or planned not in (None, seen):
         count.failed = max(count.failed, 1)
     elif seen == 0:
         count.failed = 1
