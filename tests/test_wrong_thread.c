@@ -1,5 +1,6 @@
 // Calls from another thread than the loop's, in debug mode: refused and told.
 
+#include "base/list.h"
 #include "runner/runner.h"
 
 // What the loop's own task hands to the thread.
@@ -105,7 +106,9 @@ static int misuse_tasks(void *arg)
     asyncio_task_retain(task);
     asyncio_task_release(task);
     things->refused += 2;
-    EXPECT_EQ(asyncio_await(task), -EPERM);
+    REFUSED(asyncio_await(task));
+    REFUSED(asyncio_await(&things->pending));
+    REFUSED(asyncio_shield(task));
 
     struct asyncio_task *failed =
         asyncio_create_task(nothing, NULL, .loop = things->loop);
@@ -119,6 +122,7 @@ static int misuse_scopes(void *arg)
 {
     struct things *things = arg;
     REFUSED(asyncio_task_group_create_task(things->group, nothing, NULL));
+    REFUSED(asyncio_task_group_start(things->group, nothing, NULL));
     REFUSED(asyncio_task_group_exit(things->group, 0));
     asyncio_task_group_cancel(things->group);
     asyncio_task_group_close(things->group);
@@ -428,4 +432,244 @@ TEST(scopes_owner_locks_conditions_and_channels_are_their_loops_own)
     EXPECT_EQ(asyncio_cancel_scope_exit(&scope, 0), 0);
     asyncio_sender_close(&late.out);
     asyncio_receiver_close(&late.in);
+}
+
+// --- calls that would wait --------------------------------------------------
+
+// A task of the loop waits for each of these, or has it.
+struct awaited {
+    struct asyncio_event event;
+    struct asyncio_barrier barrier;
+    struct asyncio_lock lock; // taken, and nobody waits for it
+    struct asyncio_owner_lock owner_lock;
+    struct asyncio_semaphore semaphore;
+    struct asyncio_limiter limiter;
+    struct asyncio_queue queue;
+    struct asyncio_condition condition;
+    struct asyncio_condition locked; // its lock is taken; nobody waits
+    struct asyncio_as_completed *iteration;
+    struct words_sender out;
+    struct words_receiver in;
+    unsigned refused;
+};
+
+static int wait_at_barrier(void *arg)
+{
+    int place = asyncio_barrier_wait(arg);
+    return place < 0 ? place : 0;
+}
+
+static int take_unit(void *arg)
+{
+    int err = asyncio_semaphore_acquire(arg);
+    return err < 0 ? err : asyncio_semaphore_release(arg);
+}
+
+static int borrow(void *arg)
+{
+    int err = asyncio_limiter_acquire(arg, NULL);
+    return err < 0 ? err : asyncio_limiter_release(arg, NULL);
+}
+
+static int receive_one(void *arg)
+{
+    struct awaited *awaited = arg;
+    const char *word;
+    return asyncio_receiver_receive(&awaited->in, &word);
+}
+
+static int always(void *arg)
+{
+    (void)arg;
+    return 1;
+}
+
+static void expect_refusal(struct awaited *awaited, long code, const char *what)
+{
+    awaited->refused++;
+    if (code != -EPERM) FAIL("%s returned %ld", what, code);
+}
+#define WAITS(call) expect_refusal(awaited, call, #call)
+
+static int try_to_wait(void *arg)
+{
+    struct awaited *awaited = arg;
+    void *item = awaited;
+    const char *word = "no";
+    WAITS(asyncio_event_wait(&awaited->event));
+    WAITS(asyncio_barrier_wait(&awaited->barrier));
+    WAITS(asyncio_lock_acquire(&awaited->lock));
+    WAITS(asyncio_lock_acquire_nowait(&awaited->lock));
+    WAITS(asyncio_lock_release(&awaited->lock));
+    WAITS(asyncio_owner_lock_acquire(&awaited->owner_lock));
+    WAITS(asyncio_semaphore_acquire(&awaited->semaphore));
+    WAITS(asyncio_limiter_acquire(&awaited->limiter, arg));
+    WAITS(asyncio_limiter_release(&awaited->limiter, arg));
+    WAITS(asyncio_queue_put(&awaited->queue, &item));
+    WAITS(asyncio_queue_get(&awaited->queue, &item));
+    WAITS(asyncio_queue_join(&awaited->queue));
+    WAITS(asyncio_condition_wait(&awaited->condition));
+    WAITS(asyncio_condition_wait_for(&awaited->condition, always, NULL));
+    WAITS(asyncio_condition_acquire(&awaited->locked));
+    WAITS(asyncio_condition_wait(&awaited->locked));
+    WAITS(asyncio_condition_notify(&awaited->locked, 1));
+    WAITS(asyncio_sender_send(&awaited->out, &word));
+    WAITS(asyncio_receiver_receive(&awaited->in, &word));
+    WAITS(asyncio_as_completed_next(awaited->iteration, NULL));
+    asyncio_as_completed_close(awaited->iteration);
+    awaited->refused++;
+    return 0;
+}
+
+static int select_elsewhere(void *arg)
+{
+    struct awaited *awaited = arg;
+    const char *word;
+    struct asyncio_select_case cases[] = {
+        ASYNCIO_SELECT_RECEIVE(&awaited->in, &word)};
+    WAITS(asyncio_select_nowait(cases, 1));
+    WAITS(asyncio_select(cases, 1));
+    return try_to_wait(arg);
+}
+
+static int try_in_another_loop(void *arg)
+{
+    return asyncio_run(select_elsewhere, arg);
+}
+
+static int make_awaited(struct awaited *awaited, void **slots)
+{
+    *awaited = (struct awaited){.barrier = ASYNCIO_BARRIER(2),
+                                .semaphore = ASYNCIO_SEMAPHORE(0)};
+    int err = asyncio_queue_init(&awaited->queue, slots, 1);
+    if (err == 0) err = asyncio_limiter_init(&awaited->limiter, 1);
+    if (err == 0) err = asyncio_lock_acquire_nowait(&awaited->lock);
+    if (err == 0) err = asyncio_owner_lock_acquire_nowait(&awaited->owner_lock);
+    if (err == 0) err = asyncio_condition_acquire_nowait(&awaited->locked);
+    if (err == 0) err = asyncio_limiter_acquire(&awaited->limiter, awaited);
+    if (err == 0) err = asyncio_channel_create(&awaited->out, &awaited->in, 0);
+    return err;
+}
+
+static void begin_waits(struct awaited *awaited,
+                        struct asyncio_task_group *group)
+{
+    asyncio_task_group_create_task(group, wait_for_event, &awaited->event);
+    asyncio_task_group_create_task(group, wait_at_barrier, &awaited->barrier);
+    asyncio_task_group_create_task(group, take_unit, &awaited->semaphore);
+    asyncio_task_group_create_task(group, borrow, &awaited->limiter);
+    asyncio_task_group_create_task(group, get_item, &awaited->queue);
+    asyncio_task_group_create_task(group, wait_for_notice, &awaited->condition);
+    asyncio_task_group_create_task(group, receive_one, awaited);
+}
+
+// False if one of them was cancelled: a thread would find its thing to be free,
+// and wait there.
+static bool all_wait(struct awaited *awaited)
+{
+    struct asyncio_channel_statistics words = {0};
+    asyncio_receiver_statistics(&awaited->in, &words);
+    return asyncio_event_waiting(&awaited->event) == 1 &&
+           asyncio_barrier_n_waiting(&awaited->barrier) == 1 &&
+           !list_empty(&awaited->semaphore.waiters_) &&
+           !list_empty(&awaited->limiter.semaphore_.waiters_) &&
+           asyncio_queue_getters(&awaited->queue) == 1 &&
+           asyncio_condition_waiting(&awaited->condition) == 1 &&
+           words.waiting_receivers == 1;
+}
+
+// Nothing has happened to any of it: everybody gets what they wait for.
+static void end_waits(struct awaited *awaited)
+{
+    const char *word = "yes";
+    EXPECT(asyncio_lock_locked(&awaited->lock));
+    EXPECT(asyncio_condition_locked(&awaited->locked));
+    asyncio_event_set(&awaited->event);
+    if (EXPECT_EQ(asyncio_barrier_n_waiting(&awaited->barrier), 1))
+        EXPECT_EQ(asyncio_barrier_wait(&awaited->barrier), 1);
+    EXPECT_EQ(asyncio_lock_release(&awaited->lock), 0);
+    EXPECT_EQ(asyncio_owner_lock_release(&awaited->owner_lock), 0);
+    EXPECT_EQ(asyncio_condition_release(&awaited->locked), 0);
+    EXPECT_EQ(asyncio_semaphore_release(&awaited->semaphore), 0);
+    EXPECT_EQ(asyncio_limiter_release(&awaited->limiter, awaited), 0);
+    EXPECT_EQ(asyncio_queue_put_nowait(&awaited->queue, &awaited), 0);
+    EXPECT_EQ(asyncio_condition_acquire_nowait(&awaited->condition), 0);
+    EXPECT_EQ(asyncio_condition_notify_all(&awaited->condition), 0);
+    EXPECT_EQ(asyncio_condition_release(&awaited->condition), 0);
+    EXPECT_EQ(asyncio_sender_send_nowait(&awaited->out, &word), 0);
+}
+
+static void destroy_awaited(struct awaited *awaited)
+{
+    asyncio_sender_close(&awaited->out);
+    asyncio_receiver_close(&awaited->in);
+    asyncio_queue_destroy(&awaited->queue);
+    if (asyncio_owner_lock_owner(&awaited->owner_lock))
+        asyncio_ignore(asyncio_owner_lock_release(&awaited->owner_lock));
+    asyncio_ignore(asyncio_limiter_release(&awaited->limiter, awaited));
+}
+
+static void let_a_thread_wait(int (*misuse)(void *arg))
+{
+    void *slots[1];
+    struct awaited awaited;
+    struct asyncio_loop *loop = asyncio_get_running_loop();
+    asyncio_loop_set_slow_callback_duration(loop, ASYNCIO_FOREVER);
+    EXPECT_OR_RETURN(asyncio_loop_set_debug(loop, true) == 0);
+    if (!EXPECT_EQ(make_awaited(&awaited, slots), 0)) {
+        destroy_awaited(&awaited);
+        return;
+    }
+    struct asyncio_task *sleeper = asyncio_create_task(sleep_long, NULL);
+    ASYNCIO_WITH_AS_COMPLETED(iteration, &sleeper, 1);
+    awaited.iteration = &iteration;
+
+    ASYNCIO_WITH_TASK_GROUP(group);
+    begin_waits(&awaited, &group);
+    EXPECT_EQ(asyncio_sleep(0.1), 0);
+    if (EXPECT(all_wait(&awaited)))
+        EXPECT_EQ(asyncio_to_thread(misuse, &awaited), 0);
+    for (unsigned i = 0; i < awaited.refused; i++)
+        EXPECT_CONTAINS(expect_report(-EPERM), "but the loop runs on another");
+    EXPECT_EQ(unexpected_reports(), 0);
+
+    end_waits(&awaited);
+    EXPECT_EQ(asyncio_task_group_exit(&group, 0), 0);
+    asyncio_task_cancel(sleeper);
+    EXPECT_EQ(asyncio_as_completed_next(&iteration, NULL), 0);
+    asyncio_as_completed_close(&iteration);
+    asyncio_task_release(sleeper);
+    destroy_awaited(&awaited);
+}
+
+TEST(calls_that_wait_are_refused_to_a_thread_without_a_loop)
+{
+    let_a_thread_wait(try_to_wait);
+}
+
+TEST(calls_that_wait_are_refused_to_a_task_of_another_loop)
+{
+    let_a_thread_wait(try_in_another_loop);
+}
+
+static int lock_and_leave(void *arg)
+{
+    return asyncio_lock_acquire(arg);
+}
+
+static int run_locking_loop(void *arg)
+{
+    return asyncio_run(lock_and_leave, arg, .debug = true);
+}
+
+TEST(lock_that_was_left_by_a_loop_that_is_gone_belongs_to_nobody)
+{
+    struct asyncio_lock lock = {0};
+    EXPECT_EQ(asyncio_loop_set_debug(asyncio_get_running_loop(), true), 0);
+    EXPECT_EQ(asyncio_to_thread(run_locking_loop, &lock), 0);
+    EXPECT_EQ(asyncio_lock_acquire_nowait(&lock), -EAGAIN);
+    EXPECT_EQ(asyncio_lock_release(&lock), 0);
+    EXPECT_EQ(asyncio_lock_acquire(&lock), 0);
+    EXPECT_EQ(asyncio_lock_release(&lock), 0);
+    EXPECT_EQ(unexpected_reports(), 0);
 }

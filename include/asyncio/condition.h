@@ -31,7 +31,7 @@ struct asyncio_condition {
 // How one begins its life that shares `lock`, a pointer, with others.
 // clang-format off
 #define ASYNCIO_CONDITION(lock)                                                \
-    {(lock), {{NULL, NULL}, 0, false, false, {NULL, NULL}}, {NULL, NULL},      \
+    {(lock), {{NULL, NULL}, 0, false, false, NULL, {NULL}}, {NULL, NULL},      \
      {NULL, NULL}}
 // clang-format on
 

@@ -23,7 +23,8 @@ struct asyncio_lock {
     uint64_t holder_ ASYNCIO__UNSET; // number of the task that took it, or 0
     bool locked_ ASYNCIO__UNSET;
     bool granted_ ASYNCIO__UNSET; // to a waiter that has not run yet
-    void *reserved_[2] ASYNCIO__UNSET;
+    struct asyncio_loop *loop_ ASYNCIO__UNSET; // where it was taken, or NULL
+    void *reserved_[1] ASYNCIO__UNSET;
 };
 
 // Takes the lock, waiting in line if somebody has it.

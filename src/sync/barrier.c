@@ -84,6 +84,7 @@ static int wait_in_line(struct asyncio_barrier *barrier)
 
 int asyncio_barrier_wait(struct asyncio_barrier *barrier)
 {
+    if (asyncio__waiters_elsewhere(&barrier->waiters_, __func__)) return -EPERM;
     if (!asyncio__task()) return -EPERM;
     if (barrier->parties_ < 1) return -EINVAL;
     int err = asyncio__checkpoint();

@@ -175,7 +175,8 @@ int(asyncio_sender_send)(struct asyncio_sender *sender, const void *item,
                          size_t size)
 {
     struct asyncio_task *task = asyncio__task();
-    if (!task) return -EPERM;
+    if (asyncio__channel_elsewhere(sender->channel_, __func__) || !task)
+        return -EPERM;
     int err = asyncio__checkpoint();
     if (err == 0) err = check_sender(sender, size, __func__);
     if (err < 0) return err;
@@ -256,7 +257,8 @@ int(asyncio_receiver_receive)(struct asyncio_receiver *receiver, void *item,
                               size_t size)
 {
     struct asyncio_task *task = asyncio__task();
-    if (!task) return -EPERM;
+    if (asyncio__channel_elsewhere(receiver->channel_, __func__) || !task)
+        return -EPERM;
     int err = asyncio__checkpoint();
     if (err == 0) err = check_receiver(receiver, size, __func__);
     if (err < 0) return err;

@@ -72,12 +72,20 @@ static const struct asyncio__wait_kind waiting = {
     .give_back = give_back,
 };
 
+// In debug mode: whether the lock, or those who wait, are of a loop on another
+// thread.
+static bool is_elsewhere(const struct asyncio_condition *condition,
+                         const char *call)
+{
+    return asyncio__lock_elsewhere(lock_of(condition), call) ||
+           asyncio__waiters_elsewhere(&condition->waiters_, call);
+}
+
 int asyncio_condition_wait(struct asyncio_condition *condition)
 {
     struct asyncio_task *task = asyncio__task();
     struct asyncio_lock *lock = asyncio_condition_lock(condition);
-    if (asyncio__waiters_elsewhere(&condition->waiters_, __func__))
-        return -EPERM;
+    if (is_elsewhere(condition, __func__)) return -EPERM;
     if (!task || !asyncio__lock_held(lock)) return -EPERM;
 
     asyncio_lock_release(lock);
@@ -94,6 +102,7 @@ int asyncio_condition_wait(struct asyncio_condition *condition)
 int asyncio_condition_wait_for(struct asyncio_condition *condition,
                                int (*predicate)(void *arg), void *arg)
 {
+    if (is_elsewhere(condition, __func__)) return -EPERM;
     if (!asyncio__task()) return -EPERM;
     int value = asyncio__checkpoint();
     if (value < 0) return value;
@@ -106,8 +115,7 @@ int asyncio_condition_wait_for(struct asyncio_condition *condition,
 
 int asyncio_condition_notify(struct asyncio_condition *condition, size_t count)
 {
-    if (asyncio__waiters_elsewhere(&condition->waiters_, __func__))
-        return -EPERM;
+    if (is_elsewhere(condition, __func__)) return -EPERM;
     if (!asyncio__lock_held(lock_of(condition))) return -EPERM;
     wake_some(condition, count);
     return 0;

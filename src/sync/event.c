@@ -35,6 +35,7 @@ bool asyncio_event_is_set(const struct asyncio_event *event)
 
 int asyncio_event_wait(struct asyncio_event *event)
 {
+    if (asyncio__waiters_elsewhere(&event->waiters_, __func__)) return -EPERM;
     if (!asyncio__task()) return -EPERM;
     int err = asyncio__checkpoint();
     if (err < 0) return err;

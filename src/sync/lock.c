@@ -7,7 +7,9 @@
 //
 // The number of the task that took the lock is kept for those who ask whose it
 // is: a condition, and reports. It is no pointer, because a lock may be left
-// locked, or vanish so, and the task must not be kept by that.
+// locked, or vanish so, and the task must not be kept by that. The loop where
+// the lock was taken is for debug mode, which looks it up and does not follow
+// it.
 
 #include "sync/lock.h"
 
@@ -19,7 +21,9 @@ static void grant(struct asyncio_lock *lock, struct asyncio_task *task)
     lock->locked_ = task;
     lock->granted_ = task;
     lock->holder_ = task ? task->number : 0;
-    if (task) asyncio__wake(task, 0);
+    if (!task) return;
+    lock->loop_ = task->future.loop_;
+    asyncio__wake(task, 0);
 }
 
 static void pass_on(struct asyncio_lock *lock)
@@ -56,12 +60,30 @@ static const struct asyncio__wait_kind waiting = {
     .owner = holder,
 };
 
+static int take(struct asyncio_lock *lock)
+{
+    if (lock->locked_) return -EAGAIN;
+    const struct asyncio_task *task = asyncio__task();
+    lock->holder_ = task ? task->number : 0;
+    lock->loop_ = asyncio__running_loop;
+    lock->locked_ = true;
+    return 0;
+}
+
+bool asyncio__lock_elsewhere(const struct asyncio_lock *lock, const char *call)
+{
+    if (!asyncio__debug_somewhere() || !lock->locked_) return false;
+    return asyncio__wrong_thread(lock->loop_, call) ||
+           asyncio__waiters_elsewhere(&lock->waiters_, call);
+}
+
 int asyncio_lock_acquire(struct asyncio_lock *lock)
 {
+    if (asyncio__lock_elsewhere(lock, __func__)) return -EPERM;
     if (!asyncio__task()) return -EPERM;
     int err = asyncio__checkpoint();
     if (err < 0) return err;
-    err = asyncio_lock_acquire_nowait(lock);
+    err = take(lock);
     if (err != -EAGAIN) return err;
 
     err = asyncio__park(&waiting, lock, &lock->waiters_);
@@ -72,17 +94,13 @@ int asyncio_lock_acquire(struct asyncio_lock *lock)
 
 int asyncio_lock_acquire_nowait(struct asyncio_lock *lock)
 {
-    if (asyncio__waiters_elsewhere(&lock->waiters_, __func__)) return -EPERM;
-    if (lock->locked_) return -EAGAIN;
-    const struct asyncio_task *task = asyncio__task();
-    lock->holder_ = task ? task->number : 0;
-    lock->locked_ = true;
-    return 0;
+    if (asyncio__lock_elsewhere(lock, __func__)) return -EPERM;
+    return take(lock);
 }
 
 int asyncio_lock_release(struct asyncio_lock *lock)
 {
-    if (asyncio__waiters_elsewhere(&lock->waiters_, __func__)) return -EPERM;
+    if (asyncio__lock_elsewhere(lock, __func__)) return -EPERM;
     if (!lock->locked_ || lock->granted_) return -EPERM;
     pass_on(lock);
     return 0;
@@ -125,7 +143,7 @@ static const struct asyncio__wait_kind taking_again = {
 
 void asyncio__lock_take_again(struct asyncio_lock *lock)
 {
-    if (asyncio_lock_acquire_nowait(lock) == 0) return;
+    if (take(lock) == 0) return;
     // Nothing but a grant ends this wait.
     asyncio_ignore(asyncio__park(&taking_again, lock, &lock->waiters_));
     lock->granted_ = false;

@@ -64,7 +64,7 @@ static bool is_orphan(const struct asyncio_owner_lock *lock)
 
 int asyncio_owner_lock_acquire(struct asyncio_owner_lock *lock)
 {
-    if (!asyncio__task()) return -EPERM;
+    if (is_elsewhere(lock, __func__) || !asyncio__task()) return -EPERM;
     int err = asyncio__checkpoint();
     if (err < 0) return err;
     err = asyncio_owner_lock_acquire_nowait(lock);

@@ -149,12 +149,27 @@ static void take(struct asyncio_queue *queue, void *item)
     serve(queue);
 }
 
+static int put(struct asyncio_queue *queue, const void *item)
+{
+    if (queue->shut_) return -ESHUTDOWN;
+    if (asyncio_queue_full(queue)) return -EAGAIN;
+    return add(queue, item);
+}
+
+static int get(struct asyncio_queue *queue, void *item)
+{
+    if (queue->shut_ && queue->count_ == 0) return -ESHUTDOWN;
+    if (asyncio_queue_empty(queue)) return -EAGAIN;
+    take(queue, item);
+    return 0;
+}
+
 int asyncio_queue_put(struct asyncio_queue *queue, const void *item)
 {
-    if (!asyncio__task()) return -EPERM;
+    if (is_elsewhere(queue, __func__) || !asyncio__task()) return -EPERM;
     int err = asyncio__checkpoint();
     if (err < 0) return err;
-    err = asyncio_queue_put_nowait(queue, item);
+    err = put(queue, item);
     if (err != -EAGAIN) return err;
 
     err = asyncio__park(&putting, queue, &queue->putters_);
@@ -166,17 +181,15 @@ int asyncio_queue_put(struct asyncio_queue *queue, const void *item)
 int asyncio_queue_put_nowait(struct asyncio_queue *queue, const void *item)
 {
     if (is_elsewhere(queue, __func__)) return -EPERM;
-    if (queue->shut_) return -ESHUTDOWN;
-    if (asyncio_queue_full(queue)) return -EAGAIN;
-    return add(queue, item);
+    return put(queue, item);
 }
 
 int(asyncio_queue_get)(struct asyncio_queue *queue, void *item)
 {
-    if (!asyncio__task()) return -EPERM;
+    if (is_elsewhere(queue, __func__) || !asyncio__task()) return -EPERM;
     int err = asyncio__checkpoint();
     if (err < 0) return err;
-    err = (asyncio_queue_get_nowait)(queue, item);
+    err = get(queue, item);
     if (err != -EAGAIN) return err;
 
     err = asyncio__park(&getting, queue, &queue->getters_);
@@ -190,10 +203,7 @@ int(asyncio_queue_get)(struct asyncio_queue *queue, void *item)
 int(asyncio_queue_get_nowait)(struct asyncio_queue *queue, void *item)
 {
     if (is_elsewhere(queue, __func__)) return -EPERM;
-    if (queue->shut_ && queue->count_ == 0) return -ESHUTDOWN;
-    if (asyncio_queue_empty(queue)) return -EAGAIN;
-    take(queue, item);
-    return 0;
+    return get(queue, item);
 }
 
 size_t asyncio_queue_size(const struct asyncio_queue *queue)
@@ -233,7 +243,7 @@ int asyncio_queue_task_done(struct asyncio_queue *queue)
 
 int asyncio_queue_join(struct asyncio_queue *queue)
 {
-    if (!asyncio__task()) return -EPERM;
+    if (is_elsewhere(queue, __func__) || !asyncio__task()) return -EPERM;
     int err = asyncio__checkpoint();
     if (err < 0) return err;
     if (queue->unfinished_ == 0) return 0;

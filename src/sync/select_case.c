@@ -58,7 +58,8 @@ static int check_future(struct asyncio_future *future,
 
 static int check_channel(const struct asyncio_select_case *one)
 {
-    const struct asyncio__channel *channel = asyncio__select_channel(one);
+    struct asyncio__channel *channel = asyncio__select_channel(one);
+    if (asyncio__channel_elsewhere(channel, "asyncio_select")) return -EPERM;
     return channel && channel->item_size != one->size ? -EINVAL : 0;
 }
 

@@ -58,12 +58,26 @@ static const struct asyncio__wait_kind waiting = {
     .give_back = give_back,
 };
 
+// In debug mode: whether those who wait are of a loop on another thread.
+static bool is_elsewhere(const struct asyncio_semaphore *semaphore,
+                         const char *call)
+{
+    return asyncio__waiters_elsewhere(&semaphore->waiters_, call);
+}
+
+static int take(struct asyncio_semaphore *semaphore)
+{
+    if (asyncio_semaphore_locked(semaphore)) return -EAGAIN;
+    semaphore->value--;
+    return 0;
+}
+
 int asyncio_semaphore_acquire(struct asyncio_semaphore *semaphore)
 {
-    if (!asyncio__task()) return -EPERM;
+    if (is_elsewhere(semaphore, __func__) || !asyncio__task()) return -EPERM;
     int err = asyncio__checkpoint();
     if (err < 0) return err;
-    err = asyncio_semaphore_acquire_nowait(semaphore);
+    err = take(semaphore);
     if (err != -EAGAIN) return err;
 
     err = asyncio__park(&waiting, semaphore, &semaphore->waiters_);
@@ -75,17 +89,13 @@ int asyncio_semaphore_acquire(struct asyncio_semaphore *semaphore)
 
 int asyncio_semaphore_acquire_nowait(struct asyncio_semaphore *semaphore)
 {
-    if (asyncio__waiters_elsewhere(&semaphore->waiters_, __func__))
-        return -EPERM;
-    if (asyncio_semaphore_locked(semaphore)) return -EAGAIN;
-    semaphore->value--;
-    return 0;
+    if (is_elsewhere(semaphore, __func__)) return -EPERM;
+    return take(semaphore);
 }
 
 int asyncio_semaphore_release(struct asyncio_semaphore *semaphore)
 {
-    if (asyncio__waiters_elsewhere(&semaphore->waiters_, __func__))
-        return -EPERM;
+    if (is_elsewhere(semaphore, __func__)) return -EPERM;
     long bound = semaphore->bound ? semaphore->bound : LONG_MAX;
     if (semaphore->value >= bound) return -EOVERFLOW;
     semaphore->value++;
@@ -121,6 +131,7 @@ int asyncio_limiter_init(struct asyncio_limiter *limiter, long units)
 int asyncio_limiter_acquire(struct asyncio_limiter *limiter,
                             const void *borrower)
 {
+    if (is_elsewhere(&limiter->semaphore_, __func__)) return -EPERM;
     if (!asyncio__task()) return -EPERM;
     if (!borrower) borrower = asyncio__task();
     if (find(limiter, borrower)) return -EALREADY;
@@ -140,6 +151,7 @@ int asyncio_limiter_acquire(struct asyncio_limiter *limiter,
 int asyncio_limiter_release(struct asyncio_limiter *limiter,
                             const void *borrower)
 {
+    if (is_elsewhere(&limiter->semaphore_, __func__)) return -EPERM;
     if (!borrower) borrower = asyncio__task();
     struct borrower *entry = find(limiter, borrower);
     if (!entry || !entry->has) return -EPERM;

@@ -187,8 +187,17 @@ static const struct asyncio__wait_kind drawing = {
     .each_awaited = visit_members,
 };
 
-static int refuse(const struct asyncio_as_completed *it)
+// In debug mode: whether its loop runs on another thread.
+static bool is_elsewhere(const struct asyncio_as_completed *it,
+                         const char *call)
 {
+    bool open = it->state_ == ITERATION_OPEN || it->state_ == ITERATION_EXPIRED;
+    return open && asyncio__wrong_thread(it->loop_, call);
+}
+
+static int refuse(const struct asyncio_as_completed *it, const char *call)
+{
+    if (is_elsewhere(it, call)) return -EPERM;
     switch (it->state_) {
     case ITERATION_OPEN:
     case ITERATION_EXPIRED: return 0;
@@ -205,7 +214,7 @@ static int draw(struct asyncio_as_completed *it)
         int err = asyncio__checkpoint(); // others may draw meanwhile, or close
         if (err < 0) return err;
     }
-    int err = refuse(it);
+    int err = refuse(it, __func__);
     if (err < 0) return err;
     struct asyncio_link *link = list_pop(&it->ended_);
     if (link)
@@ -234,7 +243,7 @@ static int draw_slot(struct asyncio_as_completed *it, int *result)
 
 int asyncio_as_completed_next(struct asyncio_as_completed *it, int *result)
 {
-    int err = refuse(it);
+    int err = refuse(it, __func__);
     if (err == 0 && !asyncio__task()) err = -EPERM;
     if (err < 0) return err;
     if (it->slots_ == 0) return -ENODATA;
@@ -245,7 +254,7 @@ int asyncio_as_completed_next(struct asyncio_as_completed *it, int *result)
 static int await_slot(void *arg)
 {
     struct asyncio_as_completed *it = arg;
-    int err = refuse(it);
+    int err = refuse(it, __func__);
     if (err < 0) return err;
     int result = 0;
     int index = draw_slot(it, &result);
@@ -255,7 +264,7 @@ static int await_slot(void *arg)
 int asyncio_as_completed_slot(struct asyncio_as_completed *it,
                               struct asyncio_coroutine *slot)
 {
-    int err = refuse(it);
+    int err = refuse(it, __func__);
     if (err < 0) return err;
     if (it->slots_ == 0) return -ENODATA;
     it->slots_--;
@@ -280,6 +289,7 @@ static void cancel_own(struct asyncio_as_completed *it)
 void asyncio_as_completed_close(struct asyncio_as_completed *it)
 {
     if (it->state_ != ITERATION_OPEN && it->state_ != ITERATION_EXPIRED) return;
+    if (is_elsewhere(it, __func__)) return;
     it->state_ = ITERATION_CLOSED;
     asyncio__timer_disarm(&it->loop_->timers, timer_of(it));
     struct asyncio_task *task;

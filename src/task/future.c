@@ -391,11 +391,18 @@ struct asyncio_task *asyncio__awaited_task(const struct asyncio_task *task)
     return asyncio__future_task(task->wait.object);
 }
 
+// Nobody waits but tasks; and in debug mode a thread is told who may.
+static int refuse_outside(const struct asyncio_future *future)
+{
+    (void)asyncio__future_elsewhere(future, "asyncio_await");
+    return -EPERM;
+}
+
 static int await(struct asyncio_future *future,
                  const struct asyncio__wait_kind *kind)
 {
     struct asyncio_task *task = asyncio__task();
-    if (!task) return -EPERM;
+    if (!task) return refuse_outside(future);
     if (future->loop_ && future->loop_ != task->future.loop_) return -EXDEV;
     if (asyncio_future_done(future)) {
         int err = asyncio__checkpoint();

@@ -259,7 +259,7 @@ int(asyncio_task_group_start)(struct asyncio_task_group *group,
                               int (*fn)(void *arg), void *arg,
                               const struct asyncio_task_options *options)
 {
-    if (!asyncio__task()) return -EPERM;
+    if (is_elsewhere(group, __func__) || !asyncio__task()) return -EPERM;
     int err = refuse(group, options, __func__);
     struct asyncio_task *child = err < 0 ? asyncio__failed_task(err)
                                          : make_child(group, fn, arg, options);
