@@ -138,9 +138,9 @@ check_tsan()
 }
 
 # The other assembly, on an emulated processor: whatever waits and switches.
-# Left out is what looks at threads and processes from outside, or at signals
-# between threads, where it would see the emulator's; and io_uring, which is not
-# emulated.
+# Left out is what looks at threads, processes and memory from outside, or at
+# signals between threads, where it would see the emulator's; and io_uring, which
+# is not emulated.
 # shellcheck disable=SC2086 # One word is one package, and one test.
 check_aarch64()
 {
@@ -150,7 +150,7 @@ check_aarch64()
         -Dc_args=-DASYNCIO_EMULATED \
         -Ddns=disabled -Dhttp=disabled -Dapp=disabled -Dbench=disabled
     all=$(find tests -name 'test_*.c' | sed 's|.*/test_\(.*\)\.c|\1|' |
-        grep -Evx 'dns|http|runner|watchdog|note|deadlock')
+        grep -Evx 'dns|http|runner|watchdog|note|deadlock|process_limits')
     /usr/bin/python3 tools/dev/suites.py --poller epoll build/aarch64 $all \
         example_01_eggs example_05_errors
 }
