@@ -34,7 +34,7 @@ static int make_file(const char *path, const char *text)
     return err;
 }
 
-TEST(what_is_written_is_read_back)
+TEST(what_is_written_is_read_back, .short_counts = true)
 {
     const char *path = in_folder("a");
     int fd = make_file(path, "hello, world");

@@ -162,7 +162,7 @@ static void receive_what_comes(int fds[2])
     EXPECT_EQ(asyncio__poller_pending(poller), 0);
 }
 
-TEST_PLAIN(a_receive_waits_for_what_is_sent)
+TEST_PLAIN(a_receive_waits_for_what_is_sent, .short_counts = true)
 {
     in_both_modes(SOCK_STREAM, receive_what_comes);
     in_both_modes(SOCK_DGRAM, receive_what_comes);
@@ -207,7 +207,7 @@ static void cancel_what_has_come(int fds[2])
     EXPECT_EQ(strlen(text) + strlen(rest), 3);
 }
 
-TEST_PLAIN(a_cancel_that_meets_data_loses_none)
+TEST_PLAIN(a_cancel_that_meets_data_loses_none, .short_counts = true)
 {
     in_both_modes(SOCK_STREAM, cancel_what_has_come);
 }
@@ -225,7 +225,7 @@ static void ask_without_waiting(int fds[2])
     EXPECT_EQ(perform(&send), -EAGAIN);
 }
 
-TEST_PLAIN(a_message_that_must_not_wait_is_refused)
+TEST_PLAIN(a_message_that_must_not_wait_is_refused, .short_counts = true)
 {
     in_both_modes(SOCK_STREAM, ask_without_waiting);
 }
@@ -359,7 +359,7 @@ static void pass_a_descriptor(int fds[2])
     EXPECT_EQ(close(fd), 0);
 }
 
-TEST_PLAIN(messages_carry_vectors_and_descriptors)
+TEST_PLAIN(messages_carry_vectors_and_descriptors, .short_counts = true)
 {
     in_both_modes(SOCK_STREAM, pass_a_descriptor);
 }
@@ -633,7 +633,7 @@ TEST_PLAIN(a_sender_that_is_told_nothing_tries_now_and_then)
 
 // --- the rest ---------------------------------------------------------------
 
-TEST_PLAIN(what_is_no_socket_is_said_by_done)
+TEST_PLAIN(what_is_no_socket_is_said_by_done, .short_counts = true)
 {
     EXPECT_OR_RETURN(open_poller());
     char text[8];
@@ -666,7 +666,7 @@ static void move_vectors(int in, int out, int64_t offset)
     EXPECT_STR(tail, write.result == 5 ? "llo" : "");
 }
 
-TEST_PLAIN(vectors_are_read_and_written)
+TEST_PLAIN(vectors_are_read_and_written, .short_counts = true)
 {
     int fds[2];
     char path[600];

@@ -113,6 +113,21 @@ static void test_without_memory(void)
            ledger.bytes);
 }
 
+// Whatever way a system call fails in, the program returns; and in those that
+// nobody is to notice, it succeeds.
+static void fail_a_system_call(void)
+{
+    unsigned way = 0, noticed = 0;
+    do {
+        asyncio_testing_fail_at("syscall", 1);
+        asyncio_testing_fail_in_way(way);
+        int err = asyncio_run(fetch_all, NULL);
+        if (err < 0 && asyncio_testing_failure_is_harmless()) noticed++;
+    } while (++way < asyncio_testing_ways());
+    asyncio_testing_fail_at("syscall", 0);
+    printf("noticed without need: %u\n", noticed);
+}
+
 // --- by hand: a cancel in a certain order, and what a bug would look like ----
 
 static void print_cancel(struct asyncio_task *task)
@@ -147,6 +162,7 @@ int main(int argc, char **argv)
 {
     test_time();
     test_without_memory();
+    fail_a_system_call();
     test_cancel();
     // All of it by the loops that are there, each run in a process of its own.
     return asyncio_testing_main(argc, argv, fetch_all, NULL, .seeds = 50);
@@ -156,6 +172,7 @@ int main(int argc, char **argv)
 // expect: fetched: 0
 // expect: an hour takes a minute: 1
 // expect: each failed once: 1, bytes lost: 0
+// expect: noticed without need: 0
 // expect: cancel at await 1
 // expect: after 5 awaits: a test cancels here, swallowed: 0
 // expect: forced: 1

@@ -135,14 +135,27 @@ ASYNCIO_API void asyncio_testing_ledger_each(
 
 // Makes the `ordinal`-th call from now fail, counting from 1; 0 makes none fail
 // and only counts. `calls` says which: "alloc" is memory from the allocator and
-// from the kernel, "syscall" all other calls, each failing with a code that it
-// may really have. Starts the ledger if need be.
+// from the kernel, "syscall" all other calls. Starts the ledger if need be.
 //
 // returns   0; -EINVAL for another word; -ENOMEM
 ASYNCIO_API int asyncio_testing_fail_at(const char *calls, uint64_t ordinal);
 
-// fn(code, site) is called when that call fails, on the thread that makes it.
-// It must not call the library.
+// A call can fail in several ways: with each of the codes that it may really
+// have and, if it moves bytes, by coming back one byte short. The way is 0
+// after asyncio_testing_fail_at; this sets another, up to
+// asyncio_testing_ways() - 1, which is known once that call has been reached,
+// and 0 until then. In a way that it does not have, a call does not fail.
+ASYNCIO_API void asyncio_testing_fail_in_way(unsigned way);
+// thread    any
+ASYNCIO_API unsigned asyncio_testing_ways(void);
+
+// True if that call failed in a way that careful programs do not notice: it was
+// interrupted, would have had to wait, or came back short.
+// thread    any
+ASYNCIO_API bool asyncio_testing_failure_is_harmless(void);
+
+// fn(code, site) is called when that call fails, on the thread that makes it; a
+// code of 0 is a call that comes back short. It must not call the library.
 ASYNCIO_API void asyncio_testing_on_failure(void (*fn)(int code,
                                                        const char *site));
 
@@ -190,16 +203,16 @@ struct asyncio_testing_options {
 //
 //     (nothing)                      orders, then cancels, then alloc
 //     --seeds N                      N orders of its tasks
-//     --inject alloc|syscall|cancel  each such call fails once; or one cancel
-//                                    at each await, in each of the ways
-//     --seed N  --fail alloc:N  --cancel task:N      one of these runs
+//     --inject alloc|syscall|cancel  each such call fails once, in each of its
+//                                    ways; or one cancel at each await
+//     --seed N  --fail syscall:N:WAY  --cancel task:N    one of these runs
 //     --here                         that one in this very process
 //
 // A run fails if it crashes, hangs, keeps something that the ledger knows of,
-// or swallows a cancel; and, unless a call failed or a cancel came, if fn
-// returns a negative code or a report is made. What failed is printed to
-// standard output with the command that replays it, and "passed" or "failed" in
-// the end; counts go to standard error.
+// or swallows a cancel; and, unless a cancel came or a call failed (but for a
+// harmless failure), if fn returns a negative code or a report is made. What
+// failed is printed to standard output with the command that replays it, and
+// "passed" or "failed" in the end; counts go to standard error.
 //
 // returns   the exit status: 0; 1 if a run failed; 2 for a wrong command
 // thread    the only one

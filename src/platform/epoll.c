@@ -310,8 +310,7 @@ static int submit_socket(struct asyncio__epoll *e, struct asyncio__op *op)
     if (comes_later(e, op)) return submit_waiting(e, op);
 
     int result = asyncio__epoll_socket(op);
-    if (result == -EINTR || asyncio__op_goes_on(op, &result))
-        return submit_waiting(e, op);
+    if (asyncio__op_goes_on(op, &result)) return submit_waiting(e, op);
     asyncio__poller_finish(&e->base, op, result);
     return 0;
 }

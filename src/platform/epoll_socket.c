@@ -37,7 +37,7 @@ static size_t left(const struct asyncio__op *op)
     return (op->len < INT_MAX ? op->len : INT_MAX) - op->moved;
 }
 
-int asyncio__epoll_socket(const struct asyncio__op *op)
+static int call_once(const struct asyncio__op *op)
 {
     int flags = asyncio__op_message_flags(op) | MSG_DONTWAIT;
 
@@ -52,4 +52,15 @@ int asyncio__epoll_socket(const struct asyncio__op *op)
         return (int)asyncio__sys_recvmsg(op->fd, op->buffer, flags);
     default: return (int)asyncio__sys_sendmsg(op->fd, op->buffer, flags);
     }
+}
+
+// What was interrupted is made again here: one that must not wait has no
+// readiness to wait for.
+int asyncio__epoll_socket(const struct asyncio__op *op)
+{
+    int result;
+    do
+        result = call_once(op);
+    while (result == -EINTR);
+    return result;
 }

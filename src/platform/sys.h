@@ -40,12 +40,23 @@ enum asyncio__sys_call {
     ASYNCIO__SYS_MMAP,
     ASYNCIO__SYS_MADVISE,
     ASYNCIO__SYS_OPEN,
+    ASYNCIO__SYS_CLOSE,
     ASYNCIO__SYS_READ,
     ASYNCIO__SYS_WRITE,
+    ASYNCIO__SYS_COPY, // between descriptors: also splice and sendfile
     ASYNCIO__SYS_FSYNC,
-    ASYNCIO__SYS_EVENTFD,
-    ASYNCIO__SYS_EPOLL,
-    ASYNCIO__SYS_URING,
+    ASYNCIO__SYS_NAME,   // what adds a name to a folder, or changes one
+    ASYNCIO__SYS_UNLINK, // or a folder
+    ASYNCIO__SYS_LOOK,   // stat, readlink and others that read of a path
+    ASYNCIO__SYS_LIST,
+    ASYNCIO__SYS_RESIZE, // ftruncate, fallocate
+    ASYNCIO__SYS_CHMOD,
+    ASYNCIO__SYS_SEEK,
+    ASYNCIO__SYS_EVENTFD, // also an epoll instance
+    ASYNCIO__SYS_EPOLL_CTL,
+    ASYNCIO__SYS_EPOLL_WAIT,
+    ASYNCIO__SYS_URING, // a ring that is made or enabled
+    ASYNCIO__SYS_URING_ENTER,
     ASYNCIO__SYS_THREAD,
     ASYNCIO__SYS_FORK,
     ASYNCIO__SYS_SOCKET, // a pipe, too
@@ -73,8 +84,10 @@ enum asyncio__resource {
 
 struct asyncio__sys_hooks {
     // Before each call: 0, or the negative errno with which it has to fail
-    // without having been made. May be called from any thread.
-    int (*before)(enum asyncio__sys_call call, const char *site);
+    // without having been made. `len`, if not NULL, is how many bytes the call
+    // is to move, at least two: with one less it comes back short. May be
+    // called from any thread.
+    int (*before)(enum asyncio__sys_call call, const char *site, size_t *len);
     // After something was obtained, and before it is given back. `id` is the
     // address, descriptor or number that tells it apart.
     void (*made)(enum asyncio__resource what, uintptr_t id, size_t size,
@@ -90,9 +103,28 @@ static inline int asyncio__sys_denied(enum asyncio__sys_call call,
                                       const char *site)
 {
     if (__builtin_expect(!asyncio__sys_hooks, 1)) return 0;
-    return asyncio__sys_hooks->before ? asyncio__sys_hooks->before(call, site)
-                                      : 0;
+    return asyncio__sys_hooks->before
+               ? asyncio__sys_hooks->before(call, site, NULL)
+               : 0;
 }
+
+// The same for a call that moves *len bytes, which may become one less.
+static inline int asyncio__sys_denied_bytes(enum asyncio__sys_call call,
+                                            const char *site, size_t *len)
+{
+    if (__builtin_expect(!asyncio__sys_hooks, 1)) return 0;
+    return asyncio__sys_hooks->before
+               ? asyncio__sys_hooks->before(call, site, *len > 1 ? len : NULL)
+               : 0;
+}
+
+// The same on a descriptor, of which it depends whether a transfer can be
+// short: a datagram is moved whole.
+int asyncio__sys_denied_on(int fd, enum asyncio__sys_call call,
+                           const char *site, size_t *len);
+
+// False for sockets that move datagrams or records. Cannot be denied.
+bool asyncio__sys_moves_bytes(int fd);
 
 // Tells the ledger. Whoever makes tasks, timers or stacks calls these as well.
 static inline void asyncio__sys_made(enum asyncio__resource what, uintptr_t id,

@@ -29,14 +29,14 @@ void asyncio__sys_eventfd_signal(int fd)
 
 int(asyncio__sys_epoll_create1)(int flags, const char *site)
 {
-    long fd = asyncio__sys_try(ASYNCIO__SYS_EPOLL, site,
+    long fd = asyncio__sys_try(ASYNCIO__SYS_EVENTFD, site,
                                epoll_create1(flags | EPOLL_CLOEXEC));
     return asyncio__sys_made_fd(fd, site);
 }
 
 int asyncio__sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
-    return (int)asyncio__sys_try(ASYNCIO__SYS_EPOLL, __func__,
+    return (int)asyncio__sys_try(ASYNCIO__SYS_EPOLL_CTL, __func__,
                                  epoll_ctl(epfd, op, fd, event));
 }
 
@@ -56,13 +56,13 @@ int asyncio__sys_epoll_pwait2(int epfd, struct epoll_event *events, int count,
 
     if (!atomic_load_explicit(&missing, memory_order_relaxed)) {
         int n = (int)asyncio__sys_try(
-            ASYNCIO__SYS_EPOLL, __func__,
+            ASYNCIO__SYS_EPOLL_WAIT, __func__,
             epoll_pwait2(epfd, events, count, timeout, NULL));
         // Old seccomp filters answer what they do not know with EPERM.
         if (n != -ENOSYS && n != -EPERM) return n;
         atomic_store_explicit(&missing, true, memory_order_relaxed);
     }
     return (int)asyncio__sys_try(
-        ASYNCIO__SYS_EPOLL, __func__,
+        ASYNCIO__SYS_EPOLL_WAIT, __func__,
         epoll_wait(epfd, events, count, milliseconds(timeout)));
 }

@@ -24,7 +24,7 @@ int(asyncio__sys_openat)(int folder, const char *path, int flags, mode_t mode,
 // a close reports an error.
 int asyncio__sys_close(int fd)
 {
-    int denied = asyncio__sys_denied(ASYNCIO__SYS_OTHER, __func__);
+    int denied = asyncio__sys_denied(ASYNCIO__SYS_CLOSE, __func__);
     if (fd >= 0) asyncio__sys_gone(ASYNCIO__DESCRIPTOR, (uintptr_t)fd);
 
     int saved = errno;
@@ -35,40 +35,45 @@ int asyncio__sys_close(int fd)
 
 ssize_t asyncio__sys_read(int fd, void *buffer, size_t len)
 {
-    return asyncio__sys_try(ASYNCIO__SYS_READ, __func__, read(fd, buffer, len));
+    return asyncio__sys_try_bytes(ASYNCIO__SYS_READ, __func__, len,
+                                  read(fd, buffer, len));
 }
 
 ssize_t asyncio__sys_write(int fd, const void *buffer, size_t len)
 {
-    return asyncio__sys_try(ASYNCIO__SYS_WRITE, __func__,
-                            write(fd, buffer, len));
+    return asyncio__sys_try_bytes(ASYNCIO__SYS_WRITE, __func__, len,
+                                  write(fd, buffer, len));
 }
 
 ssize_t asyncio__sys_pread(int fd, void *buffer, size_t len, off_t offset)
 {
-    return asyncio__sys_try(ASYNCIO__SYS_READ, __func__,
-                            pread(fd, buffer, len, offset));
+    return asyncio__sys_try_bytes(ASYNCIO__SYS_READ, __func__, len,
+                                  pread(fd, buffer, len, offset));
 }
 
 ssize_t asyncio__sys_pwrite(int fd, const void *buffer, size_t len,
                             off_t offset)
 {
-    return asyncio__sys_try(ASYNCIO__SYS_WRITE, __func__,
-                            pwrite(fd, buffer, len, offset));
+    return asyncio__sys_try_bytes(ASYNCIO__SYS_WRITE, __func__, len,
+                                  pwrite(fd, buffer, len, offset));
 }
 
 ssize_t asyncio__sys_preadv2(int fd, const struct iovec *parts, int count,
                              off_t offset, int flags)
 {
-    return asyncio__sys_try(ASYNCIO__SYS_READ, __func__,
-                            preadv2(fd, parts, count, offset, flags));
+    struct asyncio__sys_parts all = {.at = parts, .count = (size_t)count};
+    return asyncio__sys_try_unless(
+        asyncio__sys_denied_parts(ASYNCIO__SYS_READ, __func__, &all),
+        preadv2(fd, all.at, (int)all.count, offset, flags));
 }
 
 ssize_t asyncio__sys_pwritev2(int fd, const struct iovec *parts, int count,
                               off_t offset, int flags)
 {
-    return asyncio__sys_try(ASYNCIO__SYS_WRITE, __func__,
-                            pwritev2(fd, parts, count, offset, flags));
+    struct asyncio__sys_parts all = {.at = parts, .count = (size_t)count};
+    return asyncio__sys_try_unless(
+        asyncio__sys_denied_parts(ASYNCIO__SYS_WRITE, __func__, &all),
+        pwritev2(fd, all.at, (int)all.count, offset, flags));
 }
 
 int asyncio__sys_fsync(int fd)
@@ -85,26 +90,26 @@ int asyncio__sys_renameat2(int old_folder, const char *old_path, int new_folder,
                            const char *new_path, unsigned flags)
 {
     return (int)asyncio__sys_try(
-        ASYNCIO__SYS_OTHER, __func__,
+        ASYNCIO__SYS_NAME, __func__,
         renameat2(old_folder, old_path, new_folder, new_path, flags));
 }
 
 int asyncio__sys_unlinkat(int folder, const char *path, int flags)
 {
-    return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+    return (int)asyncio__sys_try(ASYNCIO__SYS_UNLINK, __func__,
                                  unlinkat(folder, path, flags));
 }
 
 int asyncio__sys_mkdirat(int folder, const char *path, mode_t mode)
 {
-    return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+    return (int)asyncio__sys_try(ASYNCIO__SYS_NAME, __func__,
                                  mkdirat(folder, path, mode));
 }
 
 int asyncio__sys_statx(int folder, const char *path, int flags, unsigned mask,
                        struct statx *out)
 {
-    return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+    return (int)asyncio__sys_try(ASYNCIO__SYS_LOOK, __func__,
                                  statx(folder, path, flags, mask, out));
 }
 
@@ -112,51 +117,51 @@ int asyncio__sys_linkat(int old_folder, const char *old_path, int new_folder,
                         const char *new_path, int flags)
 {
     return (int)asyncio__sys_try(
-        ASYNCIO__SYS_OTHER, __func__,
+        ASYNCIO__SYS_NAME, __func__,
         linkat(old_folder, old_path, new_folder, new_path, flags));
 }
 
 int asyncio__sys_symlinkat(const char *text, int folder, const char *path)
 {
-    return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+    return (int)asyncio__sys_try(ASYNCIO__SYS_NAME, __func__,
                                  symlinkat(text, folder, path));
 }
 
 ssize_t asyncio__sys_readlinkat(int folder, const char *path, void *buffer,
                                 size_t size)
 {
-    return asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+    return asyncio__sys_try(ASYNCIO__SYS_LOOK, __func__,
                             readlinkat(folder, path, buffer, size));
 }
 
 // By number: the C library's own is bounded to what its readdir needs.
 ssize_t asyncio__sys_getdents64(int fd, void *buffer, size_t size)
 {
-    return asyncio__sys_try(ASYNCIO__SYS_READ, __func__,
+    return asyncio__sys_try(ASYNCIO__SYS_LIST, __func__,
                             syscall(SYS_getdents64, fd, buffer, size));
 }
 
 int asyncio__sys_ftruncate(int fd, off_t len)
 {
-    return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+    return (int)asyncio__sys_try(ASYNCIO__SYS_RESIZE, __func__,
                                  ftruncate(fd, len));
 }
 
 int asyncio__sys_fallocate(int fd, int mode, off_t offset, off_t len)
 {
-    return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+    return (int)asyncio__sys_try(ASYNCIO__SYS_RESIZE, __func__,
                                  fallocate(fd, mode, offset, len));
 }
 
 int asyncio__sys_fchmod(int fd, mode_t mode)
 {
-    return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+    return (int)asyncio__sys_try(ASYNCIO__SYS_CHMOD, __func__,
                                  fchmod(fd, mode));
 }
 
 off_t asyncio__sys_lseek(int fd, off_t offset, int whence)
 {
-    return asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+    return asyncio__sys_try(ASYNCIO__SYS_SEEK, __func__,
                             lseek(fd, offset, whence));
 }
 
@@ -164,8 +169,8 @@ ssize_t asyncio__sys_copy_file_range(int from, off_t *from_offset, int to,
                                      off_t *to_offset, size_t len,
                                      unsigned flags)
 {
-    return asyncio__sys_try(
-        ASYNCIO__SYS_WRITE, __func__,
+    return asyncio__sys_try_bytes(
+        ASYNCIO__SYS_COPY, __func__, len,
         copy_file_range(from, from_offset, to, to_offset, len, flags));
 }
 

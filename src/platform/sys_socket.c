@@ -88,39 +88,75 @@ int asyncio__sys_getpeername(int fd, struct sockaddr *address, socklen_t *len)
 
 ssize_t asyncio__sys_recv(int fd, void *buffer, size_t len, int flags)
 {
-    return asyncio__sys_try(ASYNCIO__SYS_RECV, __func__,
-                            recv(fd, buffer, len, flags));
+    return asyncio__sys_try_unless(
+        asyncio__sys_denied_on(fd, ASYNCIO__SYS_RECV, __func__, &len),
+        recv(fd, buffer, len, flags));
 }
 
 ssize_t asyncio__sys_send(int fd, const void *buffer, size_t len, int flags)
 {
-    return asyncio__sys_try(ASYNCIO__SYS_SEND, __func__,
-                            send(fd, buffer, len, flags | MSG_NOSIGNAL));
+    return asyncio__sys_try_unless(
+        asyncio__sys_denied_on(fd, ASYNCIO__SYS_SEND, __func__, &len),
+        send(fd, buffer, len, flags | MSG_NOSIGNAL));
+}
+
+// For a test, which may have them come back short: a message of which the last
+// byte is missing.
+static int denied_message(int fd, enum asyncio__sys_call call, const char *site,
+                          struct asyncio__sys_parts *parts,
+                          struct msghdr *message)
+{
+    *parts = (struct asyncio__sys_parts){.at = message->msg_iov,
+                                         .count = message->msg_iovlen};
+    if (!asyncio__sys_moves_bytes(fd)) return asyncio__sys_denied(call, site);
+    int err = asyncio__sys_denied_parts(call, site, parts);
+    message->msg_iov = (struct iovec *)(uintptr_t)parts->at;
+    message->msg_iovlen = parts->count;
+    return err;
 }
 
 ssize_t asyncio__sys_recvmsg(int fd, struct msghdr *message, int flags)
 {
-    return asyncio__sys_try(ASYNCIO__SYS_RECV, __func__,
-                            recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC));
+    struct iovec *parts = message->msg_iov;
+    size_t count = message->msg_iovlen;
+    struct asyncio__sys_parts shorter;
+    int denied = 0;
+
+    if (__builtin_expect(asyncio__sys_hooks != NULL, 0))
+        denied =
+            denied_message(fd, ASYNCIO__SYS_RECV, __func__, &shorter, message);
+    ssize_t result = asyncio__sys_try_unless(
+        denied, recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC));
+    message->msg_iov = parts;
+    message->msg_iovlen = count;
+    return result;
 }
 
 ssize_t asyncio__sys_sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    return asyncio__sys_try(ASYNCIO__SYS_SEND, __func__,
-                            sendmsg(fd, message, flags | MSG_NOSIGNAL));
+    struct msghdr copy = *message;
+    struct asyncio__sys_parts shorter;
+    int denied = 0;
+
+    if (__builtin_expect(asyncio__sys_hooks != NULL, 0))
+        denied =
+            denied_message(fd, ASYNCIO__SYS_SEND, __func__, &shorter, &copy);
+    return asyncio__sys_try_unless(denied,
+                                   sendmsg(fd, &copy, flags | MSG_NOSIGNAL));
 }
 
 ssize_t asyncio__sys_sendfile(int fd, int file, off_t *offset, size_t count)
 {
-    return asyncio__sys_try(ASYNCIO__SYS_SEND, __func__,
-                            sendfile(fd, file, offset, count));
+    return asyncio__sys_try_bytes(ASYNCIO__SYS_COPY, __func__, count,
+                                  sendfile(fd, file, offset, count));
 }
 
 ssize_t asyncio__sys_splice(int in, off_t *in_offset, int out,
                             off_t *out_offset, size_t len, unsigned flags)
 {
-    return asyncio__sys_try(ASYNCIO__SYS_SEND, __func__,
-                            splice(in, in_offset, out, out_offset, len, flags));
+    return asyncio__sys_try_bytes(
+        ASYNCIO__SYS_COPY, __func__, len,
+        splice(in, in_offset, out, out_offset, len, flags));
 }
 
 int asyncio__sys_shutdown(int fd, int how)

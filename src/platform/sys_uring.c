@@ -15,9 +15,9 @@
 #include "platform/sys_call.h"
 
 // liburing returns negative codes, and may leave `errno` changed.
-#define uring_try(site, call)                                                  \
+#define uring_try(kind, site, call)                                            \
     __extension__({                                                            \
-        int result_ = asyncio__sys_denied(ASYNCIO__SYS_URING, site);           \
+        int result_ = asyncio__sys_denied(kind, site);                         \
         if (result_ == 0) {                                                    \
             int errno_ = errno;                                                \
             result_ = (call);                                                  \
@@ -29,8 +29,8 @@
 int(asyncio__sys_uring_init)(unsigned entries, struct io_uring *ring,
                              struct io_uring_params *params, const char *site)
 {
-    int err =
-        uring_try(site, io_uring_queue_init_params(entries, ring, params));
+    int err = uring_try(ASYNCIO__SYS_URING, site,
+                        io_uring_queue_init_params(entries, ring, params));
     if (err < 0) return err;
 
     // A child that had a ring's memory could have us open and write files.
@@ -90,6 +90,7 @@ int asyncio__sys_uring_enter(struct io_uring *ring, unsigned wait,
         extra = &arg;
         size = sizeof arg;
     }
-    return uring_try(__func__, io_uring_enter2((unsigned)ring->ring_fd, submit,
-                                               wait, flags, extra, size));
+    return uring_try(ASYNCIO__SYS_URING_ENTER, __func__,
+                     io_uring_enter2((unsigned)ring->ring_fd, submit, wait,
+                                     flags, extra, size));
 }

@@ -52,6 +52,10 @@ struct uring {
     bool wake_armed;     // an entry reads from wake_fd
     uint64_t wake_count; // where it reads to
     struct asyncio__lane lane;
+    // For a test, the operation that is to come back short, and where its
+    // caller's length is one less until then.
+    struct asyncio__op *shortened;
+    struct iovec *shortened_part;
 };
 
 static struct uring *uring_of(struct asyncio__poller *poller)
@@ -100,15 +104,31 @@ static int take_sqe(struct uring *u, unsigned spare, struct io_uring_sqe **sqe)
     return 0;
 }
 
-// Queues an entry for `op` and leaves `spare` others free.
-static int queue(struct uring *u, struct asyncio__op *op, unsigned spare)
+// Queues an entry for `op` and leaves `spare` others free. With `shorter` it is
+// to move one byte less.
+static int queue(struct uring *u, struct asyncio__op *op, unsigned spare,
+                 bool shorter)
 {
     struct io_uring_sqe *sqe;
     int err = take_sqe(u, spare, &sqe);
     if (err < 0) return err;
 
     asyncio__uring_prepare(sqe, op);
+    if (!shorter) return 0;
+    u->shortened = op;
+    u->shortened_part = asyncio__uring_last_part(op);
+    if (u->shortened_part)
+        u->shortened_part->iov_len--;
+    else
+        sqe->len--;
     return 0;
+}
+
+static void make_whole(struct uring *u)
+{
+    if (u->shortened_part) u->shortened_part->iov_len++;
+    u->shortened_part = NULL;
+    u->shortened = NULL;
 }
 
 // False if there is no room, which leaves `op` to a later try.
@@ -162,7 +182,7 @@ static bool tries_again(struct uring *u, struct asyncio__op *op, int *result)
     if (!asyncio__uring_goes_on(op, result)) return false;
     if (op->state == ASYNCIO__OP_CANCELLING) return false;
 
-    int err = queue(u, op, 0);
+    int err = queue(u, op, 0, false);
     if (err < 0) *result = err;
     return err == 0;
 }
@@ -189,6 +209,7 @@ static void complete(struct uring *u, uint64_t data, int result)
     }
 
     struct asyncio__op *op = (struct asyncio__op *)(uintptr_t)data;
+    if (op == u->shortened) make_whole(u);
     if (tries_again(u, op, &result)) return;
     list_remove(&op->link);
     asyncio__poller_finish(&u->base, op, settle(op, result));
@@ -273,15 +294,29 @@ static int deny(struct uring *u, struct asyncio__op *op, int denied)
     return 0;
 }
 
+// Asks whether the request has to fail, or to come back short.
+static int ask_hooks(const struct asyncio__op *op, bool *shorter)
+{
+    enum asyncio__sys_call call = asyncio__uring_call(op);
+    size_t bytes = asyncio__uring_bytes(op), len = bytes;
+    int err = bytes > 1 ? asyncio__sys_denied_bytes(call, __func__, &len)
+                        : asyncio__sys_denied(call, __func__);
+    *shorter = len < bytes;
+    return err;
+}
+
 static int uring_submit(struct asyncio__poller *poller, struct asyncio__op *op)
 {
     struct uring *u = uring_of(poller);
+    bool shorter = false;
+    int err = 0;
     if (is_for_lane(op)) return asyncio__lane_submit(&u->lane, op);
 
-    int err = asyncio__sys_denied(asyncio__uring_call(op), __func__);
-    if (err < 0) return deny(u, op, err);
+    if (__builtin_expect(asyncio__sys_hooks != NULL, 0))
+        err = ask_hooks(op, &shorter);
+    if (err < 0 && !asyncio__uring_goes_on(op, &err)) return deny(u, op, err);
 
-    err = queue(u, op, SQ_KEPT_BACK);
+    err = queue(u, op, SQ_KEPT_BACK, shorter);
     if (err == 0) {
         if (op->code == ASYNCIO__OP_CLOSE && op->fd >= 0)
             asyncio__sys_gone(ASYNCIO__DESCRIPTOR, (uintptr_t)op->fd);

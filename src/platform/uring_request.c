@@ -182,7 +182,7 @@ bool asyncio__uring_goes_on(struct asyncio__op *op, int *result)
 enum asyncio__sys_call asyncio__uring_call(const struct asyncio__op *op)
 {
     switch (op->code) {
-    case ASYNCIO__OP_POLL: return ASYNCIO__SYS_URING;
+    case ASYNCIO__OP_POLL: return ASYNCIO__SYS_URING_ENTER;
     case ASYNCIO__OP_OPEN: return ASYNCIO__SYS_OPEN;
     case ASYNCIO__OP_READ:
     case ASYNCIO__OP_READV: return ASYNCIO__SYS_READ;
@@ -194,7 +194,53 @@ enum asyncio__sys_call asyncio__uring_call(const struct asyncio__op *op)
     case ASYNCIO__OP_RECVMSG: return ASYNCIO__SYS_RECV;
     case ASYNCIO__OP_SEND:
     case ASYNCIO__OP_SENDMSG: return ASYNCIO__SYS_SEND;
+    case ASYNCIO__OP_CLOSE: return ASYNCIO__SYS_CLOSE;
     case ASYNCIO__OP_FSYNC: return ASYNCIO__SYS_FSYNC;
+    case ASYNCIO__OP_RENAME:
+    case ASYNCIO__OP_LINK:
+    case ASYNCIO__OP_SYMLINK:
+    case ASYNCIO__OP_MKDIR: return ASYNCIO__SYS_NAME;
+    case ASYNCIO__OP_UNLINK: return ASYNCIO__SYS_UNLINK;
+    case ASYNCIO__OP_STATX: return ASYNCIO__SYS_LOOK;
+    case ASYNCIO__OP_ALLOCATE: return ASYNCIO__SYS_RESIZE;
     default: return ASYNCIO__SYS_OTHER;
     }
+}
+
+// The parts of the request, if it is one with several; their number in *count.
+static struct iovec *parts_of(const struct asyncio__op *op, size_t *count)
+{
+    const struct msghdr *message = op->buffer;
+    switch (op->code) {
+    case ASYNCIO__OP_READV:
+    case ASYNCIO__OP_WRITEV: *count = op->len; return op->buffer;
+    case ASYNCIO__OP_RECVMSG:
+    case ASYNCIO__OP_SENDMSG:
+        *count = message->msg_iovlen;
+        return message->msg_iov;
+    default: return NULL;
+    }
+}
+
+size_t asyncio__uring_bytes(const struct asyncio__op *op)
+{
+    size_t count = 0, sum = 0;
+    if (!asyncio__op_transfers(op) || op->code == ASYNCIO__OP_ACCEPT ||
+        op->code == ASYNCIO__OP_CONNECT)
+        return 0;
+    if (asyncio__op_is_of_socket(op) && !asyncio__sys_moves_bytes(op->fd))
+        return 0;
+    const struct iovec *parts = parts_of(op, &count);
+    for (size_t i = 0; i < count; i++)
+        sum += parts[i].iov_len;
+    return parts ? sum : op->len;
+}
+
+struct iovec *asyncio__uring_last_part(const struct asyncio__op *op)
+{
+    size_t count = 0;
+    struct iovec *parts = parts_of(op, &count);
+    while (count > 0 && parts[count - 1].iov_len == 0)
+        count--;
+    return count > 0 ? &parts[count - 1] : NULL;
 }

@@ -9,6 +9,7 @@
 
 #include <asyncio/testing.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -34,6 +35,9 @@ static struct entry **table; // BUCKETS lists; NULL until the ledger starts
 enum which { NO_CALLS, ALLOCATIONS, OTHER_CALLS };
 static _Atomic(enum which) counted;
 static _Atomic(uint64_t) count, failing;
+static unsigned way;           // in which that one fails
+static _Atomic(unsigned) ways; // that there are; 0: it has not come to that
+static atomic_bool harmless;
 static void (*on_failure)(int code, const char *site);
 
 // ---- The ledger -------------------------------------------------------------
@@ -91,38 +95,85 @@ static void forget_all(void)
 
 // ---- Faults -----------------------------------------------------------------
 
-// What the call could really have failed with.
-static int code_for(enum asyncio__sys_call call)
+// The codes that a call can really fail with, as its manual says, but for those
+// that tell of a mistake of the caller's; the one that is met most comes first.
+static const short codes[][12] = {
+    [ASYNCIO__SYS_ALLOC] = {ENOMEM},
+    [ASYNCIO__SYS_MMAP] = {ENOMEM},
+    [ASYNCIO__SYS_MADVISE] = {ENOMEM, EAGAIN},
+    [ASYNCIO__SYS_OPEN] = {EMFILE, ENFILE, ENOMEM, EACCES, ENOENT, ENOTDIR,
+                           ELOOP, ENOSPC, EROFS, EIO, EINTR},
+    [ASYNCIO__SYS_CLOSE] = {EIO, ENOSPC, EDQUOT},
+    [ASYNCIO__SYS_READ] = {EIO, ENOMEM, ENOBUFS, EINTR},
+    [ASYNCIO__SYS_WRITE] = {ENOSPC, EIO, EDQUOT, EFBIG, EPIPE, ENOMEM, EINTR},
+    [ASYNCIO__SYS_COPY] = {EIO, ENOSPC, EXDEV, EOPNOTSUPP, EDQUOT, ENOMEM,
+                           EINTR},
+    [ASYNCIO__SYS_FSYNC] = {EIO, ENOSPC, EDQUOT, EINTR},
+    [ASYNCIO__SYS_NAME] = {EIO, ENOSPC, EACCES, EEXIST, ENOENT, EXDEV, EROFS,
+                           EDQUOT, EMLINK, ENOMEM},
+    [ASYNCIO__SYS_UNLINK] = {EIO, EBUSY, EACCES, ENOENT, EROFS, ENOMEM},
+    [ASYNCIO__SYS_LOOK] = {EIO, EACCES, ENOENT, ENOTDIR, ELOOP, ENOMEM},
+    [ASYNCIO__SYS_LIST] = {EIO, ENOENT, ENOMEM},
+    [ASYNCIO__SYS_RESIZE] = {EIO, ENOSPC, EFBIG, EDQUOT, EPERM, EINTR},
+    [ASYNCIO__SYS_CHMOD] = {EIO, EPERM, EROFS, ENOMEM},
+    [ASYNCIO__SYS_SEEK] = {EIO},
+    [ASYNCIO__SYS_EVENTFD] = {EMFILE, ENFILE, ENOMEM},
+    [ASYNCIO__SYS_EPOLL_CTL] = {ENOMEM, ENOSPC},
+    [ASYNCIO__SYS_EPOLL_WAIT] = {EINTR},
+    [ASYNCIO__SYS_URING] = {ENOMEM, EMFILE, ENFILE, EPERM},
+    [ASYNCIO__SYS_URING_ENTER] = {EAGAIN, EBUSY, ENOMEM, EINTR},
+    [ASYNCIO__SYS_THREAD] = {EAGAIN},
+    [ASYNCIO__SYS_FORK] = {EAGAIN, ENOMEM},
+    [ASYNCIO__SYS_SOCKET] = {EMFILE, ENFILE, ENOBUFS, ENOMEM, EACCES,
+                             EAFNOSUPPORT},
+    [ASYNCIO__SYS_BIND] = {EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOMEM},
+    [ASYNCIO__SYS_ACCEPT] = {EMFILE, ENFILE, ENOBUFS, ENOMEM, ECONNABORTED,
+                             EPROTO, EPERM, ENETDOWN, EHOSTUNREACH, EINTR,
+                             EAGAIN},
+    [ASYNCIO__SYS_CONNECT] = {ECONNREFUSED, ETIMEDOUT, ENETUNREACH,
+                              EHOSTUNREACH, EADDRNOTAVAIL, EACCES, ECONNRESET,
+                              ENOBUFS, EINTR},
+    [ASYNCIO__SYS_RECV] = {ECONNRESET, ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH,
+                           ENOMEM, ENOBUFS, EINTR, EAGAIN},
+    [ASYNCIO__SYS_SEND] = {EPIPE, ECONNRESET, ETIMEDOUT, ENOBUFS, ENOMEM,
+                           EHOSTUNREACH, EINTR, EAGAIN},
+    [ASYNCIO__SYS_SOCKOPT] = {ENOBUFS, ENOMEM, ENOTCONN},
+    [ASYNCIO__SYS_MEMFD] = {EMFILE, ENFILE, ENOMEM},
+    [ASYNCIO__SYS_OTHER] = {EIO},
+};
+
+static unsigned count_codes(enum asyncio__sys_call call)
 {
-    switch (call) {
-    case ASYNCIO__SYS_OPEN:
-    case ASYNCIO__SYS_EVENTFD:
-    case ASYNCIO__SYS_SOCKET:
-    case ASYNCIO__SYS_ACCEPT:
-    case ASYNCIO__SYS_MEMFD: return -EMFILE;
-    case ASYNCIO__SYS_BIND: return -EADDRINUSE;
-    case ASYNCIO__SYS_CONNECT: return -ECONNREFUSED;
-    case ASYNCIO__SYS_RECV: return -ECONNRESET;
-    case ASYNCIO__SYS_SEND: return -EPIPE;
-    case ASYNCIO__SYS_SOCKOPT: return -ENOBUFS;
-    case ASYNCIO__SYS_READ:
-    case ASYNCIO__SYS_FSYNC:
-    case ASYNCIO__SYS_OTHER: return -EIO;
-    case ASYNCIO__SYS_WRITE: return -ENOSPC;
-    case ASYNCIO__SYS_URING:
-    case ASYNCIO__SYS_THREAD:
-    case ASYNCIO__SYS_FORK: return -EAGAIN;
-    default: return -ENOMEM;
-    }
+    unsigned n = 0;
+    while (n < sizeof codes[call] / sizeof *codes[call] && codes[call][n])
+        n++;
+    return n;
 }
 
-static int before(enum asyncio__sys_call call, const char *site)
+// True if a careful program does not notice that a call failed so: it is made
+// again.
+static bool is_made_again(enum asyncio__sys_call call, int code)
+{
+    if (code == -EINTR) return true;
+    return code == -EAGAIN &&
+           (call == ASYNCIO__SYS_ACCEPT || call == ASYNCIO__SYS_RECV ||
+            call == ASYNCIO__SYS_SEND);
+}
+
+static int before(enum asyncio__sys_call call, const char *site, size_t *len)
 {
     bool memory = call == ASYNCIO__SYS_ALLOC || call == ASYNCIO__SYS_MMAP;
     if (counted != (memory ? ALLOCATIONS : OTHER_CALLS)) return 0;
     if (atomic_fetch_add(&count, 1) + 1 != failing) return 0;
 
-    int code = code_for(call);
+    unsigned code_count = count_codes(call);
+    bool shorter = len && way == code_count;
+    ways = code_count + (len ? 1 : 0);
+    if (way >= ways) return 0;
+
+    int code = shorter ? 0 : -codes[call][way];
+    if (shorter) --*len;
+    harmless = shorter || is_made_again(call, code);
     if (on_failure) on_failure(code, site);
     return code;
 }
@@ -242,6 +293,8 @@ int asyncio_testing_fail_at(const char *calls, uint64_t ordinal)
 
     counted = NO_CALLS;
     count = 0;
+    way = ways = 0;
+    harmless = false;
     failing = ordinal;
     counted = which;
     return 0;
@@ -255,4 +308,19 @@ void asyncio_testing_on_failure(void (*fn)(int code, const char *site))
 uint64_t asyncio_testing_calls(void)
 {
     return count;
+}
+
+void asyncio_testing_fail_in_way(unsigned chosen)
+{
+    way = chosen;
+}
+
+unsigned asyncio_testing_ways(void)
+{
+    return ways;
+}
+
+bool asyncio_testing_failure_is_harmless(void)
+{
+    return harmless;
 }

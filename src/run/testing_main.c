@@ -37,6 +37,7 @@
 struct found {
     atomic_bool finished, bad;
     _Atomic(uint64_t) calls; // that could have failed, or awaits
+    unsigned ways;           // in which the one that failed can
     size_t len;
     char words[8 * 1024];
 };
@@ -45,6 +46,7 @@ struct how {
     uint64_t seed;
     const char *kind; // "alloc", "syscall", "task", ...; NULL: nothing fails
     uint64_t ordinal;
+    uint64_t way; // in which it fails
 };
 
 static struct {
@@ -89,7 +91,10 @@ static void note_report(const struct asyncio_report *report, void *lenient)
 
 static void note_failure(int code, const char *site)
 {
-    note("  the call that failed, with %d: %s\n", code, site);
+    if (code < 0)
+        note("  the call that failed, with %d: %s\n", code, site);
+    else
+        note("  the call that came back short: %s\n", site);
 }
 
 static void note_cancel(struct asyncio_task *task)
@@ -154,9 +159,11 @@ static int set_up(const struct how *how)
     int err = asyncio_testing_fail_at("alloc", 0);
     if (err == 0) err = asyncio_testing_ledger_start();
     if (err < 0 || !how->kind) return err;
-    return is_one_of(ways, how->kind)
-               ? asyncio_testing_cancel_at(how->kind, how->ordinal)
-               : asyncio_testing_fail_at(how->kind, how->ordinal);
+    if (is_one_of(ways, how->kind))
+        return asyncio_testing_cancel_at(how->kind, how->ordinal);
+    err = asyncio_testing_fail_at(how->kind, how->ordinal);
+    asyncio_testing_fail_in_way((unsigned)how->way);
+    return err;
 }
 
 // So that there is a scope to be cancelled.
@@ -171,7 +178,9 @@ static void perform(const struct how *how)
 {
     int err = set_up(how);
     if (err == 0) err = asyncio_run(call_in_scope, NULL);
-    if (err < 0 && !how->kind) {
+    bool harmless = !how->kind || asyncio_testing_failure_is_harmless();
+    test.found->ways = asyncio_testing_ways();
+    if (err < 0 && harmless) {
         test.found->bad = true;
         note("  it returned %d: %s\n", err, asyncio_strerror(err));
     }
@@ -214,6 +223,7 @@ static void print_replay(const struct how *how)
         printf(" --%s %s:%" PRIu64,
                is_one_of(ways, how->kind) ? "cancel" : "fail", how->kind,
                how->ordinal);
+    if (how->way > 0) printf(":%" PRIu64, how->way);
     printf("\n");
 }
 
@@ -276,13 +286,23 @@ static void try_orders(uint64_t seeds)
     say_counts("orders", runs, bad);
 }
 
+// The call fails in each of its ways; the first run tells how many there are.
+static void try_ways(const struct how *how)
+{
+    struct how each = *how;
+    run_once(&each, false);
+    uint64_t count = test.found->ways;
+    while (++each.way < count)
+        run_once(&each, false);
+}
+
 static void try_each(const char *kind, uint64_t seed)
 {
     uint64_t runs = test.runs, bad = test.bad;
     struct how how = {.seed = seed, .kind = kind};
     uint64_t count = run_once(&how, false) ? test.found->calls : 0;
     while (how.ordinal++ < count && test.bad - bad < BAD_MAX)
-        run_once(&how, false);
+        try_ways(&how);
     say_counts(kind, runs, bad);
 }
 
@@ -313,10 +333,14 @@ static bool read_number(const char *text, uint64_t *number)
     return errno == 0 && end != text && *end == '\0' && *text != '-';
 }
 
-// "race:4", with one of these words.
+// "race:4", with one of these words; or "syscall:4:2", the third way to fail.
 static bool read_ordinal(char *text, const char *const *words, struct how *how)
 {
     char *colon = strchr(text, ':');
+    char *second = colon ? strchr(colon + 1, ':') : NULL;
+    if (second && (words != kinds || !read_number(second + 1, &how->way)))
+        return false;
+    if (second) *second = '\0';
     if (!colon || !read_number(colon + 1, &how->ordinal)) return false;
     for (; *words; words++) {
         size_t len = strlen(*words);

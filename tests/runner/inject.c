@@ -2,9 +2,12 @@
 //
 // A first run counts the calls; then the test runs once for each of them, and
 // that one fails. Cancels are made in the same manner: once for each await and
-// each way to cancel there. The test's own expectations are not asked. What is
-// asked is that the process neither crashes nor hangs, gives everything back,
-// and gives no sanitizer a reason to speak; and that no cancel is swallowed.
+// each way to cancel there. A system call fails in each of its ways in turn:
+// with each code that it may have, and by coming back a byte short. The test's
+// own expectations are not asked, unless it was a failure that nobody is to
+// notice. What is asked is that the process neither crashes nor hangs, gives
+// everything back, and gives no sanitizer a reason to speak; and that no cancel
+// is swallowed.
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,8 +17,10 @@
 
 #define BAD_MAX 5 // runs that do not survive, until we go on to the next test
 
+static unsigned ways_to_fail; // in which the call of the latest run can fail
+
 static struct {
-    uint64_t tests, faults, crashes, leaks, hangs, swallowed, lost;
+    uint64_t tests, faults, crashes, leaks, hangs, swallowed, wrong, lost;
 } sum;
 
 // Runs the test with the call of this ordinal failing. Returns how many calls
@@ -34,6 +39,8 @@ static uint64_t survive(struct test__run *run, uint64_t ordinal)
     sum.leaks += run->verdict == TEST__LEAKED;
     sum.hangs += run->verdict == TEST__HUNG;
     sum.swallowed += run->verdict == TEST__SWALLOWED;
+    sum.wrong += run->verdict == TEST__FAILED;
+    ways_to_fail = run->outcome->ways;
     if (run->verdict == TEST__PASSED)
         calls = run->outcome->calls + 1; // a test that makes none survived too
     else
@@ -41,6 +48,20 @@ static uint64_t survive(struct test__run *run, uint64_t ordinal)
 close:
     test__run_close(run);
     return calls;
+}
+
+// One call, in each of its ways; the first run tells how many there are.
+// Returns how many runs did not survive.
+static uint64_t survive_ways(struct test__run *run, uint64_t ordinal)
+{
+    uint64_t bad = 0;
+    run->way = 0;
+    do {
+        if (survive(run, ordinal) == 0) bad++;
+        run->way++;
+    } while (run->way < ways_to_fail && bad < BAD_MAX);
+    run->way = 0;
+    return bad;
 }
 
 // Each call of one kind in its turn. True if all were survived.
@@ -51,9 +72,9 @@ static bool survive_each(struct test__run *run, const char *calls)
 
     uint64_t count = survive(run, 0);
     for (uint64_t i = 1; i < count && bad < BAD_MAX; i++)
-        if (survive(run, i) == 0) bad++;
+        bad += survive_ways(run, i);
 
-    if (bad == BAD_MAX)
+    if (bad >= BAD_MAX)
         printf("# enough of %s: on to the next\n", run->test->name);
     return count > 0 && bad == 0;
 }
@@ -90,7 +111,8 @@ bool test__inject(const struct test *test, unsigned number, uint64_t seed,
 void test__inject_summary(const char *calls)
 {
     printf("# inject %s: tests=%" PRIu64 " faults=%" PRIu64 " crashes=%" PRIu64
-           " leaks=%" PRIu64 " hangs=%" PRIu64 " swallowed=%" PRIu64 "\n",
+           " leaks=%" PRIu64 " hangs=%" PRIu64 " swallowed=%" PRIu64
+           " wrong=%" PRIu64 "\n",
            calls, sum.tests, sum.faults, sum.crashes, sum.leaks, sum.hangs,
-           sum.swallowed);
+           sum.swallowed, sum.wrong);
 }

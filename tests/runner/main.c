@@ -2,7 +2,7 @@
 // words the world hears of it.
 //
 //     test_queue [--seed N | --seeds N] [--inject alloc|syscall|cancel]
-//                [--fail alloc:N | --cancel task:N] [--here] [NAME...]
+//                [--fail syscall:N:WAY | --cancel task:N] [--here] [NAME...]
 //
 // A NAME may have wildcards. --seed, or $ASYNCIO_TEST_SEED, changes the order
 // of ready tasks; --seeds runs each test in so many orders. --inject runs the
@@ -29,6 +29,7 @@ static const char *backend;
 static struct {
     uint64_t seed, seeds, ordinal;
     const char *inject, *fail;
+    unsigned way;
     bool here;
     char **names;
 } options;
@@ -77,7 +78,7 @@ _Noreturn static void refuse(const char *what, const char *value)
     fprintf(stderr,
             "%s: %s\n"
             "usage: [--seed N | --seeds N] [--inject alloc|syscall|cancel]"
-            " [--fail alloc:N | --cancel task:N] [--here] [NAME...]\n",
+            " [--fail syscall:N:WAY | --cancel task:N] [--here] [NAME...]\n",
             what, value);
     exit(2);
 }
@@ -104,12 +105,17 @@ static const char *const injected[] = {"alloc", "syscall", "cancel", NULL};
 static const char *const calls[] = {"alloc", "syscall", NULL};
 static const char *const cancels[] = {"task", "twice", "race", "scope", NULL};
 
-// "alloc:17"
+// "alloc:17", or "syscall:17:2" for the third way in which that one can fail.
 static void parse_fail(const char *const *words, char *text)
 {
     char *colon = strchr(text, ':');
     if (!colon) refuse("not like alloc:17, or task:17", text);
+    char *second = strchr(colon + 1, ':');
     *colon = '\0';
+    if (second) {
+        *second = '\0';
+        options.way = (unsigned)number(second + 1);
+    }
     options.fail = one_of(words, text);
     options.ordinal = number(colon + 1);
 }
@@ -158,6 +164,7 @@ static bool run_one(const struct test *test, unsigned number)
                             .seed = options.seed,
                             .calls = options.fail,
                             .ordinal = options.ordinal,
+                            .way = options.way,
                             .lenient = options.fail != NULL};
 
     if (options.inject)

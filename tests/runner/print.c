@@ -53,6 +53,7 @@ static void print_replay(const struct test__run *run)
         printf(" --%s %s:%" PRIu64,
                test__is_cancel(run->calls) ? "cancel" : "fail", run->calls,
                run->ordinal);
+    if (run->way > 0) printf(":%u", run->way);
     printf(" %s\n", run->test->name);
 }
 

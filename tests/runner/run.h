@@ -24,6 +24,8 @@ struct test__outcome {
     _Atomic(uint64_t) calls; // that could have been made to fail, or awaits
     char skipped[160];       // why it cannot be made here, or ""
     atomic_bool fault_made;
+    atomic_bool harmless;  // expectations hold in spite of the fault
+    atomic_uint ways;      // in which the call that failed can
     atomic_bool stuck;     // its tasks wait for what will never come
     atomic_bool swallowed; // a cancel never arrived
 };
@@ -45,6 +47,7 @@ struct test__run {
     // "task", "twice", "race", "scope"; or NULL.
     const char *calls;
     uint64_t ordinal; // which call or await; 0: none
+    unsigned way;     // in which that call fails
     bool lenient;     // expectations and reports are not asked
 
     enum test__verdict verdict;

@@ -35,7 +35,10 @@ struct test {
     bool faulty;    // it is a fault loop itself: none is put around it
     bool ordered;   // it checks the order of tasks, so no seed changes it
     bool stuck;     // it means to have tasks wait for what will never come
-    double limit;   // real seconds until it is killed, else 10
+    bool
+        short_counts; // it counts what one call moves, or how many are made, so
+                      // calls that are interrupted or short change its outcome
+    double limit;     // real seconds until it is killed, else 10
 };
 
 #define TEST(...)       TEST__DEFINE(false, __VA_ARGS__, )
