@@ -25,6 +25,7 @@
 #include <asyncio/scope.h>
 #include <asyncio/select.h>
 #include <asyncio/semaphore.h>
+#include <asyncio/socket.h>
 #include <asyncio/staggered.h>
 #include <asyncio/task.h>
 #include <asyncio/thread_channel.h>

@@ -9,6 +9,7 @@
 
 #include <asyncio/dns.h>
 #include <asyncio/error.h>
+#include <asyncio/socket.h>
 
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -338,4 +339,10 @@ int(asyncio_getaddrinfo)(const char *host, const char *service,
         *list = NULL;
     }
     return err;
+}
+
+// Linked, it looks up the names of the whole program.
+__attribute__((constructor)) static void offer_as_resolver(void)
+{
+    asyncio_set_resolver(asyncio_getaddrinfo, asyncio_freeaddrinfo);
 }

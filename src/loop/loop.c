@@ -138,7 +138,7 @@ static void drain_poller(struct asyncio_loop *loop)
 
 // Those that want to know are told first: what runs at the close may wait for
 // whoever made them.
-static void drop_posts(struct asyncio_loop *loop)
+void asyncio__loop_drop_posts(struct asyncio_loop *loop)
 {
     struct asyncio__post *post = atomic_exchange(&loop->posts, NULL), *next;
     for (; post; post = next) {
@@ -167,7 +167,7 @@ int asyncio_loop_close(struct asyncio_loop *loop)
 
     struct asyncio_link *link;
     asyncio__loop_leave(loop);
-    drop_posts(loop);
+    asyncio__loop_drop_posts(loop);
     run_hooks(&loop->before_close);
     run_hooks(&loop->at_close);
     loop->state = ASYNCIO__LOOP_CLOSED;

@@ -34,6 +34,7 @@ struct asyncio__step {
 
 struct asyncio__watch;
 struct asyncio__debugger;
+struct asyncio__names;
 
 // A step that another thread, or a signal handler, hands over.
 struct asyncio__post {
@@ -120,6 +121,7 @@ struct asyncio_loop {
     struct asyncio_link at_close;            // asyncio__at_close.link
     struct asyncio_link before_close; // the same, for those that come first
     struct asyncio_executor *default_executor;
+    struct asyncio__names *names; // threads that ask libc; made when needed
     struct asyncio_link open;     // in the list of open loops
     _Atomic(uint32_t) references; // of the memory: our own, and retained
 
@@ -199,6 +201,10 @@ bool asyncio__loop_quick_pass(struct asyncio_loop *loop);
 
 // Runs turns until `stopping`.
 int asyncio__loop_run(struct asyncio_loop *loop);
+
+// Tells the owners of posts that the loop closes and will not run them: for a
+// hook below, when the threads that post have ended.
+void asyncio__loop_drop_posts(struct asyncio_loop *loop);
 
 // Runs `hook` when the loop closes, the latest first.
 void asyncio__loop_at_close(struct asyncio_loop *loop,
