@@ -45,6 +45,17 @@ static int seek(const struct asyncio__op *op)
     return 0;
 }
 
+// Whoever has asked keeps the offsets.
+static int move(const struct asyncio__op *op)
+{
+    off_t from = op->offset, to = op->size;
+    if (op->code == ASYNCIO__OP_SENDFILE)
+        return (int)asyncio__sys_sendfile(op->fd, op->fd2,
+                                          from < 0 ? NULL : &from, length(op));
+    return (int)asyncio__sys_splice(op->fd, from < 0 ? NULL : &from, op->fd2,
+                                    to < 0 ? NULL : &to, length(op), op->flags);
+}
+
 static int call_with_paths(const struct asyncio__op *op)
 {
     switch ((enum asyncio__op_code)op->code) {
@@ -93,6 +104,8 @@ static int call_once(const struct asyncio__op *op)
     case ASYNCIO__OP_COPY:
         return (int)asyncio__sys_copy_file_range(op->fd, NULL, op->fd2, NULL,
                                                  length(op), 0);
+    case ASYNCIO__OP_SENDFILE:
+    case ASYNCIO__OP_SPLICE: return move(op);
     default: return call_with_paths(op);
     }
 }

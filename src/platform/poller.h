@@ -50,6 +50,10 @@ enum asyncio__op_code {
                           // goes into buffer2, an int64_t
     ASYNCIO__OP_COPY,     // up to len bytes of fd into fd2, at the positions
                           // of both; 0 is the end, or the kernel cannot tell
+    ASYNCIO__OP_SENDFILE, // up to len bytes of file fd2 from offset, -1 is the
+                          // position, to fd. Does not wait for that: -EAGAIN
+    ASYNCIO__OP_SPLICE, // up to len bytes of fd, from offset, to fd2, at size;
+                        // -1 each for none; flags as splice
 
     // From here on: of sockets.
     ASYNCIO__OP_ACCEPT,  // one connection; buffer and buffer2 are NULL or where

@@ -263,6 +263,10 @@ int(asyncio__sys_accept4)(int fd, struct sockaddr *address, socklen_t *len,
 #define asyncio__sys_accept4(fd, address, len, flags)                          \
     (asyncio__sys_accept4)(fd, address, len, flags, ASYNCIO_SITE)
 
+// The same socket, by another descriptor.
+int(asyncio__sys_dup)(int fd, const char *site);
+#define asyncio__sys_dup(fd) (asyncio__sys_dup)(fd, ASYNCIO_SITE)
+
 int asyncio__sys_bind(int fd, const struct sockaddr *address, socklen_t len);
 int asyncio__sys_listen(int fd, int backlog);
 int asyncio__sys_connect(int fd, const struct sockaddr *address, socklen_t len);

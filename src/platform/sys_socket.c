@@ -52,6 +52,13 @@ int(asyncio__sys_accept4)(int fd, struct sockaddr *address, socklen_t *len,
     return asyncio__sys_made_fd(made, site);
 }
 
+int(asyncio__sys_dup)(int fd, const char *site)
+{
+    long made = asyncio__sys_try(ASYNCIO__SYS_SOCKET, site,
+                                 fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    return asyncio__sys_made_fd(made, site);
+}
+
 // --- names ------------------------------------------------------------------
 
 int asyncio__sys_bind(int fd, const struct sockaddr *address, socklen_t len)

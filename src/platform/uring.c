@@ -73,7 +73,8 @@ static bool is_for_lane(const struct asyncio__op *op)
     return asyncio__op_is_one_of(
         op, ASYNCIO__OP_BIT(READLINK) | ASYNCIO__OP_BIT(LIST) |
                 ASYNCIO__OP_BIT(TRUNCATE) | ASYNCIO__OP_BIT(CHMOD) |
-                ASYNCIO__OP_BIT(SEEK) | ASYNCIO__OP_BIT(COPY));
+                ASYNCIO__OP_BIT(SEEK) | ASYNCIO__OP_BIT(COPY) |
+                ASYNCIO__OP_BIT(SENDFILE) | ASYNCIO__OP_BIT(SPLICE));
 }
 
 // ---- The submission ring ----------------------------------------------------
