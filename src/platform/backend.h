@@ -65,12 +65,25 @@ static inline bool asyncio__op_is_of_socket(const struct asyncio__op *op)
     return op->code >= ASYNCIO__OP_ACCEPT;
 }
 
+// Whether it may go by the position of its descriptor.
+static inline bool asyncio__op_has_position(const struct asyncio__op *op)
+{
+    return asyncio__op_is_one_of(
+        op, ASYNCIO__OP_BIT(READ) | ASYNCIO__OP_BIT(WRITE) |
+                ASYNCIO__OP_BIT(READV) | ASYNCIO__OP_BIT(WRITEV));
+}
+
+// Whether its buffer is a list of pieces of memory.
+static inline bool asyncio__op_has_pieces(const struct asyncio__op *op)
+{
+    return asyncio__op_is_one_of(op, ASYNCIO__OP_BIT(READV) |
+                                         ASYNCIO__OP_BIT(WRITEV));
+}
+
 // Whether its call may have to wait until the descriptor is ready.
 static inline bool asyncio__op_transfers(const struct asyncio__op *op)
 {
-    const uint64_t of_files = ASYNCIO__OP_BIT(READ) | ASYNCIO__OP_BIT(WRITE) |
-                              ASYNCIO__OP_BIT(READV) | ASYNCIO__OP_BIT(WRITEV);
-    return asyncio__op_is_one_of(op, of_files) || asyncio__op_is_of_socket(op);
+    return asyncio__op_has_position(op) || asyncio__op_is_of_socket(op);
 }
 
 // What for.

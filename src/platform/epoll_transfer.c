@@ -21,7 +21,7 @@ static struct asyncio__op shortened(const struct asyncio__op *op)
 {
     struct asyncio__op brief = *op;
     size_t len = op->len;
-    if (op->code == ASYNCIO__OP_READV || op->code == ASYNCIO__OP_WRITEV) {
+    if (asyncio__op_has_pieces(op)) {
         struct iovec part = first_part(op);
         brief.code = op->code == ASYNCIO__OP_READV ? ASYNCIO__OP_READ
                                                    : ASYNCIO__OP_WRITE;

@@ -20,7 +20,7 @@ int asyncio__file_transfer(const struct asyncio__op *op, int64_t offset,
     struct iovec one = {.iov_base = op->buffer, .iov_len = length(op)};
     const struct iovec *parts = &one;
     int count = 1;
-    if (op->code == ASYNCIO__OP_READV || op->code == ASYNCIO__OP_WRITEV) {
+    if (asyncio__op_has_pieces(op)) {
         parts = op->buffer;
         count = (int)op->len;
     }

@@ -100,12 +100,17 @@ struct asyncio__op {
     uint8_t state;   // enum asyncio__op_state
     uint16_t events; // POLL only; else the poller's own
     int fd;
-    int result; // >= 0, or a negative errno; -ECANCELED: it did not happen
-    uint32_t flags;
+    int result;   // >= 0, or a negative errno; -ECANCELED: it did not happen
     uint32_t len; // bytes
     union {
-        uint32_t mode;
-        int fd2; // of those that have no mode
+        struct {
+            uint32_t flags;
+            union {
+                uint32_t mode;
+                int fd2; // of those that have no mode
+            };
+        };
+        int64_t position; // READ, WRITE, READV, WRITEV: the poller's own
     };
     union {
         int64_t offset;

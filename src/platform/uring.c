@@ -213,6 +213,7 @@ static void complete(struct uring *u, uint64_t data, int result)
     if (op == u->shortened) make_whole(u);
     if (tries_again(u, op, &result)) return;
     list_remove(&op->link);
+    if (asyncio__op_has_position(op)) asyncio__uring_mend_position(op, result);
     asyncio__poller_finish(&u->base, op, settle(op, result));
 }
 
@@ -317,6 +318,7 @@ static int uring_submit(struct asyncio__poller *poller, struct asyncio__op *op)
         err = ask_hooks(op, &shorter);
     if (err < 0 && !asyncio__uring_goes_on(op, &err)) return deny(u, op, err);
 
+    if (asyncio__op_has_position(op)) asyncio__uring_mark_position(op);
     err = queue(u, op, SQ_KEPT_BACK, shorter);
     if (err == 0) {
         if (op->code == ASYNCIO__OP_CLOSE && op->fd >= 0)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "platform/backend.h"
 
@@ -176,6 +177,38 @@ bool asyncio__uring_goes_on(struct asyncio__op *op, int *result)
     op->events = asyncio__op_readiness(op);
     return true;
 }
+
+// ---- Positions --------------------------------------------------------------
+
+static size_t asked_for(const struct asyncio__op *op)
+{
+    if (!asyncio__op_has_pieces(op)) return op->len;
+    const struct iovec *pieces = op->buffer;
+    size_t len = 0;
+    for (uint32_t i = 0; i < op->len; i++)
+        len += pieces[i].iov_len;
+    return len;
+}
+
+// One byte is moved or not. What has no position has none to mend.
+void asyncio__uring_mark_position(struct asyncio__op *op)
+{
+    bool shifts =
+        op->offset == -1 && (op->len > 1 || asyncio__op_has_pieces(op));
+    op->position = shifts ? asyncio__sys_position(op->fd) : -1;
+}
+
+// Linux makes a second try for the rest, and when that fails reports the first
+// one's count (seen with 6.18). A position that is elsewhere was moved.
+void asyncio__uring_mend_position(const struct asyncio__op *op, int result)
+{
+    if (result <= 0 || op->position < 0) return;
+    if ((size_t)result >= asked_for(op)) return;
+    if (asyncio__sys_position(op->fd) != op->position) return;
+    asyncio__sys_lseek(op->fd, op->position + result, SEEK_SET);
+}
+
+// ---- Hooks ------------------------------------------------------------------
 
 // Under which name the hooks know a request: the kernel will carry it out, but
 // a test must be able to make it fail as any other call.

@@ -15,6 +15,12 @@ void asyncio__uring_prepare(struct io_uring_sqe *sqe,
 // has to be queued again. Else *result is the outcome.
 bool asyncio__uring_goes_on(struct asyncio__op *op, int *result);
 
+// Where a file's position is moved by less than was asked for, because an error
+// came then, the kernel forgets to move it, and the next call would go over the
+// same bytes again. To be called before the request, and when it has ended.
+void asyncio__uring_mark_position(struct asyncio__op *op);
+void asyncio__uring_mend_position(const struct asyncio__op *op, int result);
+
 // Under which name the hooks know a request: the kernel will carry it out, but
 // a test must be able to make it fail as any other call.
 enum asyncio__sys_call asyncio__uring_call(const struct asyncio__op *op);
