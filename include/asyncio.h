@@ -9,10 +9,12 @@
 #include <asyncio/condition.h>
 #include <asyncio/context.h>
 #include <asyncio/debug.h>
+#include <asyncio/draft.h>
 #include <asyncio/error.h>
 #include <asyncio/event.h>
 #include <asyncio/executor.h>
 #include <asyncio/file.h>
+#include <asyncio/folder.h>
 #include <asyncio/future.h>
 #include <asyncio/gather.h>
 #include <asyncio/group.h>
@@ -33,4 +35,5 @@
 #include <asyncio/threadsafe.h>
 #include <asyncio/timeout.h>
 #include <asyncio/wait.h>
+#include <asyncio/whole_file.h>
 #include <asyncio/workers.h>

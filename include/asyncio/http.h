@@ -58,9 +58,9 @@ struct asyncio_http_options {
 };
 
 // Fetches `url` into the file `path`, which appears whole or not at all: the
-// body goes to a hidden file in the same folder, which takes the name when it
-// is complete (it is not synced to disk). What had the name before is replaced,
-// if it was a regular file.
+// body goes into a draft (asyncio/draft.h), which takes the name when it is
+// complete, and is not synced to disk. What had the name before is replaced, if
+// it was a regular file, and leaves its permissions.
 //
 // returns   0, or a negative errno with words that name the URL, or the file:
 //           -EPROTO        an answer that is not 2xx (with its status), a

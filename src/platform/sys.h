@@ -236,7 +236,6 @@ ssize_t asyncio__sys_getdents64(int fd, void *buffer, size_t size);
 int asyncio__sys_ftruncate(int fd, off_t len);
 int asyncio__sys_fallocate(int fd, int mode, off_t offset, off_t len);
 int asyncio__sys_fchmod(int fd, mode_t mode);
-int asyncio__sys_set_nonblocking(int fd, bool nonblocking);
 off_t asyncio__sys_lseek(int fd, off_t offset, int whence);
 // Where it is, or a negative errno if it has none. Cannot be denied.
 off_t asyncio__sys_position(int fd);

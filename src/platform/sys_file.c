@@ -159,17 +159,6 @@ int asyncio__sys_fchmod(int fd, mode_t mode)
                                  fchmod(fd, mode));
 }
 
-int asyncio__sys_set_nonblocking(int fd, bool nonblocking)
-{
-    int flags =
-        (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__, fcntl(fd, F_GETFL));
-    if (flags < 0) return flags;
-    int wanted = nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
-    if (wanted == flags) return 0;
-    return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
-                                 fcntl(fd, F_SETFL, wanted));
-}
-
 off_t asyncio__sys_lseek(int fd, off_t offset, int whence)
 {
     return asyncio__sys_try(ASYNCIO__SYS_SEEK, __func__,
