@@ -27,6 +27,7 @@
 #include <asyncio/scope.h>
 #include <asyncio/select.h>
 #include <asyncio/semaphore.h>
+#include <asyncio/shared.h>
 #include <asyncio/socket.h>
 #include <asyncio/staggered.h>
 #include <asyncio/task.h>

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include "processes.h"
@@ -23,7 +24,7 @@ struct target {
     const char *secret; // in the parent's memory
     char file[256];     // a file of the parent's
     char folder[200];
-    int bell; // the only descriptor that a sandboxed worker has
+    int bell, channel; // the descriptors that a sandboxed worker has
     long result;
 };
 
@@ -103,12 +104,23 @@ static inline int find_bell(void)
     return -1;
 }
 
+// And the channel the one that it may receive by.
+static inline int find_channel(void)
+{
+    for (int fd = 0; fd < 256; fd++) {
+        struct msghdr header = {0};
+        if (CALL(SYS_recvmsg, fd, &header, MSG_DONTWAIT) == -EAGAIN) return fd;
+    }
+    return -1;
+}
+
 static inline int report_self(void *arg)
 {
     struct target *target = arg;
     target->parent = getpid();
     target->bell = find_bell();
-    return 0;
+    target->channel = find_channel();
+    return target->bell < 0 || target->channel < 0 ? -EBADF : 0;
 }
 
 // Fills in who is who. Returns the worker, or 0.

@@ -19,12 +19,44 @@ static struct asyncio__mailbox *box_of(void *arg)
 
 // --- forged answers ---------------------------------------------------------
 
-// Says that the job is over, and dies before it is corrected.
-static _Noreturn void answer_and_die(struct asyncio__mailbox *box)
+struct forger {
+    struct asyncio__mailbox *box;
+    struct asyncio__slot *slot; // of the job that runs
+    struct asyncio__words *words;
+    uint32_t number;
+};
+
+static struct forger forger_of(void *arg)
 {
-    atomic_store(&box->turn, ASYNCIO__TURN_PARENT);
+    struct forger it = {.box = box_of(arg)};
+    for (uint32_t i = 0; i < ASYNCIO__MAILBOX_SLOTS; i++) {
+        uint32_t state = atomic_load(&it.box->slots[i].state);
+        if (state % ASYNCIO__SLOT_PHASES != ASYNCIO__SLOT_BEGUN) continue;
+        it.number = state / ASYNCIO__SLOT_PHASES;
+        it.slot = &it.box->slots[i];
+        it.words = &it.box->words[i];
+    }
+    return it;
+}
+
+static void say(const struct forger *it, uint32_t number,
+                enum asyncio__slot_phase phase)
+{
+    atomic_store(&asyncio__slot_of(it->box, number)->state,
+                 asyncio__slot_state(number, phase));
+}
+
+static _Noreturn void die(void)
+{
     kill(getpid(), SIGKILL);
     _exit(1);
+}
+
+// Says that the job is over, and dies before it is corrected.
+static _Noreturn void answer_and_die(const struct forger *it)
+{
+    say(it, it->number, ASYNCIO__SLOT_ANSWERED);
+    die();
 }
 
 static void expect_forged(int (*fn)(void *arg), int result, const char *words)
@@ -41,91 +73,221 @@ static void expect_forged(int (*fn)(void *arg), int result, const char *words)
     EXPECT_STR(memory.before, "before");
     EXPECT_STR(memory.behind, "behind");
     if (words) EXPECT_STR(asyncio_strerror(result), words);
+    atomic_store(&shared->calls, 0);
     calls = asyncio_run_in_executor(pool, count_call, NULL);
     EXPECT_EQ(calls, 0);
     asyncio_executor_shutdown(pool);
 }
 
 #define FORGERY(name, result, words)                                           \
-    static void name##_in(struct asyncio__mailbox *box);                       \
+    static void name##_by(struct forger *it);                                  \
     static int name(void *arg)                                                 \
     {                                                                          \
-        name##_in(box_of(arg));                                                \
-        answer_and_die(box_of(arg));                                           \
+        struct forger it = forger_of(arg);                                     \
+        name##_by(&it);                                                        \
+        answer_and_die(&it);                                                   \
     }                                                                          \
     TEST(parent_survives_##name)                                               \
     {                                                                          \
         expect_forged(name, result, words);                                    \
     }                                                                          \
-    static void name##_in(struct asyncio__mailbox *box)
+    static void name##_by(struct forger *it)
 
 FORGERY(a_forged_length, 7, NULL)
 {
-    box->size = UINT64_MAX;
-    box->result = 7;
+    it->slot->size = UINT64_MAX;
+    it->slot->result = 7;
+}
+
+FORGERY(a_forged_offset, 8, NULL)
+{
+    it->slot->offset = UINT64_MAX / 2;
+    it->slot->result = 8;
 }
 
 FORGERY(a_forged_function, 0, NULL)
 {
-    box->fn = 1;
-    box->result = 0;
+    it->slot->fn = 1;
+    it->slot->result = 0;
+}
+
+FORGERY(a_forged_block_and_place, 4, NULL)
+{
+    it->slot->shared = UINT64_MAX;
+    it->slot->place = UINT32_MAX;
+    it->slot->result = 4;
 }
 
 FORGERY(a_forged_result, INT32_MIN, NULL)
 {
-    box->result = INT32_MIN;
+    it->slot->result = INT32_MIN;
 }
 
 FORGERY(a_result_that_no_code_has, -4095, "no words for it")
 {
-    strcpy(box->text, "no words for it");
-    box->result = -4095;
+    strcpy(it->words->text, "no words for it");
+    it->slot->result = -4095;
 }
 
 FORGERY(words_at_a_forged_place, -EPROTO, "here")
 {
-    strcpy(box->text, "here");
-    box->site = UINT64_MAX - 1;
-    box->result = -EPROTO;
+    strcpy(it->words->text, "here");
+    it->words->site = UINT64_MAX - 1;
+    it->slot->result = -EPROTO;
 }
 
 FORGERY(words_that_do_not_end, -EPROTO, NULL)
 {
-    memset(box->text, 'x', sizeof box->text);
-    memset(box->task, 'y', sizeof box->task);
-    box->site = (uintptr_t)box->text; // no constant
-    box->result = -EPROTO;
+    memset(it->words->text, 'x', sizeof it->words->text);
+    memset(it->words->task, 'y', sizeof it->words->task);
+    it->words->site = (uintptr_t)it->words->text; // no constant
+    it->slot->result = -EPROTO;
 }
 
 // A terminal would obey these: colours, titles, answers typed as if by hand.
 FORGERY(words_that_command_a_terminal, -EPROTO,
         "?[2J?]0;evil??[31m\xc3\xbc??\n")
 {
-    strcpy(box->text, "\033[2J\033]0;evil\a\x7f[31m\xc3\xbc\xc2\x9b\n");
-    box->result = -EPROTO;
+    strcpy(it->words->text, "\033[2J\033]0;evil\a\x7f[31m\xc3\xbc\xc2\x9b\n");
+    it->slot->result = -EPROTO;
 }
 
 FORGERY(words_for_a_success, 3, NULL)
 {
-    strcpy(box->text, "it worked");
-    box->result = 3;
+    strcpy(it->words->text, "it worked");
+    it->slot->result = 3;
 }
 
 FORGERY(memory_that_is_taken_back, 0, NULL)
 {
-    EXPECT_EQ(madvise(box, sizeof *box, MADV_REMOVE), 0);
+    EXPECT_EQ(madvise(it->box, sizeof *it->box, MADV_REMOVE), 0);
+}
+
+// --- forged numbers, states and counts --------------------------------------
+
+// Jobs that are to come, that have been, and that never were.
+FORGERY(answers_to_other_numbers, 6, NULL)
+{
+    for (uint32_t i = 1; i < ASYNCIO__MAILBOX_SLOTS; i++)
+        say(it, it->number + i * 65537, ASYNCIO__SLOT_ANSWERED);
+    it->slot->result = 6;
+}
+
+FORGERY(states_that_there_are_not, 2, NULL)
+{
+    for (uint32_t i = 1; i < ASYNCIO__MAILBOX_SLOTS; i++)
+        atomic_store(&it->box->slots[i].state, UINT32_MAX - i);
+    it->slot->result = 2;
+}
+
+FORGERY(a_forged_pace, 5, NULL)
+{
+    atomic_store(&it->box->pace_ns, 1);
+    atomic_store(&it->box->asleep, UINT32_MAX);
+    atomic_store(&it->box->listening, UINT32_MAX);
+    it->box->spin_ns = INT64_MAX;
+    it->slot->result = 5;
+}
+
+// The number after the last one is the first again, and still not this one.
+static int answer_wrong_number(void *arg)
+{
+    struct forger it = forger_of(arg);
+    atomic_store(&it.slot->state,
+                 asyncio__slot_state(it.number + ASYNCIO__MAILBOX_SLOTS,
+                                     ASYNCIO__SLOT_ANSWERED));
+    die();
+}
+
+TEST(parent_takes_no_answer_under_another_number)
+{
+    expect_forged(answer_wrong_number, -EOWNERDEAD, NULL);
+}
+
+// It has begun, and denies it: what it gets is no more than two more tries.
+static int deny_the_beginning(void *arg)
+{
+    struct forger it = forger_of(arg);
+    atomic_fetch_add(&shared->calls, 1);
+    say(&it, it.number, ASYNCIO__SLOT_QUEUED);
+    die();
+}
+
+TEST(parent_does_not_try_for_ever_what_denies_to_have_begun)
+{
+    struct asyncio_executor *pool = make_pool(1);
+    char number[8] = "";
+    EXPECT_OR_RETURN(pool);
+    EXPECT_EQ(asyncio_run_in_executor(pool, deny_the_beginning, number,
+                                      .size = sizeof number),
+              -EOWNERDEAD);
+    EXPECT_LE(atomic_load(&shared->calls), 3);
+    EXPECT_GE(asyncio_run_in_executor(pool, count_call, NULL), 1);
+    asyncio_executor_shutdown(pool);
+}
+
+// Speaks for those that wait behind it: each of them ends, and once.
+static int answer_for_all(void *arg)
+{
+    struct forger it = forger_of(arg);
+    sem_post(&shared->begun);
+    down(&shared->gate);
+    for (uint32_t i = 0; i < ASYNCIO__MAILBOX_SLOTS; i++) {
+        it.box->slots[i].result = 77;
+        it.box->slots[i].size = UINT64_MAX;
+        say(&it, it.number + i, ASYNCIO__SLOT_ANSWERED);
+    }
+    die();
+}
+
+static int be_answered_for(void *arg)
+{
+    struct asyncio_executor *pool = arg;
+    char number[8] = "";
+    int result = asyncio_run_in_executor(pool, count_call, number,
+                                         .size = sizeof number);
+    EXPECT(result >= 0);
+    atomic_fetch_add(&shared->pid, 1);
+    return 0;
+}
+
+static int ask_for_forgery(void *arg)
+{
+    char number[8] = "";
+    return asyncio_run_in_executor(arg, answer_for_all, number,
+                                   .size = sizeof number);
+}
+
+TEST(parent_survives_answers_for_those_that_wait, .ordered = true)
+{
+    enum { BEHIND = 20 };
+    struct asyncio_executor *pool = make_pool(1);
+    EXPECT_OR_RETURN(pool);
+    for (int i = 0; i < 50; i++) // so that the pool knows them to be short
+        EXPECT_GE(asyncio_run_in_executor(pool, count_call, NULL), 0);
+    atomic_store(&shared->pid, 0);
+    ASYNCIO_WITH_TASK_GROUP(group);
+    asyncio_task_group_create_task(&group, ask_for_forgery, pool);
+    for (int i = 0; i < BEHIND; i++)
+        asyncio_task_group_create_task(&group, be_answered_for, pool);
+    asyncio_ignore(asyncio_sleep(0));
+    sem_post(&shared->gate);
+    EXPECT_EQ(asyncio_task_group_exit(&group, 0), 0);
+    EXPECT_EQ(atomic_load(&shared->pid), BEHIND);
+    EXPECT_GE(asyncio_run_in_executor(pool, count_call, NULL), 0);
+    asyncio_executor_shutdown(pool);
 }
 
 // All that is in the mailbox, in all kinds of disorder.
 static int scribble(void *arg)
 {
-    struct asyncio__mailbox *box = box_of(arg);
-    unsigned char *bytes = (unsigned char *)box;
+    struct forger it = forger_of(arg);
+    unsigned char *bytes = (unsigned char *)it.box;
     unsigned seed = *(unsigned *)arg;
 
     for (size_t i = 0; i < offsetof(struct asyncio__mailbox, bytes); i++)
         bytes[i] = (unsigned char)(rand_r(&seed) >> 7);
-    answer_and_die(box);
+    answer_and_die(&it);
 }
 
 TEST(parent_survives_any_bytes)
@@ -144,16 +306,18 @@ TEST(parent_survives_any_bytes)
     asyncio_executor_shutdown(pool);
 }
 
-// Answers while it works on, and flips the turn back and forth: jobs that are
+// Answers while it works on, and flips its state back and forth: jobs that are
 // said to be over are over, and each is so once.
 static int answer_again_and_again(void *arg)
 {
-    struct asyncio__mailbox *box = box_of(arg);
+    struct forger it = forger_of(arg);
     for (int i = 0; i < 10000; i++) {
-        atomic_store(&box->turn, ASYNCIO__TURN_PARENT);
-        atomic_store(&box->turn, ASYNCIO__TURN_WORKER);
+        say(&it, it.number, ASYNCIO__SLOT_ANSWERED);
+        say(&it, it.number, ASYNCIO__SLOT_QUEUED);
+        say(&it, it.number + 1, ASYNCIO__SLOT_ANSWERED);
+        say(&it, it.number, ASYNCIO__SLOT_BEGUN);
     }
-    box->result = 1;
+    it.slot->result = 1;
     return 1;
 }
 

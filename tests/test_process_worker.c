@@ -103,13 +103,17 @@ static int lie(void *arg)
         (struct asyncio__mailbox *)(void *)((char *)arg -
                                             offsetof(struct asyncio__mailbox,
                                                      bytes));
-    memset(box->text, 'x', sizeof box->text);
-    memset(box->task, 'y', sizeof box->task);
-    box->site = 1;
-    box->size = UINT64_MAX;
-    box->fn = 1;
-    box->result = -EPROTO;
-    atomic_store(&box->turn, ASYNCIO__TURN_PARENT);
+    for (uint32_t i = 0; i < ASYNCIO__MAILBOX_SLOTS; i++) {
+        memset(box->words[i].text, 'x', sizeof box->words[i].text);
+        memset(box->words[i].task, 'y', sizeof box->words[i].task);
+        box->words[i].site = 1;
+        box->slots[i].size = box->slots[i].offset = UINT64_MAX;
+        box->slots[i].fn = 1;
+        box->slots[i].result = -EPROTO;
+        atomic_store(&box->slots[i].state,
+                     asyncio__slot_state(i, ASYNCIO__SLOT_ANSWERED));
+    }
+    atomic_store(&box->listening, 0); // no bell
     kill(getpid(), SIGKILL);
     pause();
     return 0;
@@ -122,7 +126,7 @@ TEST(worker_that_lies_harms_only_its_own_job)
     char number = 1;
     EXPECT_OR_RETURN(pool);
     EXPECT_EQ(asyncio_run_in_executor(pool, lie, &number, .size = 1), -EPROTO);
-    EXPECT_LT(strlen(asyncio_strerror(-EPROTO)), sizeof box->text);
+    EXPECT_LT(strlen(asyncio_strerror(-EPROTO)), sizeof box->words->text);
     EXPECT_EQ(number, 1);
     EXPECT_EQ(asyncio_run_in_executor(pool, count_call, NULL), 0);
     asyncio_executor_shutdown(pool);

@@ -14,6 +14,7 @@
 // is shown when the job ends. Cancelling a call there kills the process.
 #pragma once
 
+#include <asyncio/shared.h>
 #include <asyncio/task.h>
 
 ASYNCIO__BEGIN
@@ -27,7 +28,9 @@ struct asyncio_job_options {
     bool abandon ASYNCIO__UNSET; // when cancelled, leave `fn` running
     int priority ASYNCIO__UNSET; // of those that wait, the highest goes first
     double timeout ASYNCIO__UNSET; // of this job, in place of its pool's
-    void *reserved_[3] ASYNCIO__UNSET;
+    // What `fn` will see in a process without a copy (asyncio/shared.h).
+    const struct asyncio_shared *shared ASYNCIO__UNSET;
+    void *reserved_[2] ASYNCIO__UNSET;
 };
 
 // Runs fn(arg) in a thread of the loop's default pool and waits for it. There
@@ -49,23 +52,26 @@ ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_to_thread)(
 
 // The same in an executor of your choice; NULL is the default one. In a process
 // pool, `fn` is a registered job (ASYNCIO_JOB) or a function of an object that
-// was loaded when the launcher was forked. A job is never run twice: one whose
-// worker died has failed, whether it had begun or not.
+// was loaded when the launcher was forked. A job that has begun is never run
+// again: if its worker dies, it has failed. One that has not begun goes to the
+// next worker.
 //
 // returns   too: -EOWNERDEAD if the worker died: the words name the job, the
 //           signal with its address and the functions that it was in, or the
 //           exit status; the same if the pool is broken; -ETIMEDOUT if a limit
 //           for the job was up; -EINVAL for a function that a process cannot
-//           find, an `arg` without .size, or a limit that is none; -E2BIG for
-//           one of more than 1 MiB; -EXDEV if another loop uses this pool of
-//           processes; -ENOTSUP for a .timeout in a thread, which nothing can
-//           stop; -ESHUTDOWN after shutdown; -ECANCELED if that took it back
+//           find, an `arg` without .size, .shared that was freed, or a limit
+//           that is none; -E2BIG for an `arg` of more than 1 MiB: what is
+//           larger goes into shared memory; -EXDEV if another loop uses this
+//           pool of processes; -ENOTSUP for a .timeout in a thread, which
+//           nothing can stop; -ESHUTDOWN after shutdown; -ECANCELED if that
+//           took it back
 // suspends  also while the pool's queue is full (.max_queued): cancelled there,
 //           or shut down, nothing was handed in
 // cancel    a process is killed, and has ended when the call returns; with
 //           .abandon it goes on
 // like      loop.run_in_executor;   unlike it, a worker that dies or answers
-//           nonsense harms its own job only: the pool goes on
+//           nonsense harms its own jobs only: the pool goes on
 ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_run_in_executor)(
     struct asyncio_executor *executor, int (*fn)(void *arg), void *arg,
     const struct asyncio_job_options *options);
@@ -82,9 +88,9 @@ struct asyncio_map_options {
 };
 
 // Runs `fn` on each of `count` items of `size` bytes, side by side, and waits
-// for all; no more than twice as many as there are workers are on their way at
-// a time. Unless failures are results, the first one cancels what has not
-// begun, and the results of those are left as they were.
+// for all; no more are on their way at a time than two for each thread there
+// may be, or 64 for each process. Unless failures are results, the first one
+// cancels what has not begun, and the results of those are left as they were.
 //
 // returns   0, or the code of the first that failed; -EINVAL for no function or
 //           items without a size; otherwise as asyncio_run_in_executor

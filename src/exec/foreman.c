@@ -37,7 +37,8 @@ static void tell(struct foreman *foreman, enum asyncio__notice_kind kind,
 
 // Here the worker begins. Its parent may be gone before it said that it wants
 // to die with it.
-static _Noreturn void become_worker(struct foreman *foreman, const int fds[2],
+static _Noreturn void become_worker(struct foreman *foreman,
+                                    const int fds[ASYNCIO__MESSAGE_FDS],
                                     pid_t parent)
 {
     asyncio__sys_die_with_parent();
@@ -51,7 +52,7 @@ static _Noreturn void become_worker(struct foreman *foreman, const int fds[2],
     asyncio__sys_sigprocmask(SIG_SETMASK, &foreman->mask, NULL);
     asyncio__free(foreman->workers);
     asyncio__worker_set_up(foreman->setup, fds[1]);
-    asyncio__worker_run(fds[0], foreman->bell,
+    asyncio__worker_run(fds[0], foreman->bell, fds[2],
                         (uint32_t)foreman->setup->sandbox);
 }
 
@@ -69,10 +70,10 @@ static int reach(struct foreman *foreman, uint32_t worker)
 }
 
 static pid_t fork_worker(struct foreman *foreman, uint32_t worker,
-                         const int fds[2])
+                         const int fds[ASYNCIO__MESSAGE_FDS])
 {
     pid_t self = asyncio__sys_getpid();
-    if (fds[0] < 0 || fds[1] < 0) return -EPROTO;
+    if (fds[0] < 0 || fds[1] < 0 || fds[2] < 0) return -EPROTO;
     int err = reach(foreman, worker);
     if (err < 0) return err;
 
@@ -82,11 +83,11 @@ static pid_t fork_worker(struct foreman *foreman, uint32_t worker,
 }
 
 static void start_worker(struct foreman *foreman, uint32_t worker,
-                         const int fds[2])
+                         const int fds[ASYNCIO__MESSAGE_FDS])
 {
     pid_t pid = fork_worker(foreman, worker, fds);
 
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < ASYNCIO__MESSAGE_FDS; i++)
         if (fds[i] >= 0) asyncio__sys_close(fds[i]);
     if (pid < 0) {
         tell(foreman, ASYNCIO__NOTICE_FAILED, worker, 0, pid);
@@ -116,7 +117,7 @@ static void kill_all(struct foreman *foreman)
 static void obey(struct foreman *foreman)
 {
     struct asyncio__order order;
-    int fds[2];
+    int fds[ASYNCIO__MESSAGE_FDS];
     int n = asyncio__message_receive(foreman->socket, &order, sizeof order, fds,
                                      MSG_DONTWAIT);
     if (n == -EAGAIN) return;

@@ -19,9 +19,11 @@ struct asyncio__worker_setup;
 
 enum asyncio__order_kind {
     ASYNCIO__ORDER_START,  // a worker; comes with descriptors: its mailbox's,
-                           // and that of its log's end to write
+                           // its log's end to write, its end of a socket
     ASYNCIO__ORDER_SIGNAL, // is sent to a worker
 };
+
+#define ASYNCIO__MESSAGE_FDS 3 // at most
 
 struct asyncio__order {
     uint32_t kind;   // enum asyncio__order_kind
@@ -52,14 +54,14 @@ struct asyncio__notice {
 _Noreturn void asyncio__foreman_run(int socket, int bell,
                                     const struct asyncio__worker_setup *setup);
 
-// Sends `len` bytes and up to two descriptors as one message, or nothing.
+// Sends `len` bytes and up to three descriptors as one message, or nothing.
 // Returns 0 or a negative errno: -EAGAIN if `flags` has MSG_DONTWAIT.
 int asyncio__message_send(int socket, const void *message, size_t len,
                           const int *fds, size_t fd_count, int flags);
 
-// Receives one message of exactly `len` bytes. `fds` has room for two, and is
-// -1 where none came; NULL accepts none: the kernel drops them. Returns 1; 0 at
-// the end of the stream; -EPROTO for a message of another length; or a negative
-// errno.
+// Receives one message of exactly `len` bytes. `fds` has room for three, and
+// is -1 where none came; NULL accepts none: the kernel drops them. Returns 1; 0
+// at the end of the stream; -EPROTO for a message of another length; or a
+// negative errno.
 int asyncio__message_receive(int socket, void *message, size_t len, int *fds,
                              int flags);

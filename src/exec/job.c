@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "exec/shared.h"
 #include "platform/sys.h"
 #include "task/park.h"
 
@@ -36,6 +37,7 @@ int asyncio__job_make(struct asyncio__job **made,
     job->site = options->site;
     job->loop = asyncio__running_loop;
     asyncio_copy_context(&job->context);
+    if (options->shared) job->block = asyncio__block_hold(options->shared);
     if (copy > 0) job->arg = memcpy(job->copy, arg, copy);
     *made = job;
     return 0;
@@ -46,6 +48,7 @@ void asyncio__job_unref(struct asyncio__job *job)
     if (atomic_fetch_sub(&job->references, 1) > 1) return;
     asyncio__failure_unref(job->failure);
     asyncio_context_close(&job->context);
+    asyncio__block_drop(job->block);
     asyncio__free(job);
 }
 
@@ -63,26 +66,46 @@ static bool drops_result(const struct asyncio__job *job)
     return atomic_load(&job->cancelled) && !job->wanted;
 }
 
-static void call_landed(struct asyncio__job *job)
+// What the call holds is let go of by the task when it runs; or, if the loop
+// closes before it does, here.
+static void never_runs(struct asyncio__guest *guest)
+{
+    struct asyncio__job *job = list_entry(guest, struct asyncio__job, woken);
+    struct asyncio_executor *executor = job->executor;
+    asyncio__job_unref(job);
+    asyncio__executor_drop(executor);
+}
+
+static void wake_caller(struct asyncio__job *job, int result)
 {
     struct asyncio_task *task = job->owner;
+    struct asyncio__home *home;
     job->owner = NULL;
-    if (task) asyncio__wake(task, drops_result(job) ? -ECANCELED : job->result);
+    asyncio__wake(task, result);
+    if (asyncio__home_of(job->loop, &home) < 0) return; // it had one at start
+    job->woken = (struct asyncio__guest){.leave = never_runs};
+    asyncio__home_enter(home, &job->woken);
+}
+
+static void call_landed(struct asyncio__job *job)
+{
+    if (!job->owner) return;
+    wake_caller(job, drops_result(job) ? -ECANCELED : job->result);
 }
 
 static void leave(struct asyncio__job *job)
 {
-    struct asyncio_task *task = job->owner;
-    job->owner = NULL;
-    asyncio__wake(task, -ECANCELED);
+    wake_caller(job, -ECANCELED);
 }
 
 // The task is woken for good: it will not run, and nobody will cancel its wait.
 static void call_lost(struct asyncio__job *job)
 {
     struct asyncio_executor *executor = job->executor;
-    if (!job->owner) return; // it was abandoned
-    leave(job);
+    struct asyncio_task *task = job->owner;
+    if (!task) return; // it was abandoned
+    job->owner = NULL;
+    asyncio__wake(task, -ECANCELED);
     asyncio__job_unref(job);
     asyncio__executor_drop(executor);
 }
@@ -143,6 +166,7 @@ static int wait_for_job(struct asyncio__job *job, bool abandon)
     job->owner = asyncio__task();
     int result =
         asyncio__park(abandon ? &waiting_to_abandon : &waiting, job, NULL);
+    asyncio__home_exit(&job->woken);
     // A cancelled job may still be at work on its outcome.
     if (!drops_result(job) && result < 0 && result == job->result)
         asyncio__failure_see(job->failure);
@@ -164,7 +188,10 @@ int asyncio__job_call(struct asyncio_executor *executor, int (*fn)(void *arg),
     job->landed = call_landed;
     job->lost = call_lost;
 
-    int result = executor->ops->start(executor, job);
+    bool freed = options->shared && !job->block;
+    int result = freed ? asyncio_raise(-EINVAL, "the .shared memory of this "
+                                                "call was freed")
+                       : executor->ops->start(executor, job);
     if (result == 0) result = wait_for_job(job, options->abandon);
     asyncio__job_unref(job);
     return result;

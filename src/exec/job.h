@@ -32,12 +32,14 @@ struct asyncio__job {
     int priority;   // of those that wait, the highest goes first
     double timeout; // of this job, as it was given, or 0
     int64_t timeout_ns;
-    const char *site; // of the call, or NULL
+    const char *site;             // of the call, or NULL
+    struct asyncio__block *block; // of shared memory, held; or NULL
     void (*landed)(struct asyncio__job *job);
     void (*lost)(struct asyncio__job *job);
     void *owner; // whoever waits: landed knows what that is; NULL once left
     struct asyncio_loop *loop;
     struct asyncio_context context; // a copy of its maker's, for a thread
+    struct asyncio__guest woken;    // whoever waited has not run since
 
     int result;
     struct asyncio__failure *failure; // words for a negative result, or NULL
@@ -59,6 +61,10 @@ struct asyncio__job {
         struct {                            // processes
             struct asyncio_link link;       // asyncio__process_pool.queue, door
             struct asyncio__worker *worker; // NULL while it is in one of these
+            uint32_t ticket;                // in the order of arrival
+            uint32_t number;                // with its worker, in its ring
+            int place;                      // of its block, on its desk
+            uint32_t returns; // workers that died before they began it
         };
     };
     _Alignas(max_align_t) unsigned char copy[]; // of *arg, for a thread

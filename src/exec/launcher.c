@@ -45,7 +45,7 @@ static _Noreturn void become_foreman(const struct asyncio__worker_setup *setup,
 static _Noreturn void launch(void)
 {
     struct asyncio__worker_setup setup;
-    int fds[2];
+    int fds[ASYNCIO__MESSAGE_FDS];
 
     for (;;) {
         int n = asyncio__message_receive(SOCKET, &setup, sizeof setup, fds, 0);

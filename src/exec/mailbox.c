@@ -1,152 +1,117 @@
-// Both ends of a mailbox.
+// The worker's end of a mailbox.
 
 #include "exec/mailbox.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "exec/objects.h"
 #include "exec/sandbox.h"
+#include "exec/shared.h"
 #include "platform/clock.h"
+#include "platform/spin.h"
 #include "platform/sys.h"
 #include "task/failure.h"
 
-// A worker looks for its next job this long before it sleeps, if there is
-// another processor for the parent.
-#define SPIN_NS 20000
+struct worker {
+    struct asyncio__mailbox *box;
+    uint32_t number; // of the job that comes next
+    int bell;
+    uint32_t stretch; // jobs since it last waited
+    struct asyncio__spin spin;
+};
 
-// --- the parent's side ------------------------------------------------------
+// Whoever sends many jobs at a time is better served by a worker that sleeps
+// until there are many again, than by one that snatches each as it comes.
+#define STRETCH_MAX 4
 
-int asyncio__mailbox_open(struct asyncio__mailbox **box, int *memory)
+// Begins the next job; NULL if there is none. A number that was passed over was
+// taken back, and its slot may be another job's by now.
+static struct asyncio__slot *begin(struct worker *worker)
 {
-    void *address;
-    int fd = asyncio__sys_memfd("asyncio-mailbox", sizeof **box);
-    if (fd < 0) return fd;
-
-    int err = asyncio__sys_mmap_shared(&address, sizeof **box, fd);
-    if (err < 0) {
-        asyncio__sys_close(fd);
-        return err;
-    }
-    *box = address;
-    *memory = fd;
-    return 0;
-}
-
-void asyncio__mailbox_close(struct asyncio__mailbox *box)
-{
-    if (box) asyncio__sys_munmap(box, sizeof *box);
-}
-
-// Either the worker sees the turn before it sleeps, or we see that it sleeps.
-void asyncio__mailbox_send(struct asyncio__mailbox *box, int (*fn)(void *arg),
-                           const void *arg, size_t size)
-{
-    box->fn = (uintptr_t)fn;
-    box->size = size;
-    if (size > 0) memcpy(box->bytes, arg, size);
-    atomic_store(&box->turn, ASYNCIO__TURN_WORKER);
-    if (atomic_load(&box->asleep)) asyncio__sys_futex_wake(&box->turn);
-}
-
-bool asyncio__mailbox_answered(const struct asyncio__mailbox *box)
-{
-    return atomic_load_explicit(&box->turn, memory_order_acquire) ==
-           ASYNCIO__TURN_PARENT;
-}
-
-// What a terminal would obey is shown as a question mark: words come from a
-// process that nobody trusts, and are printed. In UTF-8, the controls above
-// ASCII begin with C2.
-static void make_harmless(char *text)
-{
-    unsigned char before = 0;
-    for (unsigned char *at = (unsigned char *)text; *at; before = *at++) {
-        bool high = *at >= 0x80 && *at < 0xa0 && before == 0xc2;
-        bool low = *at < 0x20 && *at != '\t' && *at != '\n';
-        if (high) at[-1] = at[0] = '?';
-        if (low || *at == 0x7f) *at = '?';
+    for (;; worker->number++) {
+        struct asyncio__slot *slot =
+            asyncio__slot_of(worker->box, worker->number);
+        uint32_t queued =
+            asyncio__slot_state(worker->number, ASYNCIO__SLOT_QUEUED);
+        uint32_t state = atomic_load(&slot->state);
+        if ((int32_t)(state - queued) < 0) return NULL;
+        if (state == queued &&
+            atomic_compare_exchange_strong(
+                &slot->state, &queued,
+                asyncio__slot_state(worker->number, ASYNCIO__SLOT_BEGUN)))
+            return slot;
     }
 }
 
-// The text is copied before it is looked at: it may change under our eyes.
-static struct asyncio__failure *take_words(const struct asyncio__mailbox *box,
-                                           int code)
+static struct asyncio__slot *begin_soon(struct worker *worker)
 {
-    char text[sizeof box->text], task[sizeof box->task];
-    memcpy(text, box->text, sizeof text);
-    memcpy(task, box->task, sizeof task);
-    text[sizeof text - 1] = task[sizeof task - 1] = '\0';
-    if (!text[0]) return NULL;
-    make_harmless(text);
-    make_harmless(task);
-    return asyncio__failure_make(code, text,
-                                 asyncio__objects_constant(box->site), task);
-}
-
-int asyncio__mailbox_take(const struct asyncio__mailbox *box, void *arg,
-                          size_t size, struct asyncio__failure **words)
-{
-    int result = *(const volatile int32_t *)&box->result;
-    if (arg && size > 0) memcpy(arg, box->bytes, size);
-    *words = result < 0 ? take_words(box, result) : NULL;
-    return result;
-}
-
-// --- the worker's -----------------------------------------------------------
-
-static bool has_job(struct asyncio__mailbox *box)
-{
-    return atomic_load(&box->turn) == ASYNCIO__TURN_WORKER;
-}
-
-static bool spin(struct asyncio__mailbox *box)
-{
-    int64_t end = asyncio__clock_real_ns() + SPIN_NS;
-    do {
-        for (int i = 0; i < 32; i++) {
-            if (has_job(box)) return true;
-#if defined(__x86_64__)
-            __builtin_ia32_pause();
-#endif
+    struct asyncio__spin_watch watch;
+    struct asyncio__slot *slot = NULL;
+    bool many = worker->stretch > STRETCH_MAX;
+    worker->stretch = 0;
+    if (many ||
+        !asyncio__spin_begin(&worker->spin, &watch, worker->box->spin_ns))
+        return NULL;
+    do
+        for (int i = 0; i < ASYNCIO__SPIN_LOOKS && !slot; i++) {
+            slot = begin(worker);
+            asyncio__spin_pause();
         }
-    } while (asyncio__clock_real_ns() < end);
-    return false;
+    while (!slot && asyncio__spin_goes_on(&watch));
+    asyncio__spin_end(&worker->spin, &watch, slot);
+    return slot;
 }
 
-static void wait_for_job(struct asyncio__mailbox *box, bool may_spin)
+// Either we see the job before we sleep, or the parent sees that we sleep.
+static struct asyncio__slot *wait_for_job(struct worker *worker)
 {
-    if (may_spin && spin(box)) return;
-
-    atomic_store(&box->asleep, 1);
-    while (!has_job(box))
-        asyncio__sys_futex_wait(&box->turn, ASYNCIO__TURN_PARENT);
-    atomic_store(&box->asleep, 0);
+    struct asyncio__mailbox *box = worker->box;
+    struct asyncio__slot *slot = begin_soon(worker);
+    while (!slot) {
+        atomic_store(&box->asleep, 1);
+        slot = begin(worker);
+        if (!slot) asyncio__sys_futex_wait(&box->asleep, 1);
+        atomic_store(&box->asleep, 0);
+        if (!slot) slot = begin(worker);
+    }
+    return slot;
 }
 
-static void put_words(struct asyncio__mailbox *box, int code)
+static void put_words(struct asyncio__words *words, int code)
 {
     const struct asyncio__failure *seen = asyncio__failure_of(code);
     const struct asyncio_error none = {.text = "", .site = "", .task = ""};
     const struct asyncio_error *error = seen ? &seen->error : &none;
 
-    snprintf(box->text, sizeof box->text, "%s", error->text);
-    snprintf(box->task, sizeof box->task, "%s", error->task);
-    box->site = (uintptr_t)error->site;
+    snprintf(words->text, sizeof words->text, "%s", error->text);
+    snprintf(words->task, sizeof words->task, "%s", error->task);
+    words->site = (uintptr_t)error->site;
 }
 
 // What the job printed is shown when it has ended, not when the worker ends:
 // that is by a signal, and would lose it.
-static void run_job(struct asyncio__mailbox *box)
+static void run_job(struct worker *worker, struct asyncio__slot *slot)
 {
-    int (*fn)(void *arg) = (int (*)(void *))(uintptr_t)box->fn;
-    int result = fn(box->size > 0 ? box->bytes : NULL);
+    struct asyncio__mailbox *box = worker->box;
+    int (*fn)(void *arg) = (int (*)(void *))(uintptr_t)slot->fn;
+    asyncio__desk_use(slot->place, slot->shared);
+    int result = fn(slot->size > 0 ? box->bytes + slot->offset : NULL);
 
-    if (result < 0) put_words(box, result);
+    if (result < 0)
+        put_words(&box->words[worker->number % ASYNCIO__MAILBOX_SLOTS], result);
     asyncio__failures_drop_thread();
     fflush(NULL);
-    box->result = result;
+    slot->result = result;
+}
+
+// How many jobs it is given ahead depends on how long they take.
+static void note_pace(struct asyncio__mailbox *box, int64_t taken_ns)
+{
+    uint32_t pace_ns = box->pace_ns;
+    if (taken_ns > 1000000000) taken_ns = 1000000000;
+    if (pace_ns > 0) taken_ns = (3 * (int64_t)pace_ns + taken_ns) / 4;
+    atomic_store_explicit(&box->pace_ns, taken_ns > 0 ? (uint32_t)taken_ns : 1,
+                          memory_order_relaxed);
 }
 
 static void ring(int bell)
@@ -156,30 +121,45 @@ static void ring(int bell)
         continue; // a full pipe is as good: it is readable
 }
 
+// Either the parent sees the answer before it sleeps, or we see that it
+// listens.
+static void answer(struct worker *worker, struct asyncio__slot *slot)
+{
+    struct asyncio__mailbox *box = worker->box;
+    atomic_store(&slot->state,
+                 asyncio__slot_state(worker->number++, ASYNCIO__SLOT_ANSWERED));
+    if (atomic_load(&box->listening) && atomic_exchange(&box->listening, 0))
+        ring(worker->bell);
+}
+
 // Here the worker turns into one that nobody needs to trust. What a job is to
 // load or to open, an initialiser has done before.
-static void confine(int bell, uint32_t sandbox)
+static void confine(int bell, int channel, uint32_t sandbox)
 {
     enum asyncio__sandbox_step step;
-    if (sandbox && asyncio__sandbox_enter(bell, &step) < 0)
+    if (sandbox && asyncio__sandbox_enter(bell, channel, &step) < 0)
         asyncio__sys_exit(126);
 }
 
-_Noreturn void asyncio__worker_run(int memory, int bell, uint32_t sandbox)
+_Noreturn void asyncio__worker_run(int memory, int bell, int channel,
+                                   uint32_t sandbox)
 {
-    struct asyncio__mailbox *box;
+    struct worker worker = {.bell = bell};
     void *address;
-    int err = asyncio__sys_mmap_shared(&address, sizeof *box, memory);
+    int err = asyncio__sys_mmap_shared(&address, sizeof *worker.box, memory);
     if (err < 0) asyncio__sys_exit(127);
     asyncio__sys_close(memory);
-    box = address;
+    worker.box = address;
+    asyncio__desk_serve(channel);
+    confine(bell, channel, sandbox);
 
-    bool may_spin = asyncio__sys_processors() > 1;
-    confine(bell, sandbox);
     for (;;) {
-        wait_for_job(box, may_spin);
-        run_job(box);
-        atomic_store(&box->turn, ASYNCIO__TURN_PARENT);
-        ring(bell);
+        struct asyncio__slot *slot = begin(&worker);
+        if (!slot) slot = wait_for_job(&worker);
+        worker.stretch++;
+        int64_t begun_ns = asyncio__clock_real_ns();
+        run_job(&worker, slot);
+        note_pace(worker.box, asyncio__clock_real_ns() - begun_ns);
+        answer(&worker, slot);
     }
 }

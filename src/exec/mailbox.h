@@ -1,63 +1,82 @@
 // Mailbox: the memory that a worker process shares with its parent, and through
-// which one job at a time goes there and comes back.
+// which jobs go there and come back, many at a time and in order.
 //
-//     parent: request, turn = WORKER, wake ---> worker: runs it
-//     parent: takes the answer <--- rings --- worker: answer, turn = PARENT
+//     number:    ... 7         8       9         10        11 ...
+//     slot:      [ANSWERED] [BEGUN] [QUEUED] [WITHDRAWN] [QUEUED]
+//                 parent     worker            parent      `- next
+//                 takes it   runs it           took it back
 //
-// The worker sleeps on `turn`; the parent's loop sleeps on a pipe, the bell,
-// into which the worker writes a byte. The worker may write whatever it likes
-// wherever it likes, at any time: the parent keeps for itself how much it sent,
-// and believes nothing that it reads here.
+// Each job has a number, and goes through the slot that the number names,
+// modulo their count. Both sides move a slot from QUEUED by compare and
+// exchange: a job either has begun, or was taken back, and each knows which.
+//
+// The worker sleeps on `asleep`; the parent's loop sleeps on a pipe, the bell,
+// into which the worker writes a byte if the parent listens. The worker may
+// write whatever it likes wherever it likes, at any time: the parent keeps its
+// own account of what it sent (exec/ring.h), and believes nothing that it reads
+// here.
 #pragma once
 
 #include <asyncio/base.h>
 
-struct asyncio__failure;
-
-// The largest argument that goes to a process. Pages that are not used are
-// never there.
+// The largest argument that goes to a process, the jobs that are there at a
+// time, and the room for the arguments of all of them. Pages that are not used
+// are never there.
 #define ASYNCIO__MAILBOX_BYTES ((size_t)1024 * 1024)
+#define ASYNCIO__MAILBOX_SLOTS 64
+#define ASYNCIO__MAILBOX_ROOM  (2 * ASYNCIO__MAILBOX_BYTES)
+
+enum asyncio__slot_phase {
+    ASYNCIO__SLOT_NONE,
+    ASYNCIO__SLOT_QUEUED,
+    ASYNCIO__SLOT_BEGUN,
+    ASYNCIO__SLOT_ANSWERED,
+    ASYNCIO__SLOT_WITHDRAWN,
+};
+#define ASYNCIO__SLOT_PHASES 8 // as many as a state has room for
+
+struct asyncio__slot {
+    // The number of the job, times ASYNCIO__SLOT_PHASES, plus its phase.
+    _Alignas(64) _Atomic(uint32_t) state;
+    int32_t result;  // answer
+    uint64_t fn;     // request: the address of the function,
+    uint64_t size;   // its argument's size,
+    uint64_t offset; // where in `bytes` that is,
+    uint64_t shared; // and the block of shared memory, or 0, with its
+    uint32_t place;  // place on the desk
+};
+
+struct asyncio__words { // for a negative result
+    uint64_t site;      // address of a string constant
+    char text[1024];    // or ""
+    char task[64];
+};
 
 struct asyncio__mailbox {
-    _Atomic(uint32_t) turn;   // enum asyncio__turn; the worker's futex
-    _Atomic(uint32_t) asleep; // the worker sleeps, or is about to
+    _Alignas(64) _Atomic(uint32_t) asleep; // the worker sleeps, or is about to
+    _Atomic(uint32_t) pace_ns; // what its jobs take, lately; 0: none has ended
+    _Alignas(64) _Atomic(uint32_t) listening; // the parent waits for the bell
+    int64_t spin_ns; // how long the worker may look before it sleeps
 
-    uint64_t fn; // request: the address of the function
-    uint64_t size;
-
-    int32_t result;  // answer
-    uint64_t site;   // address of a string constant, of the words
-    char text[1024]; // words for a negative result, or ""
-    char task[64];
-
-    _Alignas(64) unsigned char bytes[ASYNCIO__MAILBOX_BYTES];
+    struct asyncio__slot slots[ASYNCIO__MAILBOX_SLOTS];
+    struct asyncio__words words[ASYNCIO__MAILBOX_SLOTS];
+    _Alignas(64) unsigned char bytes[ASYNCIO__MAILBOX_ROOM];
 };
 
-enum asyncio__turn {
-    ASYNCIO__TURN_PARENT, // no job, or the answer is there
-    ASYNCIO__TURN_WORKER, // there is a job
-};
+static inline uint32_t asyncio__slot_state(uint32_t number,
+                                           enum asyncio__slot_phase phase)
+{
+    return number * ASYNCIO__SLOT_PHASES + phase;
+}
 
-// --- the parent's side ------------------------------------------------------
+static inline struct asyncio__slot *
+asyncio__slot_of(struct asyncio__mailbox *box, uint32_t number)
+{
+    return &box->slots[number % ASYNCIO__MAILBOX_SLOTS];
+}
 
-// Makes one. `memory` is a descriptor of it, for the worker, and the caller's
-// to close.
-int asyncio__mailbox_open(struct asyncio__mailbox **box, int *memory);
-void asyncio__mailbox_close(struct asyncio__mailbox *box);
-
-// Sends a job; it is the parent's turn, and `size` is no larger than there is
-// room.
-void asyncio__mailbox_send(struct asyncio__mailbox *box, int (*fn)(void *arg),
-                           const void *arg, size_t size);
-bool asyncio__mailbox_answered(const struct asyncio__mailbox *box);
-
-// Takes the answer: `size` bytes, as many as were sent, to `arg` unless it is
-// NULL, and the words for a negative result, or NULL. Returns the result.
-int asyncio__mailbox_take(const struct asyncio__mailbox *box, void *arg,
-                          size_t size, struct asyncio__failure **words);
-
-// --- the worker's -----------------------------------------------------------
-
-// Works through a mailbox until it is killed. `bell` is the pipe to ring, and
-// `sandbox` enum asyncio_sandbox: it is entered before the first job.
-_Noreturn void asyncio__worker_run(int memory, int bell, uint32_t sandbox);
+// Works through a mailbox until it is killed. `bell` is the pipe to ring,
+// descriptors of shared memory come by `channel`, and `sandbox` is enum
+// asyncio_sandbox: it is entered before the first job.
+_Noreturn void asyncio__worker_run(int memory, int bell, int channel,
+                                   uint32_t sandbox);

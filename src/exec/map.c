@@ -23,6 +23,7 @@ struct map {
     bool stopped;               // no more items
     int code;                   // 0, or what the whole returns
     struct asyncio__failure *failure;
+    struct asyncio__guest woken; // the task has not run since
 };
 
 static void stop(struct map *map)
@@ -43,6 +44,35 @@ static void fail(struct map *map, int code, struct asyncio__failure *failure)
     map->code = code;
     map->failure = asyncio__failure_ref(failure);
     stop(map);
+}
+
+static void free_map(struct map *map)
+{
+    for (size_t i = 0; map->jobs && i < map->count; i++)
+        if (map->jobs[i]) asyncio__job_unref(map->jobs[i]);
+    asyncio__free(map->jobs);
+    asyncio__failure_unref(map->failure);
+    asyncio__free(map);
+}
+
+// The map is let go of by the task when it runs; or, if the loop closes before
+// it does, here.
+static void never_runs(struct asyncio__guest *guest)
+{
+    struct map *map = list_entry(guest, struct map, woken);
+    struct asyncio_executor *executor = map->executor;
+    free_map(map);
+    asyncio__executor_drop(executor);
+}
+
+static void wake_mapper(struct map *map, int code)
+{
+    struct asyncio__home *home;
+    asyncio__wake(map->task, code);
+    if (asyncio__home_of(map->task->future.loop_, &home) < 0)
+        return; // it had one at start
+    map->woken = (struct asyncio__guest){.leave = never_runs};
+    asyncio__home_enter(home, &map->woken);
 }
 
 // What became of an item: true if that ends the whole.
@@ -81,16 +111,7 @@ static void map_landed(struct asyncio__job *job)
     map->out--;
     if (note(map, job->arg, job->result)) fail(map, job->result, job->failure);
     next_item(map, job);
-    if (map->out == 0) asyncio__wake(map->task, map->code);
-}
-
-static void free_map(struct map *map)
-{
-    for (size_t i = 0; map->jobs && i < map->count; i++)
-        if (map->jobs[i]) asyncio__job_unref(map->jobs[i]);
-    asyncio__free(map->jobs);
-    asyncio__failure_unref(map->failure);
-    asyncio__free(map);
+    if (map->out == 0) wake_mapper(map, map->code);
 }
 
 static void map_lost(struct asyncio__job *job)
@@ -118,7 +139,7 @@ static bool cancel_map(struct asyncio_task *task,
         if (!job || !job->owner) continue;
         asyncio__job_interrupt(job);
     }
-    if (map->out == 0 && asyncio__parked(task)) asyncio__wake(task, -ECANCELED);
+    if (map->out == 0 && asyncio__parked(task)) wake_mapper(map, -ECANCELED);
     return true;
 }
 
@@ -150,6 +171,7 @@ static int run_map(struct map *map)
 
     int code = map->code;
     if (map->out > 0) code = asyncio__park(&mapping, map, NULL);
+    asyncio__home_exit(&map->woken);
     if (code < 0 && code == map->code) asyncio__failure_see(map->failure);
     return code;
 }

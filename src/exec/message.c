@@ -8,11 +8,9 @@
 
 #include "platform/sys.h"
 
-#define FDS_MAX 2
-
 union control {
     struct cmsghdr header;
-    char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
+    char bytes[CMSG_SPACE(ASYNCIO__MESSAGE_FDS * sizeof(int))];
 };
 
 int asyncio__message_send(int socket, const void *message, size_t len,
@@ -41,7 +39,8 @@ int asyncio__message_send(int socket, const void *message, size_t len,
 static void take_fds(struct msghdr *header, int *fds)
 {
     struct cmsghdr *control = CMSG_FIRSTHDR(header);
-    fds[0] = fds[1] = -1;
+    for (int i = 0; i < ASYNCIO__MESSAGE_FDS; i++)
+        fds[i] = -1;
     if (!control || control->cmsg_level != SOL_SOCKET ||
         control->cmsg_type != SCM_RIGHTS)
         return;
@@ -57,7 +56,8 @@ int asyncio__message_receive(int socket, void *message, size_t len, int *fds,
 
     if (fds) {
         header.msg_control = &control;
-        header.msg_controllen = sizeof control;
+        header.msg_controllen =
+            CMSG_LEN(ASYNCIO__MESSAGE_FDS * sizeof(int)); // no room for more
     }
 
     ssize_t n;

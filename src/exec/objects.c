@@ -18,6 +18,7 @@ struct asyncio__object {
     uintptr_t start, end;
     uintptr_t base; // where its object was loaded
     uint64_t name;  // a hash of its path
+    bool program;   // no library: it is there as long as the process
 };
 
 static uint64_t hash(const char *text)
@@ -35,7 +36,8 @@ static struct asyncio__object object_of(const struct dl_phdr_info *info,
     return (struct asyncio__object){.start = start,
                                     .end = start + header->p_memsz,
                                     .base = info->dlpi_addr,
-                                    .name = hash(info->dlpi_name)};
+                                    .name = hash(info->dlpi_name),
+                                    .program = !info->dlpi_name[0]};
 }
 
 // --- snapshots --------------------------------------------------------------
@@ -110,6 +112,7 @@ bool asyncio__objects_have(const struct asyncio__objects *objects,
     for (size_t i = 0; i < objects->count; i++) {
         const struct asyncio__object *object = &objects->all[i];
         if (address < object->start || address >= object->end) continue;
+        if (object->program) return true;
 
         struct question question = {.address = address, .then = object};
         dl_iterate_phdr(compare_object, &question);

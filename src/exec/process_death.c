@@ -142,7 +142,8 @@ int asyncio__worker_judge(struct asyncio__worker *worker,
     describe_start(worker, status, broken, size);
     if (!job) return 0;
 
-    if (worker->cause == -ECANCELED) return -ECANCELED;
+    if (worker->cause == -ECANCELED && atomic_load(&job->cancelled))
+        return -ECANCELED;
     if (worker->cause == -ETIMEDOUT) {
         job->failure = words_of_limit(worker, job, pid);
         return -ETIMEDOUT;

@@ -1,10 +1,11 @@
 // What a process pool hears: answers, by the bell; and from the foreman, which
 // workers have started and how they ended.
 //
-// Each job of a worker that has ended lands here, once: with its answer if that
-// was there first, and else with what is known of the death. A worker that
-// could not be started leaves its job to the next one; if there is none that
-// could ever take it, the job fails, so that nothing waits for ever.
+// The job that a worker has begun when it ends lands here, once: with its
+// answer if that was there first, and else with what is known of the death.
+// What it has not begun is left to the next one, as are the jobs of a worker
+// that could not be started; if there is none that could ever take them, they
+// fail, so that nothing waits for ever.
 
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,7 @@ static void break_pool(struct asyncio__process_pool *pool, const char *why)
 {
     struct asyncio_link *link;
     snprintf(pool->broken, sizeof pool->broken, "%s", why);
+    asyncio__pool_recall(pool);
     while ((link = list_pop(&pool->idle)))
         asyncio__worker_kill(list_entry(link, struct asyncio__worker, link),
                              -ESHUTDOWN);
@@ -27,13 +29,26 @@ static void break_pool(struct asyncio__process_pool *pool, const char *why)
     asyncio__pool_fail_door(pool, -EOWNERDEAD, pool->broken);
 }
 
+// The job that it was at is lost. One that it was given, and had not begun, is
+// none of it, unless workers die of it again and again.
+static struct asyncio__job *lost_job(struct asyncio__worker *worker)
+{
+    struct asyncio__job *job = asyncio__ring_oldest(&worker->ring);
+    if (!job) return NULL;
+    bool lost = worker->state == ASYNCIO__WORKER_DYING ||
+                asyncio__ring_begun(&worker->ring, job) ||
+                ++job->returns >= ASYNCIO__RETURNS_MAX;
+    asyncio__worker_give_back(worker, !lost);
+    return lost ? asyncio__worker_drop_oldest(worker) : NULL;
+}
+
 static void worker_ended(struct asyncio__worker *worker, pid_t pid, int status)
 {
     struct asyncio__process_pool *pool = worker->pool;
     char broken[sizeof pool->broken];
 
-    asyncio__worker_answered(worker); // it may have died after its work
-    struct asyncio__job *job = asyncio__worker_take_job(worker);
+    asyncio__worker_collect(worker); // it may have died after its work
+    struct asyncio__job *job = lost_job(worker);
     int result =
         asyncio__worker_judge(worker, job, pid, status, broken, sizeof broken);
     asyncio__worker_vacate(worker);
@@ -44,20 +59,16 @@ static void worker_ended(struct asyncio__worker *worker, pid_t pid, int status)
     if (broken[0] && !pool->broken[0]) break_pool(pool, broken);
 }
 
-// The job goes back to the head of the queue, for a worker that lives.
+// Its jobs go back to the head of the queue, for a worker that lives.
 static void worker_failed(struct asyncio__worker *worker)
 {
     struct asyncio__process_pool *pool = worker->pool;
-    struct asyncio__job *job = asyncio__worker_take_job(worker);
     int cause = worker->cause;
+    asyncio__worker_give_back(worker, cause == 0);
+    struct asyncio__job *job = asyncio__worker_drop_oldest(worker);
     asyncio__worker_vacate(worker);
     pool->barren = true;
-    if (!job) return;
-
-    if (cause == 0)
-        asyncio__pool_put_back(pool, job);
-    else
-        asyncio__pool_land(pool, job, cause);
+    if (job) asyncio__pool_land(pool, job, cause);
 }
 
 static void fail_for_want_of_workers(struct asyncio__process_pool *pool,
@@ -77,9 +88,10 @@ static void foreman_ended(struct asyncio__process_pool *pool)
 
     for (uint32_t i = 0; i < pool->count; i++) {
         struct asyncio__worker *worker = pool->workers[i];
-        asyncio__worker_answered(worker);
+        asyncio__worker_collect(worker);
         if (worker->state == ASYNCIO__WORKER_VACANT) continue;
-        struct asyncio__job *job = asyncio__worker_take_job(worker);
+        asyncio__worker_give_back(worker, false);
+        struct asyncio__job *job = asyncio__worker_drop_oldest(worker);
         int result = worker->cause ? worker->cause : -EOWNERDEAD;
         asyncio__worker_vacate(worker);
         if (!job) continue;
@@ -126,6 +138,7 @@ void asyncio__pool_go_on(struct asyncio__process_pool *pool)
     pool->unsent = false;
     for (uint32_t i = 0; i < pool->count; i++)
         send_orders(pool->workers[i]);
+    asyncio__pool_level(pool);
     int err = asyncio__pool_dispatch(pool);
     if (err < 0 && pool->alive == 0) fail_for_want_of_workers(pool, err);
 }
@@ -149,7 +162,6 @@ void asyncio__pool_hear_bell(struct asyncio__process_pool *pool)
     char rings[4096];
     ssize_t n = asyncio__sys_read(pool->bell, rings, sizeof rings);
     if (n == 0) pool->silent = true;
-    for (uint32_t i = 0; i < pool->count; i++)
-        asyncio__worker_answered(pool->workers[i]);
+    asyncio__pool_collect(pool);
     asyncio__pool_go_on(pool);
 }

@@ -50,6 +50,36 @@ static int on_bell(void *arg)
     return 0;
 }
 
+static bool on_look(struct asyncio__source *source)
+{
+    struct asyncio__process_pool *pool =
+        list_entry(source, struct asyncio__process_pool, source);
+    if (!asyncio__pool_collect(pool)) return false;
+    wake_waiter(pool);
+    return true;
+}
+
+// Only a loop that sleeps wants to hear the bell.
+static bool listen_to_workers(struct asyncio__process_pool *pool, bool listen)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < pool->count; i++) {
+        struct asyncio__worker *worker = pool->workers[i];
+        if (worker->state != ASYNCIO__WORKER_BUSY) continue;
+        if (listen)
+            any |= asyncio__ring_listen(&worker->ring);
+        else
+            asyncio__ring_ignore(&worker->ring);
+    }
+    return any;
+}
+
+static bool on_sleep(struct asyncio__source *source, bool sleeps)
+{
+    return listen_to_workers(
+        list_entry(source, struct asyncio__process_pool, source), sleeps);
+}
+
 static void on_retry(struct asyncio__step *step)
 {
     struct asyncio__process_pool *pool =
@@ -77,6 +107,7 @@ static void leave_loop(struct asyncio__process_pool *pool)
     if (!pool->loop) return;
     remove_readers(pool);
     if (list_linked(&pool->retry.link)) list_remove(&pool->retry.link);
+    if (list_linked(&pool->source.link)) list_remove(&pool->source.link);
     asyncio__home_exit(&pool->guest);
     pool->loop = NULL;
 }
@@ -134,8 +165,10 @@ static void hear_by_poll(struct asyncio__process_pool *pool)
         {.fd = pool->orphan ? -1 : pool->socket, .events = POLLIN},
     };
     int timeout_ms = pool->unsent ? 1 : next_timeout_ms(pool);
-    int n = asyncio__sys_poll(fds, 2, timeout_ms);
+    bool answered = listen_to_workers(pool, true);
+    int n = asyncio__sys_poll(fds, 2, answered ? 0 : timeout_ms);
 
+    if (answered) asyncio__pool_collect(pool);
     if (n > 0 && fds[0].revents) asyncio__pool_hear_bell(pool);
     if (n > 0 && fds[1].revents) asyncio__pool_hear_foreman(pool);
     if (pool->unsent) asyncio__pool_go_on(pool);
@@ -176,6 +209,7 @@ static void shut(struct asyncio_executor *executor, bool cancel_pending)
     asyncio__pool_fail_door(pool, -ESHUTDOWN, NULL);
     if (cancel_pending) {
         pool->closed = true;
+        asyncio__pool_recall(pool);
         asyncio__pool_fail_queue(pool, -ECANCELED, NULL);
     }
     while (pool->out > 0)
@@ -204,15 +238,14 @@ static void lose(struct asyncio__process_pool *pool, struct asyncio__job *job)
 static void drop_jobs(struct asyncio__process_pool *pool)
 {
     struct asyncio__job *job;
-    while ((job = asyncio__pool_pop(pool)))
-        lose(pool, job);
     for (uint32_t i = 0; i < pool->count; i++) {
         struct asyncio__worker *worker = pool->workers[i];
-        job = worker->job;
         asyncio__worker_kill(worker, -ECANCELED);
-        worker->job = NULL;
-        if (job) lose(pool, job);
+        while ((job = asyncio__worker_drop_oldest(worker)))
+            lose(pool, job);
     }
+    while ((job = asyncio__pool_pop(pool)))
+        lose(pool, job);
 }
 
 // The loop closes: the workers end, and the pool is there for another loop.
@@ -240,10 +273,10 @@ static void free_pool(struct asyncio_executor *executor)
 static size_t width(struct asyncio_executor *executor)
 {
     struct asyncio__process_pool *pool = pool_of(executor);
-    size_t workers = pool->limit;
-    if (pool->max_queued > 0 && pool->max_queued < workers)
+    size_t workers = pool->limit, most = workers * ASYNCIO__MAILBOX_SLOTS;
+    if (pool->max_queued > 0 && workers + pool->max_queued < most)
         return workers + pool->max_queued;
-    return 2 * workers;
+    return most;
 }
 
 static int resize(struct asyncio_executor *executor, int max_workers)
@@ -265,8 +298,9 @@ static void count_workers(const struct asyncio__process_pool *pool,
         const struct asyncio__worker *worker = pool->workers[i];
         statistics->workers += worker->state != ASYNCIO__WORKER_VACANT;
         statistics->idle += worker->state == ASYNCIO__WORKER_IDLE;
-        statistics->running += worker->job != NULL;
     }
+    statistics->running = pool->busy;
+    statistics->queued = pool->queued + pool->given - pool->busy;
 }
 
 static void tell_statistics(struct asyncio_executor *executor,
@@ -274,7 +308,6 @@ static void tell_statistics(struct asyncio_executor *executor,
 {
     const struct asyncio__process_pool *pool = pool_of(executor);
     count_workers(pool, statistics);
-    statistics->queued = pool->queued;
     statistics->waiting = pool->waiting;
     statistics->finished = pool->finished;
     statistics->failed = pool->failed;
@@ -288,6 +321,7 @@ static void stop(struct asyncio_executor *executor, int signal)
     struct asyncio__process_pool *pool = pool_of(executor);
 
     pool->closed = true;
+    asyncio__pool_recall(pool);
     asyncio__pool_fail_queue(pool, -ECANCELED, NULL);
     asyncio__pool_fail_door(pool, -ECANCELED, NULL);
     for (uint32_t i = 0; i < pool->count; i++) {
@@ -352,6 +386,8 @@ static int set_options(struct asyncio__process_pool *pool,
     pool->initializer = options->initializer;
     pool->executor.ops = &ops;
     pool->retry.run = on_retry;
+    pool->source.look = on_look;
+    pool->source.sleep = on_sleep;
     pool->guest.leave = loop_closes;
     return asyncio__pool_make_places(pool, pool->limit);
 }

@@ -9,27 +9,33 @@
 // until that loop closes.
 //
 //     process_pool.c     its loop, its beginning and end
-//     process_queue.c    jobs that wait, and who gets them
-//     process_worker.c   workers: orders to them, their jobs' limits
+//     process_queue.c    jobs that wait
+//     process_jobs.c     jobs on their way to workers, and back
+//     process_worker.c   workers: their places, orders to them
+//     process_limits.c   what a job may take of time
 //     process_news.c     what the foreman and the bell tell
 //     process_death.c    what is said of a job whose worker has ended
 #pragma once
 
 #include "exec/home.h"
 #include "exec/job.h"
-#include "exec/mailbox.h"
+#include "exec/ring.h"
+#include "exec/shared.h"
 #include "exec/worker_log.h"
 #include "platform/symbols.h"
+
+// A job whose workers have died this often before they began it is lost.
+#define ASYNCIO__RETURNS_MAX 3
 
 enum asyncio__worker_state {
     ASYNCIO__WORKER_VACANT, // a place without a process
     ASYNCIO__WORKER_IDLE,   // is in the pool's idle list
-    ASYNCIO__WORKER_BUSY,   // has a job
-    ASYNCIO__WORKER_DYING,  // is to be killed; it may have a job
+    ASYNCIO__WORKER_BUSY,   // has jobs
+    ASYNCIO__WORKER_DYING,  // is to be killed; it may have jobs
 };
 
 struct asyncio__worker {
-    struct asyncio_link link; // asyncio__process_pool.idle
+    struct asyncio_link link; // asyncio__process_pool.idle or .roomy
     struct asyncio__process_pool *pool;
     uint32_t number; // its place, as the foreman knows it
     uint8_t state;   // enum asyncio__worker_state
@@ -38,16 +44,19 @@ struct asyncio__worker {
     int unsent;      // a signal that it is to get, or 0
     int memory;      // its mailbox's descriptor until the order was sent, or -1
     int log_end;     // its log's end to write, the same
+    int far;         // its end of the desk's channel, the same
     int log;         // its log, or -1
     int cause;       // why it is dying: -ETIMEDOUT, -ECANCELED
     pid_t pid;       // 0 until the foreman has said
     uint32_t jobs;   // done so far
     struct asyncio__log_entry first; // in its log, once that was read
-    struct asyncio__mailbox *box;
-    struct asyncio__job *job;
+    struct asyncio__ring ring;       // its jobs, the oldest first
+    struct asyncio__desk desk;       // what it has of shared memory
+    uint32_t depth; // how many it may have, by how long they take
+    uint32_t timed; // the number of the job that has `timer`
     struct asyncio__timer timer;
-    int64_t deadline_ns;  // of its job, or ASYNCIO__NEVER
-    int64_t processor_ns; // used before its job, where that has a limit
+    int64_t deadline_ns;  // of its oldest job, or ASYNCIO__NEVER
+    int64_t processor_ns; // used before that, where it has a limit; or -1
 };
 
 struct asyncio__process_pool {
@@ -74,13 +83,19 @@ struct asyncio__process_pool {
     char broken[256];                // why no job can run any more, or ""
     struct asyncio__symbols symbols; // of what crashed
 
-    struct asyncio_link queue;   // asyncio__job.link, in the order to run
-    struct asyncio_link door;    // the same, of those that found it full
-    size_t queued, waiting;      // how many there are in each
-    struct asyncio_link idle;    // asyncio__worker.link, the latest first
-    size_t alive;                // workers that are not vacant
-    size_t out;                  // jobs that were taken and have not landed
-    struct asyncio_task *waiter; // in shutdown; any event wakes it
+    struct asyncio_link queue;     // asyncio__job.link, in the order to run
+    struct asyncio_link door;      // the same, of those that found it full
+    size_t queued, waiting;        // how many there are in each
+    uint32_t ticket;               // of the next one that comes in
+    struct asyncio_link idle;      // asyncio__worker.link, the latest first
+    struct asyncio_link roomy;     // the same: busy, with room for more
+    size_t given;                  // jobs that workers have
+    size_t busy;                   // workers that have any
+    int lowest;                    // no job that was given matters less
+    struct asyncio__source source; // on the loop while any is given
+    size_t alive;                  // workers that are not vacant
+    size_t out;                    // jobs that were taken and have not landed
+    struct asyncio_task *waiter;   // in shutdown; any event wakes it
     uint64_t finished, failed, crashed, replaced; // as in the statistics
 
     uint32_t limit; // workers at most
@@ -104,15 +119,17 @@ void asyncio__pool_interrupt(struct asyncio_executor *executor,
 void asyncio__pool_abandon(struct asyncio_executor *executor,
                            struct asyncio__job *job);
 
-// Hands queued jobs to workers, starting some where there is room. Returns 0,
-// or why no worker could be started.
-int asyncio__pool_dispatch(struct asyncio__process_pool *pool);
-
 // The job is over: it lands, and is let go of.
 void asyncio__pool_land(struct asyncio__process_pool *pool,
                         struct asyncio__job *job, int result);
 
-// Puts back one whose worker never came to be; it will be the next.
+// The next that is to be given to a worker, or NULL; and takes it out.
+struct asyncio__job *asyncio__pool_next(struct asyncio__process_pool *pool);
+void asyncio__pool_take_next(struct asyncio__process_pool *pool);
+// Those at the door come in while there is room.
+void asyncio__pool_admit(struct asyncio__process_pool *pool);
+
+// Puts back one that a worker had and did not begin, where it was.
 void asyncio__pool_put_back(struct asyncio__process_pool *pool,
                             struct asyncio__job *job);
 
@@ -126,6 +143,41 @@ void asyncio__pool_fail_door(struct asyncio__process_pool *pool, int code,
 // Takes the next of those that wait out, whichever; NULL if there is none.
 struct asyncio__job *asyncio__pool_pop(struct asyncio__process_pool *pool);
 
+// --- jobs on their way (process_jobs.c) --------------------------------------
+
+// Hands queued jobs to workers, starting some where there is room. Returns 0,
+// or why no worker could be started.
+int asyncio__pool_dispatch(struct asyncio__process_pool *pool);
+
+// Takes the answers that are there: jobs land. True if there were any. The pool
+// hands out queued jobs, too.
+bool asyncio__worker_collect(struct asyncio__worker *worker);
+bool asyncio__pool_collect(struct asyncio__process_pool *pool);
+
+// Enters a worker where it belongs after its jobs have changed: it is idle, or
+// has room for more, or ends.
+void asyncio__worker_settle(struct asyncio__worker *worker);
+
+// Takes a job back from its worker. False if it has begun.
+bool asyncio__worker_withdraw(struct asyncio__job *job);
+// All that have not begun go back to the queue: those of every worker; or of
+// one, but for its oldest.
+void asyncio__pool_recall(struct asyncio__process_pool *pool);
+void asyncio__worker_keep_oldest(struct asyncio__worker *worker);
+// Where workers have nothing to do, and others have jobs waiting.
+void asyncio__pool_level(struct asyncio__process_pool *pool);
+
+// The same before a worker is killed for its oldest job. False if that one has
+// ended meanwhile, and landed: others may have begun.
+bool asyncio__worker_isolate(struct asyncio__worker *worker);
+
+// Of a worker that has ended: `all` its jobs, or all but the oldest, go back to
+// the queue, unless it said that they had begun.
+void asyncio__worker_give_back(struct asyncio__worker *worker, bool all);
+// Takes the oldest, or NULL.
+struct asyncio__job *
+asyncio__worker_drop_oldest(struct asyncio__worker *worker);
+
 // --- workers (process_worker.c) ---------------------------------------------
 
 // Makes places for so many. Returns 0 or -ENOMEM.
@@ -136,14 +188,6 @@ void asyncio__pool_free_places(struct asyncio__process_pool *pool);
 // Starts one more, which is idle. Returns 0, -EAGAIN if there is no room for
 // it, or another negative errno.
 int asyncio__worker_start(struct asyncio__process_pool *pool);
-void asyncio__worker_give(struct asyncio__worker *worker,
-                          struct asyncio__job *job);
-
-// Reads the first entry of its log, unless that is known.
-void asyncio__worker_read_first(struct asyncio__worker *worker);
-
-// Takes its job away.
-struct asyncio__job *asyncio__worker_take_job(struct asyncio__worker *worker);
 
 // It has no process any more, or never got one.
 void asyncio__worker_vacate(struct asyncio__worker *worker);
@@ -152,16 +196,27 @@ void asyncio__worker_vacate(struct asyncio__worker *worker);
 // negative errno: it cannot be started.
 int asyncio__worker_send_orders(struct asyncio__worker *worker);
 
-// Takes the answer of a worker that has a job, if it is there. True if it was.
-bool asyncio__worker_answered(struct asyncio__worker *worker);
-
-// Has it killed, for a reason. Harmless if it is being killed already.
+// Has it killed, for a reason: its oldest job is lost. Harmless if it is being
+// killed already.
 void asyncio__worker_kill(struct asyncio__worker *worker, int cause);
 // Sends it a signal that it may survive.
 void asyncio__worker_signal(struct asyncio__worker *worker, int signal);
 
+// It has done all that it may do, or there are too many.
+bool asyncio__worker_is_spent(const struct asyncio__worker *worker);
+// How many jobs it may have at a time.
+uint32_t asyncio__worker_room(const struct asyncio__worker *worker);
+
 // Ends idle ones that are more than the limit.
 void asyncio__pool_trim(struct asyncio__process_pool *pool);
+
+// --- limits (process_limits.c) ----------------------------------------------
+
+// Has the limits of its oldest job watched, and those of no other.
+void asyncio__worker_watch(struct asyncio__worker *worker);
+
+// Reads the first entry of its log, unless that is known.
+void asyncio__worker_read_first(struct asyncio__worker *worker);
 
 // --- news (process_news.c) --------------------------------------------------
 

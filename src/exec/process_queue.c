@@ -2,12 +2,13 @@
 // priorities, or at the door of a queue that is full.
 //
 //     start --> queue --dispatch--> worker --> landed
-//        \        ^
-//         `-> door    when one leaves the queue
+//        \        ^ ^                 |
+//         `-> door   `-- not begun ---'
 //
 // Only who is in the queue was handed in; those at the door are, in the order
 // in which they came, as soon as there is a place. So there is somebody at the
-// door only while the queue is full.
+// door only while the queue is full; and what workers have and did not begin
+// counts as if it were in the queue.
 
 #include <asyncio/executor.h>
 
@@ -31,6 +32,7 @@ static struct asyncio__job *job_of(struct asyncio_link *link)
 static void enqueue(struct asyncio__process_pool *pool,
                     struct asyncio__job *job)
 {
+    job->ticket = pool->ticket++;
     struct asyncio_link *before = &pool->queue;
     struct asyncio_link *last = list_last(&pool->queue);
     while (last && last != &pool->queue &&
@@ -45,9 +47,11 @@ static void enqueue(struct asyncio__process_pool *pool,
     pool->queued++;
 }
 
+// The oldest job of a worker counts as one that runs.
 static bool is_full(const struct asyncio__process_pool *pool)
 {
-    return pool->max_queued > 0 && pool->queued >= pool->max_queued;
+    size_t behind = pool->given - pool->busy;
+    return pool->max_queued > 0 && pool->queued + behind >= pool->max_queued;
 }
 
 static struct asyncio__job *pop_from_door(struct asyncio__process_pool *pool)
@@ -59,8 +63,7 @@ static struct asyncio__job *pop_from_door(struct asyncio__process_pool *pool)
     return job;
 }
 
-// Those at the door come in while there is room.
-static void admit(struct asyncio__process_pool *pool)
+void asyncio__pool_admit(struct asyncio__process_pool *pool)
 {
     while (!list_empty(&pool->door) && !is_full(pool))
         enqueue(pool, pop_from_door(pool));
@@ -80,26 +83,39 @@ struct asyncio__job *asyncio__pool_pop(struct asyncio__process_pool *pool)
     return job ? job : pop_from_door(pool);
 }
 
+struct asyncio__job *asyncio__pool_next(struct asyncio__process_pool *pool)
+{
+    return job_of(list_first(&pool->queue));
+}
+
+void asyncio__pool_take_next(struct asyncio__process_pool *pool)
+{
+    pop_from_queue(pool);
+}
+
+// It is older than nearly all that are there.
+static bool goes_before(const struct asyncio__job *job,
+                        const struct asyncio__job *other)
+{
+    if (job->priority != other->priority)
+        return job->priority > other->priority;
+    return (int32_t)(job->ticket - other->ticket) < 0;
+}
+
 void asyncio__pool_put_back(struct asyncio__process_pool *pool,
                             struct asyncio__job *job)
 {
-    job->worker = NULL;
-    list_add_head(&pool->queue, &job->link);
-    pool->queued++;
-}
-
-int asyncio__pool_dispatch(struct asyncio__process_pool *pool)
-{
-    while (!list_empty(&pool->queue)) {
-        int err = list_empty(&pool->idle) ? asyncio__worker_start(pool) : 0;
-        if (err < 0) return err;
-        struct asyncio_link *worker = list_pop(&pool->idle);
-        struct asyncio__job *job = pop_from_queue(pool);
-        asyncio__worker_give(list_entry(worker, struct asyncio__worker, link),
-                             job);
-        admit(pool);
+    struct asyncio_link *place = NULL;
+    list_for_each (link, &pool->queue) {
+        if (!goes_before(job, job_of(link))) continue;
+        place = link;
+        break;
     }
-    return 0;
+    if (place)
+        list_insert_before(place, &job->link);
+    else
+        list_add_tail(&pool->queue, &job->link);
+    pool->queued++;
 }
 
 // --- the end of a job -------------------------------------------------------
@@ -172,7 +188,8 @@ static int check_job(const struct asyncio__process_pool *pool,
     if (job->size > ASYNCIO__MAILBOX_BYTES)
         return asyncio_raise(-E2BIG,
                              "an argument of %zu bytes is too large for a "
-                             "process: the limit is %zu",
+                             "process: the limit is %zu; more than that "
+                             "goes through asyncio_shared_alloc",
                              job->size, ASYNCIO__MAILBOX_BYTES);
     return check_function(job);
 }
@@ -189,7 +206,7 @@ static void take_out(struct asyncio__process_pool *pool,
     job->at_door = false;
     job->loop->held--;
     pool->out--;
-    admit(pool);
+    asyncio__pool_admit(pool);
     asyncio__job_unref(job);
 }
 
@@ -229,19 +246,25 @@ int asyncio__pool_start(struct asyncio_executor *executor,
 bool asyncio__pool_retract(struct asyncio_executor *executor,
                            struct asyncio__job *job)
 {
-    if (job->worker || !list_linked(&job->link)) return false;
-    take_out(pool_of(executor), job);
+    struct asyncio__process_pool *pool = pool_of(executor);
+    if (job->worker) {
+        if (!asyncio__worker_withdraw(job)) return false;
+        asyncio__pool_put_back(pool, job);
+    }
+    if (!list_linked(&job->link)) return false;
+    take_out(pool, job);
     return true;
 }
 
 void asyncio__pool_interrupt(struct asyncio_executor *executor,
                              struct asyncio__job *job)
 {
-    if (!job->worker) return;
-    if (asyncio__worker_answered(job->worker))
-        asyncio__pool_dispatch(pool_of(executor));
-    else
-        asyncio__worker_kill(job->worker, -ECANCELED);
+    struct asyncio__worker *worker = job->worker;
+    if (!worker) return;
+    bool more = asyncio__worker_collect(worker);
+    if (job->worker == worker) more |= !asyncio__worker_isolate(worker);
+    if (job->worker == worker) asyncio__worker_kill(worker, -ECANCELED);
+    if (more) asyncio_ignore(asyncio__pool_dispatch(pool_of(executor)));
 }
 
 // It runs on to its end; its answer has nowhere to go.

@@ -1,13 +1,10 @@
-// Workers of a process pool, seen from the parent: started, given jobs, killed.
+// Workers of a process pool, seen from the parent: their places, how they are
+// started and ended.
 //
 // A worker that the foreman was told to start counts as one from then on: its
 // mailbox is there before it is. Orders that find the socket full stay with the
 // worker, and go out when the foreman has spoken: it answers every order. After
 // any other failure they are tried again in the next pass.
-//
-// A job's limits are the parent's to watch: a worker has no say in them. How
-// long it took is known by a timer; what it used of processors is looked up
-// when it may be too much for the first time, and again as long as it is not.
 
 #include "exec/process_pool.h"
 
@@ -26,7 +23,7 @@ static int make_place(struct asyncio__process_pool *pool, uint32_t number)
     if (!worker) return -ENOMEM;
     worker->pool = pool;
     worker->number = number;
-    worker->memory = worker->log = worker->log_end = -1;
+    worker->memory = worker->log = worker->log_end = worker->far = -1;
     pool->workers[number] = worker;
     return 0;
 }
@@ -64,9 +61,9 @@ static int order(const struct asyncio__worker *worker,
                  enum asyncio__order_kind kind, int signal, const int *fds)
 {
     const struct asyncio__order message = {kind, worker->number, signal};
-    int err =
-        asyncio__message_send(worker->pool->socket, &message, sizeof message,
-                              fds, fds ? 2 : 0, MSG_DONTWAIT);
+    int err = asyncio__message_send(
+        worker->pool->socket, &message, sizeof message, fds,
+        fds ? ASYNCIO__MESSAGE_FDS : 0, MSG_DONTWAIT);
     return err == -EPIPE || err == -ECONNRESET ? 0 : err;
 }
 
@@ -76,13 +73,20 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-static int order_start(struct asyncio__worker *worker)
+// The foreman has them, or nobody will.
+static void close_far_ends(struct asyncio__worker *worker)
 {
-    const int fds[2] = {worker->memory, worker->log_end};
-    int err = order(worker, ASYNCIO__ORDER_START, 0, fds);
-    if (err < 0) return err;
     close_fd(&worker->memory);
     close_fd(&worker->log_end);
+    close_fd(&worker->far);
+}
+
+static int order_start(struct asyncio__worker *worker)
+{
+    const int fds[] = {worker->memory, worker->log_end, worker->far};
+    int err = order(worker, ASYNCIO__ORDER_START, 0, fds);
+    if (err < 0) return err;
+    close_far_ends(worker);
     return 0;
 }
 
@@ -99,27 +103,34 @@ static void order_signal(struct asyncio__worker *worker)
         asyncio__loop_queue(pool->loop, &pool->retry);
 }
 
-void asyncio__worker_signal(struct asyncio__worker *worker, int signal)
+static bool is_alive(const struct asyncio__worker *worker)
 {
-    if (worker->state == ASYNCIO__WORKER_VACANT ||
-        worker->state == ASYNCIO__WORKER_DYING)
-        return;
+    return worker->state != ASYNCIO__WORKER_VACANT &&
+           worker->state != ASYNCIO__WORKER_DYING;
+}
+
+static void send_signal(struct asyncio__worker *worker, int signal)
+{
     worker->unsent = signal;
     if (worker->memory < 0) order_signal(worker);
 }
 
+void asyncio__worker_signal(struct asyncio__worker *worker, int signal)
+{
+    if (is_alive(worker)) send_signal(worker, signal);
+}
+
 void asyncio__worker_kill(struct asyncio__worker *worker, int cause)
 {
-    struct asyncio__process_pool *pool = worker->pool;
-    if (worker->state == ASYNCIO__WORKER_VACANT ||
-        worker->state == ASYNCIO__WORKER_DYING)
-        return;
+    if (!is_alive(worker)) return;
 
-    if (list_linked(&worker->link)) list_remove(&worker->link);
-    if (worker->job) asyncio__timer_disarm(&pool->loop->timers, &worker->timer);
-    worker->cause = cause;
-    asyncio__worker_signal(worker, SIGKILL);
     worker->state = ASYNCIO__WORKER_DYING;
+    worker->cause = cause;
+    if (list_linked(&worker->link)) list_remove(&worker->link);
+    asyncio__worker_watch(worker);
+    // First, so that the signal hits no other job.
+    asyncio__worker_keep_oldest(worker);
+    send_signal(worker, SIGKILL);
 }
 
 int asyncio__worker_send_orders(struct asyncio__worker *worker)
@@ -132,17 +143,17 @@ int asyncio__worker_send_orders(struct asyncio__worker *worker)
 void asyncio__worker_vacate(struct asyncio__worker *worker)
 {
     if (list_linked(&worker->link)) list_remove(&worker->link);
-    close_fd(&worker->memory);
-    close_fd(&worker->log_end);
+    close_far_ends(worker);
     close_fd(&worker->log);
-    asyncio__mailbox_close(worker->box);
-    worker->box = NULL;
+    asyncio__desk_close(&worker->desk);
+    asyncio__ring_close(&worker->ring);
+    worker->state = ASYNCIO__WORKER_VACANT;
+    asyncio__worker_watch(worker);
     worker->first.kind = ASYNCIO__LOG_NOTHING;
     worker->unsent = 0;
     worker->cause = 0;
     worker->overspent = false;
     worker->pid = 0;
-    worker->state = ASYNCIO__WORKER_VACANT;
     worker->pool->alive--;
     worker->pool->barren = false;
 }
@@ -157,20 +168,23 @@ static struct asyncio__worker *find_vacancy(struct asyncio__process_pool *pool)
     return NULL;
 }
 
-static int open_channels(struct asyncio__worker *worker)
+static int open_log(struct asyncio__worker *worker)
 {
     int log[2];
     int err = asyncio__sys_pipe(log, O_NONBLOCK);
     if (err < 0) return err;
-    err = asyncio__mailbox_open(&worker->box, &worker->memory);
-    if (err < 0) {
-        asyncio__sys_close(log[0]);
-        asyncio__sys_close(log[1]);
-        return err;
-    }
     worker->log = log[0];
     worker->log_end = log[1];
     return 0;
+}
+
+// What is open when one of them fails is closed by vacating the place.
+static int open_channels(struct asyncio__worker *worker)
+{
+    int err = open_log(worker);
+    if (err == 0) err = asyncio__ring_open(&worker->ring, &worker->memory);
+    if (err == 0) err = asyncio__desk_open(&worker->desk, &worker->far);
+    return err;
 }
 
 int asyncio__worker_start(struct asyncio__process_pool *pool)
@@ -179,12 +193,12 @@ int asyncio__worker_start(struct asyncio__process_pool *pool)
         pool->alive < pool->limit ? find_vacancy(pool) : NULL;
     if (!worker || (pool->barren && pool->alive > 0)) return -EAGAIN;
 
-    int err = open_channels(worker);
-    if (err < 0) return err;
     worker->state = ASYNCIO__WORKER_IDLE;
     worker->jobs = 0;
+    worker->depth = 1;
     pool->alive++;
-    err = order_start(worker);
+    int err = open_channels(worker);
+    if (err == 0) err = order_start(worker);
     if (err < 0 && err != -EAGAIN) {
         asyncio__worker_vacate(worker);
         return err;
@@ -195,15 +209,7 @@ int asyncio__worker_start(struct asyncio__process_pool *pool)
     return 0;
 }
 
-// --- jobs -------------------------------------------------------------------
-
-struct asyncio__job *asyncio__worker_take_job(struct asyncio__worker *worker)
-{
-    struct asyncio__job *job = worker->job;
-    if (job) asyncio__timer_disarm(&worker->pool->loop->timers, &worker->timer);
-    worker->job = NULL;
-    return job;
-}
+// --- too many ---------------------------------------------------------------
 
 // Those that are not about to end.
 static uint32_t living(const struct asyncio__process_pool *pool)
@@ -215,7 +221,7 @@ static uint32_t living(const struct asyncio__process_pool *pool)
     return living;
 }
 
-static bool is_spent(const struct asyncio__worker *worker)
+bool asyncio__worker_is_spent(const struct asyncio__worker *worker)
 {
     const struct asyncio__process_pool *pool = worker->pool;
     if (pool->max_jobs > 0 && worker->jobs >= pool->max_jobs) return true;
@@ -223,13 +229,13 @@ static bool is_spent(const struct asyncio__worker *worker)
     return pool->count > pool->limit && living(pool) > pool->limit;
 }
 
-// It has nothing to do any more: is idle, or ends.
-static void release(struct asyncio__worker *worker)
+uint32_t asyncio__worker_room(const struct asyncio__worker *worker)
 {
-    bool spent = is_spent(worker);
-    worker->state = ASYNCIO__WORKER_IDLE;
-    list_add_head(&worker->pool->idle, &worker->link);
-    if (spent) asyncio__worker_kill(worker, -ESHUTDOWN);
+    const struct asyncio__process_pool *pool = worker->pool;
+    if (pool->count > pool->limit && living(pool) > pool->limit) return 0;
+    if (pool->max_jobs == 0) return worker->depth;
+    uint32_t left = pool->max_jobs - worker->jobs;
+    return left < worker->depth ? left : worker->depth;
 }
 
 void asyncio__pool_trim(struct asyncio__process_pool *pool)
@@ -238,115 +244,4 @@ void asyncio__pool_trim(struct asyncio__process_pool *pool)
     while (living(pool) > pool->limit && (link = list_pop(&pool->idle)))
         asyncio__worker_kill(list_entry(link, struct asyncio__worker, link),
                              -ESHUTDOWN);
-}
-
-bool asyncio__worker_answered(struct asyncio__worker *worker)
-{
-    struct asyncio__process_pool *pool = worker->pool;
-    if (worker->state != ASYNCIO__WORKER_BUSY ||
-        !asyncio__mailbox_answered(worker->box))
-        return false;
-
-    struct asyncio__job *job = asyncio__worker_take_job(worker);
-    int result =
-        asyncio__mailbox_take(worker->box, job->arg, job->size, &job->failure);
-    worker->jobs++;
-    if (result < 0)
-        pool->failed++;
-    else
-        pool->finished++;
-    release(worker);
-    asyncio__pool_land(pool, job, result);
-    return true;
-}
-
-// --- limits -----------------------------------------------------------------
-
-void asyncio__worker_read_first(struct asyncio__worker *worker)
-{
-    if (worker->first.kind == ASYNCIO__LOG_NOTHING)
-        asyncio__log_read(worker->log, &worker->first);
-}
-
-// What it had used before its job: the first one comes after the set-up.
-static int64_t used_before_ns(struct asyncio__worker *worker)
-{
-    if (worker->jobs > 0) return worker->processor_ns;
-    asyncio__worker_read_first(worker);
-    return worker->first.kind == ASYNCIO__LOG_READY ? worker->first.processor_ns
-                                                    : INT64_MAX;
-}
-
-// What its job may still use of processors. Before the job has begun that is
-// all of it.
-static int64_t allowance_ns(struct asyncio__worker *worker)
-{
-    int64_t limit = worker->pool->processor_ns;
-    if (limit == ASYNCIO__NEVER || worker->pid == 0) return limit;
-    int64_t used = asyncio__sys_processor_ns(worker->pid);
-    int64_t before = used_before_ns(worker);
-    return used < before ? limit : limit - (used - before);
-}
-
-static void watch_limits(struct asyncio__worker *worker, int64_t allowance);
-
-static void time_is_up(struct asyncio__timer *timer)
-{
-    struct asyncio__worker *worker =
-        list_entry(timer, struct asyncio__worker, timer);
-    struct asyncio__process_pool *pool = worker->pool;
-
-    if (asyncio__worker_answered(worker)) {
-        asyncio__pool_dispatch(pool);
-        return;
-    }
-    int64_t allowance = allowance_ns(worker);
-    worker->overspent = allowance <= 0;
-    if (allowance > 0 && asyncio__loop_now(pool->loop) < worker->deadline_ns)
-        watch_limits(worker, allowance);
-    else
-        asyncio__worker_kill(worker, -ETIMEDOUT);
-}
-
-// The timer is due when one of the limits may be reached. Those of a processor
-// and of the loop are different clocks: not again at once, for a little rest.
-static void watch_limits(struct asyncio__worker *worker, int64_t allowance)
-{
-    struct asyncio_loop *loop = worker->pool->loop;
-    int64_t when = worker->deadline_ns, check;
-    if (when == ASYNCIO__NEVER && allowance == ASYNCIO__NEVER) return;
-    if (allowance < 1000000) allowance = 1000000;
-    if (!__builtin_add_overflow(asyncio__loop_now(loop), allowance, &check) &&
-        check < when)
-        when = check;
-    if (when == ASYNCIO__NEVER) return;
-    worker->timer = (struct asyncio__timer){.fire = time_is_up};
-    asyncio__timer_arm(&loop->timers, &worker->timer, when);
-}
-
-static int64_t deadline_ns(const struct asyncio__worker *worker)
-{
-    int64_t limit = worker->job->timeout > 0 ? worker->job->timeout_ns
-                                             : worker->pool->timeout_ns;
-    int64_t when;
-    if (limit == ASYNCIO__NEVER ||
-        __builtin_add_overflow(asyncio__loop_now(worker->pool->loop), limit,
-                               &when))
-        return ASYNCIO__NEVER;
-    return when;
-}
-
-void asyncio__worker_give(struct asyncio__worker *worker,
-                          struct asyncio__job *job)
-{
-    struct asyncio__process_pool *pool = worker->pool;
-
-    worker->state = ASYNCIO__WORKER_BUSY;
-    worker->job = job;
-    job->worker = worker;
-    if (pool->processor_ns != ASYNCIO__NEVER && worker->pid > 0)
-        worker->processor_ns = asyncio__sys_processor_ns(worker->pid);
-    asyncio__mailbox_send(worker->box, job->fn, job->arg, job->size);
-    worker->deadline_ns = deadline_ns(worker);
-    watch_limits(worker, pool->processor_ns);
 }

@@ -66,6 +66,11 @@ static const uint32_t futexes[] = {
     FUTEX_WAKE_BITSET,
 };
 
+// Descriptors: two that stay, and the number of the one that may come.
+struct doors {
+    int bell, channel, next;
+};
+
 struct filter {
     struct sock_filter code[128];
     unsigned short len;
@@ -142,7 +147,7 @@ static void allow_futexes(struct filter *filter)
     end_call(filter, begin);
 }
 
-static void write_filter(struct filter *filter, int bell)
+static void write_filter(struct filter *filter, const struct doors *doors)
 {
     const uint32_t self = (uint32_t)asyncio__sys_getpid();
 
@@ -154,7 +159,9 @@ static void write_filter(struct filter *filter, int bell)
     for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
         allow_if_equal(filter, harmless[i]);
     allow_futexes(filter);
-    allow_on(filter, SYS_write, (uint32_t)bell);
+    allow_on(filter, SYS_write, (uint32_t)doors->bell);
+    allow_on(filter, SYS_recvmsg, (uint32_t)doors->channel);
+    allow_on(filter, SYS_close, (uint32_t)doors->next);
     allow_on(filter, SYS_kill, self);
     allow_on(filter, SYS_tgkill, self);
     allow_unless_executable(filter, SYS_mmap);
@@ -162,12 +169,12 @@ static void write_filter(struct filter *filter, int bell)
     answer(filter, SECCOMP_RET_ERRNO | EPERM);
 }
 
-static int filter_calls(int bell)
+static int filter_calls(const struct doors *doors)
 {
     if (ARCHITECTURE == 0) return -EOPNOTSUPP;
 
     struct filter filter = {.len = 0};
-    write_filter(&filter, bell);
+    write_filter(&filter, doors);
     return asyncio__sys_seccomp(
         &(const struct sock_fprog){filter.len, filter.code});
 }
@@ -214,19 +221,35 @@ static void volunteer(void)
     asyncio__sys_close(fd);
 }
 
-static int close_all_but(int bell)
+static int close_all_but(const struct doors *doors)
 {
-    int err = asyncio__sys_close_range(0, bell - 1);
-    if (err < 0) return err;
-    return asyncio__sys_close_range(bell + 1, INT_MAX);
+    bool ordered = doors->bell < doors->channel;
+    int low = ordered ? doors->bell : doors->channel;
+    int high = ordered ? doors->channel : doors->bell;
+    int err = asyncio__sys_close_range(0, low - 1);
+    if (err == 0) err = asyncio__sys_close_range(low + 1, high - 1);
+    return err < 0 ? err : asyncio__sys_close_range(high + 1, INT_MAX);
 }
 
-static int set_limits(void)
+// The lowest number that is free is the next one's.
+static int next_after(int bell, int channel)
 {
-    static const int none[] = {RLIMIT_NOFILE, RLIMIT_FSIZE,    RLIMIT_CORE,
-                               RLIMIT_NPROC,  RLIMIT_MSGQUEUE, RLIMIT_MEMLOCK};
+    int next = 0;
+    while (next == bell || next == channel)
+        next++;
+    return next;
+}
+
+// The limit of descriptors is one of their numbers: the next one fits, and none
+// beside it.
+static int set_limits(const struct doors *doors)
+{
+    static const int none[] = {RLIMIT_FSIZE, RLIMIT_CORE, RLIMIT_NPROC,
+                               RLIMIT_MSGQUEUE, RLIMIT_MEMLOCK};
+    int err = asyncio__sys_limit(RLIMIT_NOFILE, (uint64_t)doors->next + 1);
+    if (err < 0) return err;
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
-        int err = asyncio__sys_limit(none[i], 0);
+        err = asyncio__sys_limit(none[i], 0);
         if (err < 0) return err;
     }
     return 0;
@@ -258,12 +281,14 @@ const char *asyncio__sandbox_step_name(uint32_t step)
 
 // Landlock needs a descriptor, so that the limits come behind it; the filter
 // would refuse all the others, so it is last.
-int asyncio__sandbox_enter(int bell, enum asyncio__sandbox_step *step)
+int asyncio__sandbox_enter(int bell, int channel,
+                           enum asyncio__sandbox_step *step)
 {
+    const struct doors doors = {bell, channel, next_after(bell, channel)};
     volunteer();
 
     *step = ASYNCIO__SANDBOX_DESCRIPTORS;
-    int err = close_all_but(bell);
+    int err = close_all_but(&doors);
     if (err < 0) return err;
     *step = ASYNCIO__SANDBOX_PRIVILEGES;
     err = drop_privileges();
@@ -272,15 +297,15 @@ int asyncio__sandbox_enter(int bell, enum asyncio__sandbox_step *step)
     err = drop_files();
     if (err < 0) return err;
     *step = ASYNCIO__SANDBOX_LIMITS;
-    err = set_limits();
+    err = set_limits(&doors);
     if (err < 0) return err;
     *step = ASYNCIO__SANDBOX_SECCOMP;
-    return filter_calls(bell);
+    return filter_calls(&doors);
 }
 
-int asyncio__sandbox_try(int bell, enum asyncio__sandbox_step *step)
+int asyncio__sandbox_try(int socket, enum asyncio__sandbox_step *step)
 {
-    int err = asyncio__sandbox_enter(bell, step);
+    int err = asyncio__sandbox_enter(socket, socket, step);
     if (err < 0) return err;
 
     *step = ASYNCIO__SANDBOX_TRIAL;

@@ -1,6 +1,7 @@
 // The sandbox: what a worker process is left with when its job may turn on it.
 //
-//     one descriptor, to be written to      write, on that descriptor only
+//     a bell to ring                        write, on that descriptor only
+//     shared memory that it is given        recvmsg and close, the same
 //     the memory that it has                mmap, mprotect, never to execute
 //     the time, sleep, futexes, signals     signals to itself only
 //     its end
@@ -24,10 +25,12 @@ enum asyncio__sandbox_step {
 };
 const char *asyncio__sandbox_step_name(uint32_t step);
 
-// Confines this process for good, keeping only the descriptor `bell`. Returns
-// 0, or a negative errno with the step that failed: the process is not to go
-// on.
-int asyncio__sandbox_enter(int bell, enum asyncio__sandbox_step *step);
+// Confines this process for good, keeping only the descriptors `bell`, to be
+// written to, and `channel`, by which it may get one more at a time. They may
+// be the same. Returns 0, or a negative errno with the step that failed: the
+// process is not to go on.
+int asyncio__sandbox_enter(int bell, int channel,
+                           enum asyncio__sandbox_step *step);
 
 // The same, and looks whether the sandbox holds.
-int asyncio__sandbox_try(int bell, enum asyncio__sandbox_step *step);
+int asyncio__sandbox_try(int socket, enum asyncio__sandbox_step *step);

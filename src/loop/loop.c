@@ -25,6 +25,10 @@
 #define QUICK_PASSES_MAX 64
 #define LOOK_EVERY_NS    50000
 
+// With more jobs out than this, sleeping until several have ended costs less
+// than seeing each at once.
+#define SPIN_FOR_MAX 4
+
 _Thread_local struct asyncio_loop *asyncio__thread_loop;
 _Thread_local struct asyncio_loop *asyncio__running_loop;
 
@@ -346,12 +350,82 @@ static int64_t idle_ns(struct asyncio_loop *loop)
     return left_ns > 0 ? left_ns : 0;
 }
 
+static bool look_at_sources(struct asyncio_loop *loop)
+{
+    bool any = false;
+    list_for_each_safe (link, after, &loop->sources) {
+        struct asyncio__source *source =
+            list_entry(link, struct asyncio__source, link);
+        any |= source->look(source);
+    }
+    return any;
+}
+
+static bool tell_sources(struct asyncio_loop *loop, bool sleeps)
+{
+    bool any = false;
+    list_for_each (link, &loop->sources) {
+        struct asyncio__source *source =
+            list_entry(link, struct asyncio__source, link);
+        any |= source->sleep(source, sleeps);
+    }
+    return any;
+}
+
+static bool has_come(struct asyncio_loop *loop)
+{
+    return has_posts(loop) ||
+           (!list_empty(&loop->sources) && look_at_sources(loop));
+}
+
+// The kernel is asked now and then all the same, by whoever spins again and
+// again with success.
+static int look_before_spinning(struct asyncio_loop *loop, int64_t now_ns)
+{
+    if (now_ns - loop->looked_ns < LOOK_EVERY_NS ||
+        asyncio__poller_has_news(loop->poller) == ASYNCIO__NEWS_NONE)
+        return 0;
+    loop->looked_ns = now_ns;
+    return asyncio__poller_wait(loop->poller, 0);
+}
+
+// Jobs are out that may end at any moment: looks for that, in place of a sleep.
+// True if there is something to run, or `err`.
+static bool spin(struct asyncio_loop *loop, int64_t timeout_ns, int *err)
+{
+    struct asyncio__spin_watch watch;
+    int64_t ns = asyncio__spin_ns();
+    if (timeout_ns >= 0 && timeout_ns < ns) ns = 0;
+    *err = 0;
+    if (!asyncio__spin_begin(&loop->spin, &watch, ns)) return false;
+
+    *err = look_before_spinning(loop, watch.last_ns);
+    bool found = *err < 0 || !list_empty(&loop->ready);
+    bool posted = false;
+    while (!found && !posted && asyncio__spin_goes_on(&watch)) {
+        if (asyncio__poller_has_news(loop->poller) == ASYNCIO__NEWS_CERTAIN)
+            break;
+        for (int i = 0; i < ASYNCIO__SPIN_LOOKS && !posted; i++) {
+            posted = has_come(loop);
+            asyncio__spin_pause();
+        }
+    }
+    asyncio__spin_end(&loop->spin, &watch, found || posted);
+    return found || posted;
+}
+
 static int sleep_in_poller(struct asyncio_loop *loop, int64_t timeout_ns)
 {
+    int err;
+    bool few = loop->held > 0 && loop->held <= SPIN_FOR_MAX;
+    if (few && spin(loop, timeout_ns, &err)) return err;
+
     atomic_store(&loop->sleeping, true);
     if (atomic_load(&loop->posts)) timeout_ns = 0;
-    int err = asyncio__poller_wait(loop->poller, timeout_ns);
+    if (!list_empty(&loop->sources) && tell_sources(loop, true)) timeout_ns = 0;
+    err = asyncio__poller_wait(loop->poller, timeout_ns);
     atomic_store(&loop->sleeping, false);
+    if (!list_empty(&loop->sources)) tell_sources(loop, false);
     return err;
 }
 
@@ -511,6 +585,7 @@ static void run_pass(struct asyncio_loop *loop)
 
 static int turn(struct asyncio_loop *loop)
 {
+    if (!list_empty(&loop->sources)) look_at_sources(loop);
     int err = look(loop);
     if (err < 0) return err;
     asyncio__loop_take_posts(loop);

@@ -23,6 +23,7 @@
 #include "platform/clock.h"
 #include "platform/context.h"
 #include "platform/poller.h"
+#include "platform/spin.h"
 #include "platform/stack.h"
 
 // Something that the loop runs once: a link in one of its queues and what to
@@ -43,6 +44,18 @@ struct asyncio__post {
     // The loop closes and will not run it. NULL: its owner learns otherwise.
     void (*drop)(struct asyncio__post *post);
     bool urgent; // goes before what is ready
+};
+
+// Whoever brings news through memory, which other processes write, and without
+// a word to the kernel while the loop is awake.
+struct asyncio__source {
+    struct asyncio_link link; // asyncio_loop.sources
+    // Takes what has come. True if anything has. In each turn, and while the
+    // loop spins.
+    bool (*look)(struct asyncio__source *source);
+    // The loop is about to sleep, and wants to be woken through the poller; or
+    // it has woken up. True if something has come.
+    bool (*sleep)(struct asyncio__source *source, bool sleeps);
 };
 
 // Called once when the loop closes, before its poller does, in reverse order.
@@ -101,8 +114,10 @@ struct asyncio_loop {
     // Posts from other threads: a stack, newest first, turned around when
     // taken.
     _Atomic(struct asyncio__post *) posts;
-    _Atomic(bool) sleeping; // the loop waits in the poller, or is about to
-    size_t held;            // jobs elsewhere that hold virtual time
+    _Atomic(bool) sleeping;      // the loop waits in the poller, or is about to
+    size_t held;                 // jobs elsewhere that hold virtual time
+    struct asyncio_link sources; // asyncio__source.link, those with jobs out
+    struct asyncio__spin spin;   // before a sleep, while any job is held
 
     struct asyncio_link tasks;         // asyncio_task.sibling, those not done
     struct asyncio_task *cancel_later; // nested too deep to be cancelled yet

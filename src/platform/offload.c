@@ -5,7 +5,8 @@
 //     thread:  BORN -> (take a job, run it)* -> IDLE -> ... -> ENDED -> joined
 //
 // An idle thread sleeps on a condition of its own, so that exactly the one that
-// is meant wakes up. Being called means leaving the idle list: whoever is not
+// is meant wakes up; one of them spins for a moment before it sleeps. Being
+// called means leaving the idle list: whoever is not
 // on it looks at the queue before it sleeps again, and so no job stays behind.
 // For the same reason a thread that is about to report what it has done counts
 // as free: calls made one after the other all run on one thread.
@@ -16,12 +17,14 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/list.h"
 #include "platform/clock.h"
+#include "platform/spin.h"
 #include "platform/sys.h"
 
 #define DEFAULT_THREADS 32
@@ -32,7 +35,8 @@ struct thread {
     struct asyncio__offload *crew;
     pthread_t id;
     pthread_cond_t called;
-    unsigned number; // the one in its name
+    atomic_bool is_called; // the same for one that spins
+    unsigned number;       // the one in its name
 };
 
 struct asyncio__offload {
@@ -46,6 +50,8 @@ struct asyncio__offload {
     size_t running;            // threads that are at a job's work
     size_t alive;              // threads that have not ended
     unsigned started;          // threads since the beginning
+    struct asyncio__spin spin; // of threads that become idle,
+    bool spinning;             // of which one does at a time
     bool shut;                 // no more jobs
     bool broken;               // init failed: no job can run any more
 };
@@ -109,17 +115,53 @@ static void take_name(const struct thread *thread)
     pthread_setname_np(pthread_self(), name);
 }
 
+// It leaves the idle list. The lock is held.
+static void call_thread(struct asyncio_link *link)
+{
+    struct thread *thread = list_entry(link, struct thread, link);
+    list_remove(link);
+    pthread_cond_signal(&thread->called);
+    atomic_store(&thread->is_called, true);
+}
+
+// True if it was called meanwhile. The lock is held, but for the while.
+static bool spin_until_called(struct thread *thread)
+{
+    struct asyncio__offload *crew = thread->crew;
+    struct asyncio__spin_watch watch;
+    bool called = false;
+    if (crew->spinning ||
+        !asyncio__spin_begin(&crew->spin, &watch, asyncio__spin_ns()))
+        return false;
+
+    crew->spinning = true;
+    pthread_mutex_unlock(&crew->lock);
+    do
+        for (int i = 0; i < ASYNCIO__SPIN_LOOKS && !called; i++) {
+            called = atomic_load(&thread->is_called);
+            asyncio__spin_pause();
+        }
+    while (!called && asyncio__spin_goes_on(&watch));
+    pthread_mutex_lock(&crew->lock);
+    crew->spinning = false;
+    asyncio__spin_end(&crew->spin, &watch, called);
+    return !list_linked(&thread->link);
+}
+
 // Sleeps until called, or until patience has run out. Returns false if there is
 // no reason to stay. The lock is held, but while asleep.
 static bool sleep_until_called(struct thread *thread)
 {
     struct asyncio__offload *crew = thread->crew;
+    int code = 0;
+
+    atomic_store(&thread->is_called, false);
+    list_add_head(&crew->idle, &thread->link);
+    if (spin_until_called(thread)) return true;
+
     int64_t end = asyncio__clock_real_ns() + crew->options.idle_ns;
     struct timespec until = {.tv_sec = end / 1000000000,
                              .tv_nsec = end % 1000000000};
-    int code = 0;
-
-    list_add_head(&crew->idle, &thread->link);
     while (list_linked(&thread->link) && code == 0)
         code = pthread_cond_timedwait(&thread->called, &crew->lock, &until);
 
@@ -175,9 +217,8 @@ static void run_job(struct asyncio__offload *crew,
 
 static void call_everybody(struct asyncio__offload *crew)
 {
-    struct asyncio_link *link;
-    while ((link = list_pop(&crew->idle)))
-        pthread_cond_signal(&list_entry(link, struct thread, link)->called);
+    while (!list_empty(&crew->idle))
+        call_thread(list_first(&crew->idle));
 }
 
 static void *run_thread(void *arg)
@@ -249,9 +290,8 @@ free_thread:
 // is held.
 static int find_thread(struct asyncio__offload *crew)
 {
-    struct asyncio_link *link = list_pop(&crew->idle);
-    if (link) {
-        pthread_cond_signal(&list_entry(link, struct thread, link)->called);
+    if (!list_empty(&crew->idle)) {
+        call_thread(list_first(&crew->idle));
         return 0;
     }
     if (crew->queued < crew->alive - crew->running) return 0;
