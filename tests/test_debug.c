@@ -102,6 +102,28 @@ TEST(step_of_a_task_that_reaches_the_threshold_names_the_task)
     asyncio_set_exception_handler(NULL, NULL);
 }
 
+static void count_callback(const struct asyncio_report *report, void *count)
+{
+    if (strstr(report->text, "a callback (")) ++*(int *)count;
+}
+
+// Calls from threads lie together, and are looked at one by one.
+TEST(each_call_from_a_thread_is_a_step_of_its_own)
+{
+    CONFORMS("DBG-01");
+    int count = 0;
+    begin_debug(ASYNCIO_FOREVER);
+    asyncio_set_exception_handler(count_callback, &count);
+    asyncio_loop_set_slow_callback_duration(loop(), 0);
+    for (int i = 0; i < 5; i++)
+        EXPECT_EQ(asyncio_call_soon_threadsafe(loop(), nothing, NULL), 0);
+    for (int i = 0; i < 3; i++)
+        EXPECT_EQ(asyncio_sleep(0), 0);
+    EXPECT_EQ(count, 5);
+    asyncio_loop_set_slow_callback_duration(loop(), ASYNCIO_FOREVER);
+    asyncio_set_exception_handler(NULL, NULL);
+}
+
 TEST(without_debug_mode_no_step_is_slow)
 {
     CONFORMS("DBG-01");

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <string.h>
 
 #include <asyncio/threadsafe.h>
 
@@ -92,6 +93,179 @@ TEST(thousand_calls_without_a_pause_all_arrive_in_order)
     pthread_join(thread, NULL);
     EXPECT_EQ(flood.next, MANY);
     EXPECT(flood.in_order);
+}
+
+// Calls lie together; what else is posted between two of them stays there.
+static void *post_all_kinds(void *loop)
+{
+    asyncio_ignore(asyncio_call_soon_threadsafe(loop, note, "first"));
+    asyncio_ignore(asyncio_call_soon_threadsafe(loop, note, "second"));
+    asyncio_ignore(asyncio_run_coroutine_threadsafe(loop, note, "task", NULL));
+    asyncio_ignore(asyncio_call_soon_threadsafe(loop, note, "third"));
+    return NULL;
+}
+
+TEST(calls_and_other_posts_keep_their_order, .ordered = true)
+{
+    struct asyncio_loop *loop = asyncio_get_running_loop();
+    pthread_t thread;
+    EXPECT_OR_RETURN(pthread_create(&thread, NULL, post_all_kinds, loop) == 0);
+    pthread_join(thread, NULL);
+    EXPECT_EQ(asyncio_call_soon(note, "begun"), 0);
+    for (int i = 0; i < 4; i++)
+        EXPECT_EQ(asyncio_sleep(0), 0);
+    EXPECT_TRACE("first", "second", "third", "begun", "task");
+}
+
+// What one thread has seen posted comes before what it posts.
+static sem_t turns[2];
+
+struct relay {
+    struct asyncio_loop *loop;
+    int which;
+};
+
+static void *pass_on(void *arg)
+{
+    const struct relay *relay = arg;
+    for (int i = relay->which; i < MANY; i += 2) {
+        down(&turns[relay->which]);
+        flood.numbers[i] = i;
+        while (asyncio_call_soon_threadsafe(relay->loop, arrive,
+                                            &flood.numbers[i]) == -ENOMEM)
+            continue;
+        sem_post(&turns[1 - relay->which]);
+    }
+    return NULL;
+}
+
+TEST(calls_of_two_threads_come_in_the_order_that_both_know)
+{
+    struct asyncio_loop *loop = asyncio_get_running_loop();
+    struct relay relays[2] = {{loop, 0}, {loop, 1}};
+    pthread_t threads[2];
+    flood = (struct flood){.loop = loop, .in_order = true};
+    sem_init(&turns[0], 0, 1);
+    sem_init(&turns[1], 0, 0);
+    EXPECT_OR_RETURN(pthread_create(&threads[0], NULL, pass_on, &relays[0]) ==
+                     0);
+    if (EXPECT(pthread_create(&threads[1], NULL, pass_on, &relays[1]) == 0)) {
+        while (flood.next < MANY)
+            EXPECT_EQ(asyncio_sleep(0), 0);
+        pthread_join(threads[1], NULL);
+    }
+    pthread_join(threads[0], NULL);
+    EXPECT(flood.in_order);
+}
+
+// --- many at once -----------------------------------------------------------
+
+enum { POSTERS = 4, EACH = 5000 };
+static int arrived[POSTERS];
+static bool mixed_up;
+
+struct poster {
+    struct asyncio_loop *loop;
+    int which;
+};
+
+struct numbered {
+    int which, number;
+};
+
+static int arrive_from(void *arg)
+{
+    const struct numbered *call = arg;
+    if (call->number != arrived[call->which]++) mixed_up = true;
+    return 0;
+}
+
+static struct numbered numbered[POSTERS][EACH];
+
+static void *post_numbers(void *arg)
+{
+    const struct poster *poster = arg;
+    for (int i = 0; i < EACH; i++) {
+        struct numbered *call = &numbered[poster->which][i];
+        *call = (struct numbered){poster->which, i};
+        while (asyncio_call_soon_threadsafe(poster->loop, arrive_from, call) ==
+               -ENOMEM)
+            continue;
+    }
+    return NULL;
+}
+
+TEST(calls_of_many_threads_all_arrive_once_each_in_its_order)
+{
+    static struct poster posters[POSTERS];
+    pthread_t threads[POSTERS];
+    int made = 0, all = 0;
+    memset(arrived, 0, sizeof arrived);
+    mixed_up = false;
+    for (; made < POSTERS; made++) {
+        posters[made].loop = asyncio_get_running_loop();
+        posters[made].which = made;
+        if (pthread_create(&threads[made], NULL, post_numbers,
+                           &posters[made]) != 0)
+            break;
+    }
+    while (all < made * EACH) {
+        EXPECT_EQ(asyncio_sleep(0), 0);
+        all = 0;
+        for (int i = 0; i < made; i++)
+            all += arrived[i];
+    }
+    for (int i = 0; i < made; i++)
+        pthread_join(threads[i], NULL);
+    EXPECT(!mixed_up);
+    EXPECT_EQ(all, made * EACH);
+}
+
+// A call that is made by one is for a later pass; not so those beside it.
+static int call_again(void *arg)
+{
+    asyncio_ignore(
+        asyncio_call_soon_threadsafe(asyncio_get_running_loop(), note, arg));
+    trace("made");
+    return 0;
+}
+
+TEST(call_made_by_a_call_is_for_the_next_pass)
+{
+    struct asyncio_loop *loop = asyncio_get_running_loop();
+    EXPECT_EQ(asyncio_call_soon_threadsafe(loop, call_again, "later"), 0);
+    EXPECT_EQ(asyncio_call_soon_threadsafe(loop, note, "beside"), 0);
+    for (int i = 0; i < 4; i++)
+        asyncio_ignore(asyncio_sleep(0));
+    EXPECT_TRACE("made", "beside", "later");
+}
+
+static int fail_once(void *arg)
+{
+    (void)arg;
+    return -EDOM;
+}
+
+TEST(call_that_fails_is_reported_and_those_behind_it_run)
+{
+    struct asyncio_loop *loop = asyncio_get_running_loop();
+    EXPECT_EQ(asyncio_call_soon_threadsafe(loop, fail_once, NULL), 0);
+    EXPECT_EQ(asyncio_call_soon_threadsafe(loop, note, "behind"), 0);
+    for (int i = 0; i < 3; i++)
+        asyncio_ignore(asyncio_sleep(0));
+    EXPECT_TRACE("behind");
+    EXPECT_CONTAINS(expect_report(-EDOM), "callback failed");
+}
+
+TEST_PLAIN(calls_that_a_loop_never_ran_are_dropped_when_it_closes)
+{
+    struct asyncio_loop *loop;
+    if (asyncio_new_event_loop(&loop) < 0) return;
+    for (int i = 0; i < 300; i++)
+        asyncio_ignore(asyncio_call_soon_threadsafe(loop, arrive, NULL));
+    flood.next = 0;
+    EXPECT_EQ(asyncio_loop_free(loop), 0);
+    EXPECT_EQ(flood.next, 0);
 }
 
 // --- a loop that has ended --------------------------------------------------

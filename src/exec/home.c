@@ -13,7 +13,7 @@
 // its owner can take it out.
 static void queue_posts(struct asyncio_loop *loop)
 {
-    struct asyncio__post *post = atomic_exchange(&loop->posts, NULL);
+    struct asyncio__post *post = asyncio__posted_take(loop);
     while (post) {
         struct asyncio__post *next = post->next;
         asyncio__loop_queue(loop, &post->step);

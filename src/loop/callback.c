@@ -113,6 +113,16 @@ static int prepare(int (*fn)(void *), void *arg,
     return 0;
 }
 
+int asyncio__callback_queue(int (*fn)(void *arg), void *arg,
+                            const struct asyncio_call_options *options)
+{
+    struct asyncio_handle *handle;
+    int err = prepare(fn, arg, options, &handle);
+    if (err < 0) return err;
+    queue_handle(handle);
+    return 0;
+}
+
 int(asyncio_call_soon)(int (*fn)(void *arg), void *arg,
                        const struct asyncio_call_options *options)
 {
@@ -186,48 +196,12 @@ double asyncio_handle_when(const struct asyncio_handle *handle)
     return handle->when_;
 }
 
-// --- from other threads -----------------------------------------------------
-
-struct posted_call {
-    struct asyncio__post post;
-    int (*fn)(void *arg);
-    void *arg;
-    struct asyncio_loop *loop;
-};
-
-static void run_posted(struct asyncio__step *step)
-{
-    struct posted_call call = *list_entry(step, struct posted_call, post.step);
-    asyncio__free(list_entry(step, struct posted_call, post.step));
-    asyncio__debug_calls(call.loop, asyncio__address_of(call.fn), NULL);
-    int code = call.fn(call.arg);
-    if (code < 0)
-        asyncio__report(call.loop, code, NULL, NULL, "a callback failed: %s",
-                        asyncio_strerror(code));
-}
-
-int asyncio_call_soon_threadsafe(struct asyncio_loop *loop,
-                                 int (*fn)(void *arg), void *arg)
-{
-    if (!loop || !fn) return -EINVAL;
-    struct posted_call *call = asyncio__alloc(sizeof *call);
-    if (!call) return -ENOMEM;
-    call->post.step.run = run_posted;
-    call->fn = fn;
-    call->arg = arg;
-    call->loop = loop;
-    if (asyncio__loop_post_if_open(loop, &call->post)) return 0;
-    asyncio__free(call);
-    return -ESHUTDOWN;
-}
-
 // --- closing ----------------------------------------------------------------
 
 static void drop_step(struct asyncio__step *step)
 {
-    if (step->run == run_posted) {
-        asyncio__free(list_entry(step, struct posted_call, post.step));
-    } else if (step->run == run_callback) {
+    if (asyncio__posted_drop(step)) return;
+    if (step->run == run_callback) {
         struct asyncio_handle *handle = handle_of(step);
         handle->state_ = HANDLE_CANCELLED;
         handle_done(handle);
@@ -251,7 +225,7 @@ static void drop_timers(struct asyncio_loop *loop)
 
 void asyncio__callbacks_drop(struct asyncio_loop *loop)
 {
-    struct asyncio__post *post = atomic_exchange(&loop->posts, NULL);
+    struct asyncio__post *post = asyncio__posted_take(loop);
     while (post) {
         struct asyncio__post *next = post->next;
         drop_step(&post->step);

@@ -29,6 +29,11 @@
 // than seeing each at once.
 #define SPIN_FOR_MAX 4
 
+// Whoever posts again and again is better served by a loop that sleeps until
+// there is much, than by one that snatches each post as it comes: after so many
+// that were there at the first look.
+#define STREAM_MAX 8
+
 _Thread_local struct asyncio_loop *asyncio__thread_loop;
 _Thread_local struct asyncio_loop *asyncio__running_loop;
 
@@ -144,7 +149,7 @@ static void drain_poller(struct asyncio_loop *loop)
 // whoever made them.
 void asyncio__loop_drop_posts(struct asyncio_loop *loop)
 {
-    struct asyncio__post *post = atomic_exchange(&loop->posts, NULL), *next;
+    struct asyncio__post *post = asyncio__posted_take(loop), *next;
     for (; post; post = next) {
         next = post->next;
         if (post->drop)
@@ -185,6 +190,7 @@ int asyncio_loop_close(struct asyncio_loop *loop)
     loop->poller = NULL;
     asyncio__stacks_close(loop->stacks);
     loop->stacks = NULL;
+    asyncio__posted_close(loop);
     return 0;
 }
 
@@ -293,7 +299,7 @@ void asyncio__loop_post(struct asyncio_loop *loop, struct asyncio__post *post)
         post->next = newest;
     while (!atomic_compare_exchange_weak(&loop->posts, &newest, post));
 
-    if (atomic_exchange(&loop->sleeping, false))
+    if (atomic_load(&loop->sleeping) && atomic_exchange(&loop->sleeping, false))
         asyncio__poller_wake(loop->poller);
 }
 
@@ -305,7 +311,7 @@ static bool has_posts(struct asyncio_loop *loop)
 void asyncio__loop_take_posts(struct asyncio_loop *loop)
 {
     if (!has_posts(loop)) return;
-    struct asyncio__post *newest = atomic_exchange(&loop->posts, NULL);
+    struct asyncio__post *newest = asyncio__posted_take(loop);
     struct asyncio__post *oldest = NULL;
     while (newest) {
         struct asyncio__post *next = newest->next;
@@ -315,8 +321,9 @@ void asyncio__loop_take_posts(struct asyncio_loop *loop)
     }
     for (struct asyncio__post *post = oldest; post; post = oldest) {
         oldest = post->next;
-        asyncio__loop_queue(loop, &post->step);
-        if (!post->urgent) continue;
+        bool urgent = post->urgent;
+        asyncio__posted_queue(loop, post);
+        if (!urgent) continue;
         list_remove(&post->step.link);
         list_add_head(&loop->ready, &post->step.link);
     }
@@ -401,14 +408,16 @@ static bool spin(struct asyncio_loop *loop, int64_t timeout_ns, int *err)
 
     *err = look_before_spinning(loop, watch.last_ns);
     bool found = *err < 0 || !list_empty(&loop->ready);
-    bool posted = false;
+    bool posted = false, first = true;
     while (!found && !posted && asyncio__spin_goes_on(&watch)) {
         if (asyncio__poller_has_news(loop->poller) == ASYNCIO__NEWS_CERTAIN)
             break;
         for (int i = 0; i < ASYNCIO__SPIN_LOOKS && !posted; i++) {
             posted = has_come(loop);
-            asyncio__spin_pause();
+            if (!posted) asyncio__spin_pause();
         }
+        loop->stream = posted && first ? loop->stream + 1 : 0;
+        first = false;
     }
     asyncio__spin_end(&loop->spin, &watch, found || posted);
     return found || posted;
@@ -418,7 +427,9 @@ static int sleep_in_poller(struct asyncio_loop *loop, int64_t timeout_ns)
 {
     int err;
     bool few = loop->held > 0 && loop->held <= SPIN_FOR_MAX;
-    if (few && spin(loop, timeout_ns, &err)) return err;
+    bool stream = loop->stream > STREAM_MAX;
+    loop->stream = stream ? 0 : loop->stream;
+    if (few && !stream && spin(loop, timeout_ns, &err)) return err;
 
     atomic_store(&loop->sleeping, true);
     if (atomic_load(&loop->posts)) timeout_ns = 0;

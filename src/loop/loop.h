@@ -46,6 +46,15 @@ struct asyncio__post {
     bool urgent; // goes before what is ready
 };
 
+struct asyncio__batch;
+
+// Calls from other threads (posted.c). All of it under the posters' lock.
+struct asyncio__posted {
+    _Atomic(struct asyncio__batch *) open; // calls may be added to it, or NULL
+    struct asyncio_link spares;            // asyncio__batch.spare
+    unsigned spare_count;
+};
+
 // Whoever brings news through memory, which other processes write, and without
 // a word to the kernel while the loop is awake.
 struct asyncio__source {
@@ -114,10 +123,12 @@ struct asyncio_loop {
     // Posts from other threads: a stack, newest first, turned around when
     // taken.
     _Atomic(struct asyncio__post *) posts;
-    _Atomic(bool) sleeping;      // the loop waits in the poller, or is about to
+    _Atomic(bool) sleeping; // the loop waits in the poller, or is about to
+    struct asyncio__posted posted;
     size_t held;                 // jobs elsewhere that hold virtual time
     struct asyncio_link sources; // asyncio__source.link, those with jobs out
     struct asyncio__spin spin;   // before a sleep, while any job is held
+    unsigned stream;             // looks in a row that found something at once
 
     struct asyncio_link tasks;         // asyncio_task.sibling, those not done
     struct asyncio_task *cancel_later; // nested too deep to be cancelled yet
@@ -136,9 +147,10 @@ struct asyncio_loop {
     struct asyncio_link at_close;            // asyncio__at_close.link
     struct asyncio_link before_close; // the same, for those that come first
     struct asyncio_executor *default_executor;
-    struct asyncio__names *names; // threads that ask libc; made when needed
-    struct asyncio_link open;     // in the list of open loops
-    _Atomic(uint32_t) references; // of the memory: our own, and retained
+    struct asyncio__names *names;   // threads that ask libc; made when needed
+    struct asyncio_link open;       // in the list of open loops
+    struct asyncio_loop *next_open; // behind the same gate (open.c)
+    _Atomic(uint32_t) references;   // of the memory: our own, and retained
 
     asyncio_report_fn *report;
     void *report_arg;
@@ -177,9 +189,30 @@ static inline void asyncio__loop_queue(struct asyncio_loop *loop,
 // vouches that the loop is open until this returns.
 void asyncio__loop_post(struct asyncio_loop *loop, struct asyncio__post *post);
 
+// The same for calls, which lie together in batches: what a loop needs for
+// that. take: all posts, newest first; what is added later is a post of its
+// own. queue: one of those for the next pass. drop: frees it without running
+// it, if it is one of these.
+void asyncio__posted_close(struct asyncio_loop *loop);
+struct asyncio__post *asyncio__posted_take(struct asyncio_loop *loop);
+void asyncio__posted_queue(struct asyncio_loop *loop,
+                           struct asyncio__post *post);
+bool asyncio__posted_drop(struct asyncio__step *step);
+
+// asyncio_call_soon, but before what was posted and not taken.
+int asyncio__callback_queue(int (*fn)(void *arg), void *arg,
+                            const struct asyncio_call_options *options);
+
 // Queues what was posted before, so that a call that follows on the loop's own
 // thread comes after it.
 void asyncio__loop_take_posts(struct asyncio_loop *loop);
+
+// Looks a loop up by its address, which is not followed. True: it is open, and
+// stays so until let go of, by the same thread. Other posters wait meanwhile.
+bool asyncio__loop_hold_open(const struct asyncio_loop *loop);
+void asyncio__loop_let_go(const struct asyncio_loop *loop);
+// The same lock, for the loop itself.
+void asyncio__loop_lock_posters(const struct asyncio_loop *loop);
 
 // Whether this is the address of a loop that is open; it is not followed.
 bool asyncio__loop_is_open(const struct asyncio_loop *loop);

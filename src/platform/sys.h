@@ -340,6 +340,9 @@ void asyncio__sys_thread_join(pthread_t thread);
 // Sends a signal with a value to one thread, which must not have been joined.
 int asyncio__sys_thread_signal(pthread_t thread, int signal, void *value);
 
+// Lets others run for so long, about: less than a second.
+void asyncio__sys_rest(long ns);
+
 // How many processors this process may use, at least 1. Cannot fail.
 int asyncio__sys_processors(void);
 

@@ -4,7 +4,9 @@
 
 #include "platform/sys.h"
 
+#include <errno.h>
 #include <sched.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "platform/sys_call.h"
@@ -66,6 +68,13 @@ int asyncio__sys_thread_signal(pthread_t thread, int signal, void *value)
     if (err < 0) return err;
     union sigval carried = {.sival_ptr = value};
     return -pthread_sigqueue(thread, signal, carried);
+}
+
+void asyncio__sys_rest(long ns)
+{
+    int saved = errno;
+    nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
+    errno = saved;
 }
 
 // The affinity mask knows of containers and taskset. More processors than it
