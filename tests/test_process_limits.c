@@ -111,6 +111,32 @@ TEST(limit_of_processor_time_counts_no_sleep, .real_time = true)
     asyncio_executor_shutdown(pool);
 }
 
+// It takes longer than a job may.
+static int take_long_to_prepare(void *arg)
+{
+    struct timespec used;
+    (void)arg;
+    do
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    while (used.tv_sec == 0 && used.tv_nsec < 150000000);
+    return 0;
+}
+
+TEST(limit_of_processor_time_counts_no_initializer, .real_time = true)
+{
+    struct asyncio_executor *pool = make_limited(&(struct asyncio_pool_options){
+        .max_workers = 1,
+        .cpu_limit = 0.06,
+        .initializer = take_long_to_prepare,
+    });
+    EXPECT_OR_RETURN(pool);
+    EXPECT_EQ(asyncio_run_in_executor(pool, stay_asleep, NULL), 0);
+    EXPECT_EQ(asyncio_run_in_executor(pool, run_for_ever, NULL), -ETIMEDOUT);
+    EXPECT_CONTAINS(asyncio_strerror(-ETIMEDOUT), "of a processor");
+    EXPECT_EQ(asyncio_run_in_executor(pool, stay_asleep, NULL), 0);
+    asyncio_executor_shutdown(pool);
+}
+
 // --- memory -----------------------------------------------------------------
 
 #define LIMIT ((size_t)64 << 20)

@@ -63,6 +63,35 @@ TEST(job_sees_what_the_program_wrote_and_the_other_way_round)
     asyncio_executor_shutdown(pool);
 }
 
+// Each item names the same memory, and its own part of it.
+TEST(map_shares_one_block_among_its_items)
+{
+    enum { PARTS = 40, PART = 1000 };
+    static struct work parts[PARTS];
+    struct work work;
+    struct asyncio_executor *pool = make_pool(2);
+    EXPECT_OR_RETURN(pool);
+    if (make_work(&work, (size_t)PARTS * PART)) {
+        for (size_t i = 0; i < PARTS; i++) {
+            parts[i] = (struct work){work.block, i * PART, PART, 0};
+            memset((char *)asyncio_shared_data(&work.block) + i * PART, (int)i,
+                   PART);
+        }
+        EXPECT_EQ(asyncio_executor_map(pool, add_up, parts, sizeof *parts,
+                                       PARTS, .shared = &work.block),
+                  0);
+        for (size_t i = 0; i < PARTS; i++)
+            EXPECT_EQ(parts[i].sum, i * PART);
+        struct asyncio_shared copy = work.block;
+        asyncio_shared_free(&copy);
+        EXPECT_EQ(asyncio_executor_map(pool, add_up, parts, sizeof *parts,
+                                       PARTS, .shared = &work.block),
+                  -EINVAL);
+        asyncio_shared_free(&work.block);
+    }
+    asyncio_executor_shutdown(pool);
+}
+
 TEST(thread_finds_it_where_it_is)
 {
     struct work work;

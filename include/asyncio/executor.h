@@ -84,7 +84,9 @@ struct asyncio_map_options {
     ASYNCIO__OPTIONS_HEAD
     int *results ASYNCIO__UNSET;           // one per item, in the order given
     bool return_exceptions ASYNCIO__UNSET; // codes are results like any other
-    void *reserved_[4] ASYNCIO__UNSET;
+    // What all of them will see in a process without a copy.
+    const struct asyncio_shared *shared ASYNCIO__UNSET;
+    void *reserved_[3] ASYNCIO__UNSET;
 };
 
 // Runs `fn` on each of `count` items of `size` bytes, side by side, and waits

@@ -37,8 +37,13 @@ int asyncio__job_make(struct asyncio__job **made,
     job->site = options->site;
     job->loop = asyncio__running_loop;
     asyncio_copy_context(&job->context);
-    if (options->shared) job->block = asyncio__block_hold(options->shared);
     if (copy > 0) job->arg = memcpy(job->copy, arg, copy);
+    if (options->shared) job->block = asyncio__block_hold(options->shared);
+    if (options->shared && !job->block) {
+        asyncio__job_unref(job);
+        return asyncio_raise(-EINVAL,
+                             "the .shared memory of this call was freed");
+    }
     *made = job;
     return 0;
 }
@@ -188,10 +193,7 @@ int asyncio__job_call(struct asyncio_executor *executor, int (*fn)(void *arg),
     job->landed = call_landed;
     job->lost = call_lost;
 
-    bool freed = options->shared && !job->block;
-    int result = freed ? asyncio_raise(-EINVAL, "the .shared memory of this "
-                                                "call was freed")
-                       : executor->ops->start(executor, job);
+    int result = executor->ops->start(executor, job);
     if (result == 0) result = wait_for_job(job, options->abandon);
     asyncio__job_unref(job);
     return result;

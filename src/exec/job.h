@@ -71,7 +71,8 @@ struct asyncio__job {
 };
 
 // Makes one, held once, for a call in the running task; `copy` bytes of *arg
-// become its own. Returns 0, -EINVAL for a limit that is none, or -ENOMEM.
+// become its own. Returns 0, -EINVAL for a limit that is none or shared memory
+// that was freed, or -ENOMEM.
 int asyncio__job_make(struct asyncio__job **job,
                       struct asyncio_executor *executor, int (*fn)(void *arg),
                       void *arg, const struct asyncio_job_options *options);

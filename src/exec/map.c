@@ -148,9 +148,11 @@ static const struct asyncio__wait_kind mapping = {
     .cancel = cancel_map,
 };
 
-static int make_jobs(struct map *map, int (*fn)(void *item))
+static int make_jobs(struct map *map, int (*fn)(void *item),
+                     const struct asyncio_shared *shared)
 {
-    const struct asyncio_job_options options = {.size = map->size};
+    const struct asyncio_job_options options = {.size = map->size,
+                                                .shared = shared};
 
     map->jobs = asyncio__alloc_array(map->count, sizeof *map->jobs);
     if (!map->jobs) return -ENOMEM;
@@ -194,7 +196,7 @@ static int map_items(struct asyncio_executor *executor, int (*fn)(void *item),
                      .size = size,
                      .left = count,
                      .count = count < most ? count : most};
-    int err = make_jobs(map, fn);
+    int err = make_jobs(map, fn, options ? options->shared : NULL);
     if (err == 0) err = run_map(map);
     free_map(map);
     return err;
