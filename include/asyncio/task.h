@@ -190,8 +190,20 @@ ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_sleep)(
     double seconds, const struct asyncio_sleep_options *options);
 #define asyncio_sleep(...) ASYNCIO__SLEEP(__VA_ARGS__, )
 #define ASYNCIO__SLEEP(seconds, ...)                                           \
-    (asyncio_sleep)(seconds,                                                   \
-                    ASYNCIO__OPTIONS(asyncio_sleep_options, __VA_ARGS__))
+    asyncio__sleep(seconds,                                                    \
+                   ASYNCIO__OPTIONS(asyncio_sleep_options, __VA_ARGS__))
+
+// What asyncio_sleep(0) is, where the compiler sees the 0.
+ASYNCIO_API ASYNCIO_SUSPENDS int asyncio__yield(void);
+
+ASYNCIO_SUSPENDS static inline int
+asyncio__sleep(double seconds, const struct asyncio_sleep_options *options)
+{
+    bool plain = seconds <= 0 && options->result == 0;
+    return __builtin_constant_p(plain) && plain
+               ? asyncio__yield()
+               : (asyncio_sleep)(seconds, options);
+}
 
 // Waits for an outcome and returns it: write asyncio_await(x), which chooses
 // among these by the type of `x`. The words of a failure become the waiter's.

@@ -94,8 +94,27 @@ static inline void list_remove(struct asyncio_link *link)
 static inline struct asyncio_link *list_pop(struct asyncio_link *head)
 {
     struct asyncio_link *first = head->next;
-    if (first) list_remove(first);
+    if (!first) return NULL;
+    struct asyncio_link *next = first->next;
+    if (next == head) {
+        head->next = head->prev = NULL;
+    } else {
+        head->next = next;
+        next->prev = head;
+    }
+    first->next = first->prev = NULL;
     return first;
+}
+
+// Moves all of `from`, which is not empty, to `to`, which is.
+static inline void list_move(struct asyncio_link *to, struct asyncio_link *from)
+{
+    struct asyncio_link *first = from->next, *last = from->prev;
+    to->next = first;
+    to->prev = last;
+    first->prev = to;
+    last->next = to;
+    from->next = from->prev = NULL;
 }
 
 // Moves all of `from` to the tail of `to`.

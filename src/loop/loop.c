@@ -34,8 +34,8 @@
 // that were there at the first look.
 #define STREAM_MAX 8
 
-_Thread_local struct asyncio_loop *asyncio__thread_loop;
-_Thread_local struct asyncio_loop *asyncio__running_loop;
+ASYNCIO__THREAD_LOCAL struct asyncio_loop *asyncio__thread_loop;
+ASYNCIO__THREAD_LOCAL struct asyncio_loop *asyncio__running_loop;
 
 // A program that waits only for its other threads sleeps often and not long:
 // whether it can wake at all is asked when it has slept for this long.
@@ -331,20 +331,6 @@ void asyncio__loop_take_posts(struct asyncio_loop *loop)
 
 // --- the turn ---------------------------------------------------------------
 
-bool asyncio__loop_quick_pass(struct asyncio_loop *loop)
-{
-    if (list_empty(&loop->ready) || loop->callbacks_ready || loop->stopping ||
-        loop->timers.count > 0 || loop->each_pass_turns || has_posts(loop))
-        return false;
-    if (++loop->quick_passes >= QUICK_PASSES_MAX) return false;
-    if (asyncio__poller_has_news(loop->poller) == ASYNCIO__NEWS_CERTAIN)
-        return false;
-
-    asyncio__loop_count_pass(loop);
-    list_splice(&loop->current, &loop->ready);
-    return true;
-}
-
 // How long the poller may wait: until the first timer, for ever if that does
 // not come by itself, and not at all if there is something to run.
 static int64_t idle_ns(struct asyncio_loop *loop)
@@ -564,18 +550,15 @@ static int look(struct asyncio_loop *loop)
     if (timeout_ns > 0) return sleep_in_poller(loop, timeout_ns);
 
     bool skip = !loop->callbacks_ready && !loop->stopping &&
-                loop->quick_passes < QUICK_PASSES_MAX &&
+                asyncio__loop_passes(loop) < loop->look_at &&
                 asyncio__poller_has_news(loop->poller) != ASYNCIO__NEWS_CERTAIN;
     if (skip && loop->timers.count > 0) {
         int64_t now_ns = asyncio__loop_now(loop);
         skip = now_ns - loop->looked_ns < LOOK_EVERY_NS;
         if (!skip) loop->looked_ns = now_ns;
     }
-    if (skip) {
-        loop->quick_passes++;
-        return 0;
-    }
-    loop->quick_passes = 0;
+    if (skip) return 0;
+    loop->look_at = asyncio__loop_passes(loop) + QUICK_PASSES_MAX;
     return asyncio__poller_wait(loop->poller, 0);
 }
 

@@ -21,6 +21,7 @@
 #include "loop/clock.h"
 #include "loop/timer.h"
 #include "platform/clock.h"
+#include "platform/compiler.h"
 #include "platform/context.h"
 #include "platform/poller.h"
 #include "platform/spin.h"
@@ -95,34 +96,47 @@ struct asyncio__spawner {
 };
 
 struct asyncio_loop {
-    struct asyncio_link ready;        // asyncio__step.link, for the next pass
-    struct asyncio_link current;      // asyncio__step.link, of this pass
-    struct asyncio_task *task;        // the one that runs, or NULL
+    // What each switch and each pass looks at, side by side.
+    struct asyncio_task *task;   // the one that runs, or NULL
+    struct asyncio_link current; // asyncio__step.link, of this pass
+    struct asyncio_link ready;   // asyncio__step.link, for the next pass
+    unsigned unblocked;          // operations in a row that did not block
+    _Atomic(uint64_t) passes;    // written here alone; the watchdog reads it
+    uint64_t look_at;            // the pass before which to ask the kernel
+    union {                      // looked at together, before a pass
+        struct {
+            bool callbacks_ready; // some step in `ready` is no task's
+            bool stopping;
+            bool each_pass_turns; // for a seed, or a debugger: none is quick
+        };
+        uint32_t turn_due; // not 0: one of them
+    };
+    union { // looked at together, as a task waits
+        struct {
+            bool nested;  // `spawner` is not NULL
+            bool watched; // by a test: awaits are counted, some cancelled
+        };
+        uint16_t detour; // not 0: one of them
+    };
+    // Posts from other threads: a stack, newest first, turned around when
+    // taken.
+    _Atomic(struct asyncio__post *) posts;
+    struct asyncio__poller *poller;
+
     struct asyncio__spawner *spawner; // innermost; NULL: no eager first step
     struct asyncio__context context;  // the thread's own stack
-    _Atomic(uint64_t) passes; // written here alone; the watchdog reads it
-    unsigned quick_passes;    // in a row, without a look at the kernel
-    int64_t looked_ns;        // when the kernel was last asked
-    unsigned unblocked;       // operations in a row that did not block
-    bool callbacks_ready;     // some step in `ready` is no task's
-    bool stopping;
-    bool each_pass_turns;   // for a seed, or a debugger: none is quick
-    _Atomic(bool) debug;    // debug mode is on
-    bool watched;           // by a test: awaits are counted, some cancelled
+    int64_t looked_ns;                // when the kernel was last asked
+    _Atomic(bool) debug;              // debug mode is on
     _Atomic(uint8_t) state; // enum asyncio__loop_state; threads that post ask
 
     struct asyncio__timers timers;
     struct asyncio_testing_clock *clock; // NULL: the system's
     struct asyncio_link patient; // asyncio__timer.link: when_ns is how long
                                  // nothing may run, in real time, until fired
-    struct asyncio__poller *poller;
     struct asyncio__stacks *stacks;
     uint64_t seed; // of the order of ready tasks; 0: as they became ready
     uint64_t dice; // for choices that have to be fair
 
-    // Posts from other threads: a stack, newest first, turned around when
-    // taken.
-    _Atomic(struct asyncio__post *) posts;
     _Atomic(bool) sleeping; // the loop waits in the poller, or is about to
     struct asyncio__posted posted;
     size_t held;                 // jobs elsewhere that hold virtual time
@@ -173,9 +187,9 @@ struct asyncio_loop {
 extern struct asyncio_link asyncio__open_loops;
 
 // The thread's loop: the one that runs, or else was made or set last.
-extern _Thread_local struct asyncio_loop *asyncio__thread_loop;
+extern ASYNCIO__THREAD_LOCAL struct asyncio_loop *asyncio__thread_loop;
 // The one that runs.
-extern _Thread_local struct asyncio_loop *asyncio__running_loop;
+extern ASYNCIO__THREAD_LOCAL struct asyncio_loop *asyncio__running_loop;
 
 // Queues a callback's step for the next pass.
 static inline void asyncio__loop_queue(struct asyncio_loop *loop,
@@ -235,17 +249,35 @@ static inline int64_t asyncio__loop_now(const struct asyncio_loop *loop)
                        : asyncio__clock_real_ns();
 }
 
+static inline uint64_t asyncio__loop_passes(const struct asyncio_loop *loop)
+{
+    return atomic_load_explicit(&loop->passes, memory_order_relaxed);
+}
+
 // One more pass. No other thread writes the count, so it needs no locked
 // addition.
 static inline void asyncio__loop_count_pass(struct asyncio_loop *loop)
 {
-    uint64_t passes = atomic_load_explicit(&loop->passes, memory_order_relaxed);
-    atomic_store_explicit(&loop->passes, passes + 1, memory_order_relaxed);
+    atomic_store_explicit(&loop->passes, asyncio__loop_passes(loop) + 1,
+                          memory_order_relaxed);
 }
 
-// Starts the next pass where that needs neither clock nor kernel. False: the
-// loop itself has to turn.
-bool asyncio__loop_quick_pass(struct asyncio_loop *loop);
+// Starts the next pass, after `current` was run, where that needs neither clock
+// nor kernel. False: the loop itself has to turn.
+static inline bool asyncio__loop_quick_pass(struct asyncio_loop *loop)
+{
+    if (list_empty(&loop->ready) || loop->turn_due || loop->timers.count > 0 ||
+        asyncio__loop_passes(loop) >= loop->look_at ||
+        atomic_load_explicit(&loop->posts, memory_order_acquire))
+        return false;
+    if (asyncio__poller_pending(loop->poller) > 0 &&
+        asyncio__poller_has_news(loop->poller) == ASYNCIO__NEWS_CERTAIN)
+        return false;
+
+    asyncio__loop_count_pass(loop);
+    list_move(&loop->current, &loop->ready);
+    return true;
+}
 
 // Runs turns until `stopping`.
 int asyncio__loop_run(struct asyncio_loop *loop);

@@ -35,14 +35,6 @@ struct asyncio__poller_kind {
     int (*pipe)(struct asyncio__poller *poller, int fds[2], int flags);
 };
 
-// The first member of each backend's own struct.
-struct asyncio__poller {
-    const struct asyncio__poller_kind *kind;
-    struct asyncio_link finished; // ENDED, `done` to be called
-    size_t pending;               // submitted, `done` not called yet
-    uint64_t delivered;           // calls of `done`, ever
-};
-
 int asyncio__uring_open(struct asyncio__poller **poller);
 int asyncio__epoll_open(struct asyncio__poller **poller);
 

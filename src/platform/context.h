@@ -104,15 +104,17 @@ static inline void asyncio__context_switch(struct asyncio__context *from,
                                            struct asyncio__context *to)
 {
     int error_number = *from->error_number;
-    struct asyncio__exceptions exceptions = {NULL, 0};
-    if (from->exceptions) exceptions = *from->exceptions;
-
     asyncio__sanitizer_switch(asyncio__context_sanitizer(from),
                               asyncio__context_sanitizer(to));
-    asyncio__switch(from, to);
+    // Two copies of it, so that without C++ nothing is asked on arrival.
+    if (from->exceptions) {
+        struct asyncio__exceptions exceptions = *from->exceptions;
+        asyncio__switch(from, to);
+        *from->exceptions = exceptions;
+    } else {
+        asyncio__switch(from, to);
+    }
     asyncio__sanitizer_arrive(asyncio__context_sanitizer(from));
-
-    if (from->exceptions) *from->exceptions = exceptions;
     *from->error_number = error_number;
 }
 

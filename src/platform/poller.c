@@ -162,11 +162,6 @@ asyncio__poller_has_news(const struct asyncio__poller *poller)
     return poller->kind->news(poller);
 }
 
-size_t asyncio__poller_pending(const struct asyncio__poller *poller)
-{
-    return poller->pending;
-}
-
 uint64_t asyncio__poller_delivered(const struct asyncio__poller *poller)
 {
     return poller->delivered;

@@ -132,7 +132,16 @@ struct asyncio__op {
     };
 };
 
-struct asyncio__poller;
+struct asyncio__poller_kind;
+
+// The first member of each backend's own struct. Its fields are for pollers,
+// and for the inline functions below.
+struct asyncio__poller {
+    const struct asyncio__poller_kind *kind;
+    struct asyncio_link finished; // ENDED, `done` to be called
+    size_t pending;               // submitted, `done` not called yet
+    uint64_t delivered;           // calls of `done`, ever
+};
 
 enum asyncio__backend {
     ASYNCIO__BACKEND_AUTO, // uring where the kernel allows it, else epoll
@@ -213,7 +222,11 @@ asyncio__poller_has_news(const struct asyncio__poller *poller);
 // How many operations are pending; and of these, how many will end by
 // themselves (files): virtual time does not jump while such a one is under way.
 // Counting the latter may look at each file operation.
-size_t asyncio__poller_pending(const struct asyncio__poller *poller);
+static inline size_t
+asyncio__poller_pending(const struct asyncio__poller *poller)
+{
+    return poller->pending;
+}
 size_t asyncio__poller_working(const struct asyncio__poller *poller);
 
 // How many operations have ended so far, to see whether a wait brought news.

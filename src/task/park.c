@@ -15,47 +15,61 @@
 
 #define UNBLOCKED_MAX 128
 
-// The task that runs next in this pass, with a stack to run on; or NULL: the
-// loop has to go on.
-struct asyncio_task *asyncio__next_task(struct asyncio_loop *loop)
+struct asyncio_task *asyncio__take_next_task(struct asyncio_loop *loop)
 {
-    for (;;) {
-        struct asyncio_link *link = list_first(&loop->current);
-        if (!link) {
-            if (!asyncio__loop_quick_pass(loop)) return NULL;
-            continue;
-        }
-        struct asyncio__step *step =
-            list_entry(link, struct asyncio__step, link);
-        if (!asyncio__is_task_step(step)) return NULL;
-        list_remove(link);
-        struct asyncio_task *task = asyncio__task_of(link);
-        if (task->state != ASYNCIO__TASK_NEW || asyncio__task_begins(task))
-            return task;
+    struct asyncio_task *next;
+    while ((next = asyncio__next_task(loop))) {
+        list_pop(&loop->current);
+        if (next->state != ASYNCIO__TASK_NEW || asyncio__task_begins(next))
+            break;
     }
+    return next;
 }
 
-void asyncio__switch_away(struct asyncio_loop *loop, struct asyncio_task *task)
+// The context that goes on where the next step is not that of a task which has
+// waited: a new one's, or the loop's.
+static struct asyncio__context *begin_or_turn(struct asyncio_loop *loop,
+                                              struct asyncio_task *task)
 {
-    if (loop->spawner) {
-        asyncio__return_to_spawner(loop, task);
-        return;
-    }
-    loop->unblocked = 0;
     loop->task = NULL;
-    struct asyncio_task *next = asyncio__next_task(loop);
+    struct asyncio_task *next = asyncio__take_next_task(loop);
     if (next && next->state == ASYNCIO__TASK_NEW && !asyncio__task_begin(next))
         next = NULL; // it ended for want of a stack; the loop goes on
     if (next) {
         loop->task = next;
         next->state = ASYNCIO__TASK_RUNNING;
-    } else if (loop->debugger) {
-        loop->debugger->suspends(loop->debugger, task);
+        return &next->context;
     }
-    if (next != task)
-        asyncio__context_switch(&task->context,
-                                next ? &next->context : &loop->context);
+    if (loop->debugger) loop->debugger->suspends(loop->debugger, task);
+    return &loop->context;
+}
+
+// Every wait goes through here, and mostly to a task that has waited, too. So
+// that is a straight line of few steps, and the switch is expanded in place.
+ASYNCIO__INLINE void switch_to_next(struct asyncio_loop *loop,
+                                    struct asyncio_task *task)
+{
+    struct asyncio_task *next = asyncio__next_task(loop);
+    struct asyncio__context *to;
+    loop->unblocked = 0;
+    if (next && next->state == ASYNCIO__TASK_READY) {
+        list_pop(&loop->current);
+        loop->task = next;
+        next->state = ASYNCIO__TASK_RUNNING;
+        to = &next->context;
+    } else {
+        to = begin_or_turn(loop, task);
+    }
+    if (to != &task->context) asyncio__context_switch(&task->context, to);
     assert(loop->task == task);
+}
+
+void asyncio__switch_away(struct asyncio_loop *loop, struct asyncio_task *task)
+{
+    if (loop->spawner)
+        asyncio__return_to_spawner(loop, task);
+    else
+        switch_to_next(loop, task);
 }
 
 // What a cancel does to a task that is parked. True if it was taken up.
@@ -89,7 +103,7 @@ static void let_others_run(struct asyncio_task *task)
 {
     struct asyncio_loop *loop = task->future.loop_;
     if (++loop->unblocked < UNBLOCKED_MAX) return;
-    asyncio__task_ready(task);
+    asyncio__task_ready(loop, task);
     asyncio__switch_away(loop, task);
 }
 
@@ -153,8 +167,8 @@ static bool cancel_wins(const struct asyncio_task *task, int result)
     return result >= 0 && !kind->cancel_by_scope;
 }
 
-// What a wait returns, once the task runs again.
-static int outcome_of_wait(struct asyncio_task *task)
+// What a wait returns that a cancel had to do with.
+static int outcome_with_cancel(struct asyncio_task *task)
 {
     int result = task->wait.result;
     if (asyncio__cancel_pending(task) && cancel_wins(task, result) &&
@@ -168,19 +182,33 @@ static int outcome_of_wait(struct asyncio_task *task)
     return result;
 }
 
-// The rest of a wait, where a test watches the loop.
-static int watched_wait(struct asyncio_task *task)
+// What a wait returns, once the task runs again.
+static inline int outcome_of_wait(struct asyncio_task *task)
 {
-    asyncio__inject_await(task);
-    asyncio__switch_away(task->future.loop_, task);
+    int result = task->wait.result;
+    if (asyncio__cancel_pending(task) || result == -ECANCELED ||
+        task->cancel_words)
+        return outcome_with_cancel(task);
+    task->wait.kind = NULL;
+    return result;
+}
+
+// The rest of a wait where a test watches the loop, or of an eager first step.
+ASYNCIO__COLD static int wait_by_detour(struct asyncio_loop *loop,
+                                        struct asyncio_task *task)
+{
+    bool watched = loop->watched;
+    if (watched) asyncio__inject_await(task);
+    asyncio__switch_away(loop, task);
     int result = outcome_of_wait(task);
-    asyncio__inject_resumed(task, result);
+    if (watched) asyncio__inject_resumed(task, result);
     return result;
 }
 
 int asyncio__park(const struct asyncio__wait_kind *kind, void *object,
                   struct asyncio_link *list)
 {
+    struct asyncio_loop *loop = asyncio__running_loop;
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
 
@@ -193,8 +221,8 @@ int asyncio__park(const struct asyncio__wait_kind *kind, void *object,
     if (list) list_add_tail(list, &task->step.link);
     if (asyncio__cancel_pending(task)) pass_all_on(task);
 
-    if (task->future.loop_->watched) return watched_wait(task);
-    asyncio__switch_away(task->future.loop_, task);
+    if (loop->detour) return wait_by_detour(loop, task);
+    switch_to_next(loop, task);
     return outcome_of_wait(task);
 }
 
@@ -202,11 +230,12 @@ void asyncio__wake(struct asyncio_task *task, int result)
 {
     assert(asyncio__parked(task));
 
+    struct asyncio_loop *loop = task->future.loop_;
     if (list_linked(&task->step.link)) list_remove(&task->step.link);
     task->wait.result = result;
     task->wait.woken = true;
-    asyncio__task_ready(task);
-    if (task->future.loop_->watched) asyncio__inject_woken(task);
+    asyncio__task_ready(loop, task);
+    if (loop->watched) asyncio__inject_woken(task);
 }
 
 // A walk over all tasks, but only for a task that ends with a lock in its
@@ -236,19 +265,33 @@ bool asyncio__waiters_are_elsewhere(const struct asyncio_link *list,
     return task && asyncio__wrong_thread(task->future.loop_, call);
 }
 
-int asyncio__yield(void)
+ASYNCIO__COLD static void yield_by_detour(struct asyncio_loop *loop,
+                                          struct asyncio_task *task)
 {
-    struct asyncio_task *task = asyncio__task();
-    if (!task) return -EPERM;
-    struct asyncio_loop *loop = task->future.loop_;
-    if (asyncio__cancel_pending(task)) return asyncio__begin_await(task);
-    asyncio__task_ready(task);
     if (loop->watched) asyncio__inject_await(task);
     asyncio__switch_away(loop, task);
-    if (!asyncio__cancel_pending(task)) return 0;
+}
+
+ASYNCIO__COLD static int cancelled_in_yield(struct asyncio_loop *loop,
+                                            struct asyncio_task *task)
+{
     asyncio__take_cancel(task);
     if (loop->watched) asyncio__inject_resumed(task, -ECANCELED);
     return -ECANCELED;
+}
+
+int asyncio__yield(void)
+{
+    struct asyncio_loop *loop = asyncio__running_loop;
+    struct asyncio_task *task = asyncio__task();
+    if (!task) return -EPERM;
+    if (asyncio__cancel_pending(task)) return asyncio__begin_await(task);
+    asyncio__task_ready(loop, task);
+    if (loop->detour)
+        yield_by_detour(loop, task);
+    else
+        switch_to_next(loop, task);
+    return asyncio__cancel_pending(task) ? cancelled_in_yield(loop, task) : 0;
 }
 
 int asyncio__checkpoint(void)

@@ -3,9 +3,17 @@
 
 #include "task/task.h"
 
+// Ends a task that was cancelled, or given an outcome, before it ever ran.
+void asyncio__task_end_unbegun(struct asyncio_task *task);
+
 // For a task that never ran: true if it may begin; false if it was cancelled
 // before, and has ended by that.
-bool asyncio__task_begins(struct asyncio_task *task);
+static inline bool asyncio__task_begins(struct asyncio_task *task)
+{
+    if (!task->must_cancel && !task->future.state_) return true;
+    asyncio__task_end_unbegun(task);
+    return false;
+}
 
 // Lets a new task begin: queues it, or, if it is eager, runs its first step and
 // returns when it waits or has ended. A child that ended so has not told its
@@ -25,16 +33,23 @@ bool asyncio__task_begin(struct asyncio_task *task);
 // Gives back a reference to a task that is no failed spawn.
 void asyncio__task_let_go(struct asyncio_task *task);
 
-// The next task of the pass, taken out of the queue, or NULL. One in state NEW
+// Whose step comes next in this pass; NULL: the loop has to go on.
+ASYNCIO__INLINE struct asyncio_task *
+asyncio__next_task(struct asyncio_loop *loop)
+{
+    if (list_empty(&loop->current) && !asyncio__loop_quick_pass(loop))
+        return NULL;
+    struct asyncio_task *task = asyncio__task_of(list_first(&loop->current));
+    return asyncio__is_task_step(&task->step) ? task : NULL;
+}
+
+// The same, taken out of the queue; of new ones the first that may begin. It
 // has no stack yet.
-struct asyncio_task *asyncio__next_task(struct asyncio_loop *loop);
+struct asyncio_task *asyncio__take_next_task(struct asyncio_loop *loop);
 
 // Lets others run; returns when somebody has made `task`, the running one,
 // ready and its turn has come.
 void asyncio__switch_away(struct asyncio_loop *loop, struct asyncio_task *task);
-
-// Lets others run for one pass. 0, -ECANCELED or -EPERM.
-int asyncio__yield(void);
 
 // Passes a cancel on to what a parked task waits for.
 bool asyncio__cancel_wait(struct asyncio_task *task,

@@ -71,12 +71,10 @@ static void end_task(struct asyncio_task *task, int result)
     } // else it ended in its eager first step, and its spawner tells the group
 }
 
-bool asyncio__task_begins(struct asyncio_task *task)
+void asyncio__task_end_unbegun(struct asyncio_task *task)
 {
-    if (!task->must_cancel && !asyncio_future_done(&task->future)) return true;
     task->future.loop_->task = task;
     end_task(task, -ECANCELED);
-    return false;
 }
 
 static void task_main(void *arg);
@@ -135,7 +133,7 @@ static void task_main(void *arg)
         end_task(task, result);
         if (loop->spawner) leave_to(loop, stack, &here, loop->spawner->context);
 
-        task = asyncio__next_task(loop);
+        task = asyncio__take_next_task(loop);
         if (!task || task->state != ASYNCIO__TASK_NEW ||
             task->stack_size != stack_size)
             leave(loop, stack, &here, task);
@@ -176,6 +174,7 @@ static void run_first_step(struct asyncio_task *task)
                                                           : &loop->context,
                                     .task = loop->task};
     loop->spawner = &here;
+    loop->nested = true;
     if (asyncio__task_begins(task) && asyncio__task_begin(task)) {
         loop->task = task;
         task->state = ASYNCIO__TASK_RUNNING;
@@ -183,6 +182,7 @@ static void run_first_step(struct asyncio_task *task)
     }
     loop->task = here.task;
     loop->spawner = here.outer;
+    loop->nested = here.outer;
 }
 
 void asyncio__return_to_spawner(struct asyncio_loop *loop,

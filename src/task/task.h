@@ -48,6 +48,14 @@ struct asyncio__waiter {
 struct asyncio_task {
     struct asyncio_future future; // first: a task is a future
     struct asyncio__step step;    // in a list of waiters, or ready
+    uint8_t state;                // enum asyncio__task_state
+    union { // looked at together, on the way into each wait and out of it
+        struct {
+            bool must_cancel;     // a request that no wait has delivered
+            bool scope_cancelled; // each await is to return -ECANCELED
+        };
+        uint16_t cancel_pending; // not 0: one of them
+    };
     struct asyncio__context context;
     struct asyncio__stack *stack;
     int (*fn)(void *arg);
@@ -81,14 +89,6 @@ struct asyncio_task {
     int cancelling;                    // requests counted and not taken back
     uint32_t locks_owned;              // that this task alone may release
     uint32_t references;
-    uint8_t state; // enum asyncio__task_state
-    union { // looked at together, on the way into each wait and out of it
-        struct {
-            bool must_cancel;     // a request that no wait has delivered
-            bool scope_cancelled; // each await is to return -ECANCELED
-        };
-        uint16_t cancel_pending; // not 0: one of them
-    };
     bool name_owned;
     bool spare;     // a block of the usual size, kept for reuse
     bool in_cancel; // a request passes through it to what it waits for
@@ -131,9 +131,10 @@ static inline struct asyncio_task *asyncio__task(void)
     return loop ? loop->task : NULL;
 }
 
-// Puts a task that was woken into the ready queue.
-static inline void asyncio__task_ready(struct asyncio_task *task)
+// Puts a task that was woken into the ready queue of its loop.
+static inline void asyncio__task_ready(struct asyncio_loop *loop,
+                                       struct asyncio_task *task)
 {
     task->state = ASYNCIO__TASK_READY;
-    list_add_tail(&task->future.loop_->ready, &task->step.link);
+    list_add_tail(&loop->ready, &task->step.link);
 }

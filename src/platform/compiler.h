@@ -1,0 +1,17 @@
+// Words to the compiler, where the way that code takes all the time is to be
+// straight.
+#pragma once
+
+// Of functions that are hardly ever called: they stand elsewhere, a branch to
+// one is taken to be unlikely, and their callers keep no registers for them.
+#define ASYNCIO__COLD __attribute__((cold, noinline))
+
+// Of the few functions that are worth a copy at each place of their use.
+#define ASYNCIO__INLINE static inline __attribute__((always_inline))
+
+// A variable of each thread that is looked at all the time: its place is known
+// when the program is loaded, where it would cost a call in a shared library
+// otherwise. There is room for some tens of them, also in one that is loaded
+// later.
+#define ASYNCIO__THREAD_LOCAL                                                  \
+    _Thread_local __attribute__((tls_model("initial-exec")))
