@@ -184,8 +184,10 @@ int asyncio_loop_close(struct asyncio_loop *loop)
     drain_poller(loop);
     if (loop->floor) loop->floor->drop(loop);
     asyncio__callbacks_drop(loop);
-    while ((link = list_pop(&loop->spare_blocks)))
+    while ((link = loop->spare_blocks)) {
+        loop->spare_blocks = link->next;
         asyncio__free(link);
+    }
     asyncio__poller_close(loop->poller);
     loop->poller = NULL;
     asyncio__stacks_close(loop->stacks);
@@ -600,6 +602,7 @@ int asyncio__loop_run(struct asyncio_loop *loop)
     loop->state = ASYNCIO__LOOP_RUNNING;
     asyncio__debug_note(loop);
     asyncio__context_adopt(&loop->context);
+    asyncio__context_follow(&loop->spare_context, &loop->context);
 
     int err;
     do

@@ -152,7 +152,11 @@ struct asyncio_loop {
     size_t blocks;                        // control blocks that are not freed
     bool freed;           // asyncio_loop_free waits for the last of them
     uint64_t newest_task; // the number of the one made last
-    struct asyncio_link spare_blocks;        // of tasks, for reuse: each a link
+    struct asyncio_link *spare_blocks;       // of tasks, for reuse, by `next`
+    // A stack that no task has, and where its last one has ended on it: the
+    // next one may go on from there. NULL: there is none.
+    struct asyncio__stack *spare_stack;
+    struct asyncio__context spare_context;
     const struct asyncio__task_floor *floor; // NULL: nothing of it was used
     struct asyncio__debugger *debugger;      // NULL: nobody looks on
     struct asyncio_link spare_handles;       // of callbacks, for reuse

@@ -38,9 +38,7 @@ static void bind_to_thread(struct asyncio__context *context)
 static void arrive(struct asyncio__context *context)
 {
     asyncio__sanitizer_arrive(asyncio__context_sanitizer(context));
-    *context->error_number = 0;
-    if (!context->exceptions) return;
-    *context->exceptions = (struct asyncio__exceptions){NULL, 0};
+    asyncio__context_renew(context);
 }
 
 static _Noreturn void run(const struct start *start)

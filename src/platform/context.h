@@ -65,6 +65,16 @@ static inline _Noreturn void
 asyncio__context_leave(struct asyncio__context *from,
                        struct asyncio__context *to);
 
+// What runs now, on a stack that ran something else before, is to find errno
+// and the exception state as new.
+static inline void
+asyncio__context_renew(const struct asyncio__context *context);
+
+// `context`, which stands still, will go on on the thread of `other`.
+static inline void
+asyncio__context_follow(struct asyncio__context *context,
+                        const struct asyncio__context *other);
+
 // Frees what the sanitizers keep of a context that was left or never begun, or
 // that was adopted. Accepts a zeroed struct and a second call.
 void asyncio__context_destroy(struct asyncio__context *context);
@@ -116,6 +126,21 @@ static inline void asyncio__context_switch(struct asyncio__context *from,
     }
     asyncio__sanitizer_arrive(asyncio__context_sanitizer(from));
     *from->error_number = error_number;
+}
+
+static inline void
+asyncio__context_renew(const struct asyncio__context *context)
+{
+    *context->error_number = 0;
+    if (context->exceptions)
+        *context->exceptions = (struct asyncio__exceptions){NULL, 0};
+}
+
+static inline void asyncio__context_follow(struct asyncio__context *context,
+                                           const struct asyncio__context *other)
+{
+    context->error_number = other->error_number;
+    context->exceptions = other->exceptions;
 }
 
 static inline _Noreturn void

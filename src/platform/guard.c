@@ -39,8 +39,14 @@ static atomic_ulong protected_count;
 
 size_t asyncio__guard_size(void)
 {
+    static _Atomic(size_t) known; // 0: not asked yet
+    size_t size = atomic_load_explicit(&known, memory_order_relaxed);
+    if (size > 0) return size;
+
     long page = sysconf(_SC_PAGESIZE);
-    return (size_t)page > GUARD_SIZE_MIN ? (size_t)page : GUARD_SIZE_MIN;
+    size = (size_t)page > GUARD_SIZE_MIN ? (size_t)page : GUARD_SIZE_MIN;
+    atomic_store_explicit(&known, size, memory_order_relaxed);
+    return size;
 }
 
 // An error that will be the same tomorrow, unlike a lack of memory.

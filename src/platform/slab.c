@@ -87,6 +87,7 @@ struct asyncio__stack *asyncio__slab_warm(struct asyncio__slab *slab)
         .size = slab->stack_size,
         .slab = slab,
         .index = index,
+        .has_canary = slab->guards.canaries >> index & 1,
     };
     return stack;
 }

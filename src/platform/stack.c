@@ -234,8 +234,13 @@ struct asyncio__stack *asyncio__stack_get(struct asyncio__stacks *stacks,
 
     asyncio__sanitizer_reuse(stack->low, (size_t)(stack->top - stack->low));
     stacks->used++;
-    asyncio__sys_made(ASYNCIO__STACK, (uintptr_t)stack, size, ASYNCIO_SITE);
+    asyncio__stack_resume(stack);
     return stack;
+}
+
+void asyncio__stack_check(const struct asyncio__stack *stack)
+{
+    asyncio__guard_check(&stack->slab->guards, stack->index);
 }
 
 void asyncio__stack_put(struct asyncio__stacks *stacks,
@@ -243,8 +248,7 @@ void asyncio__stack_put(struct asyncio__stacks *stacks,
 {
     assert(stacks->used > 0);
 
-    asyncio__guard_check(&stack->slab->guards, stack->index);
-    asyncio__sys_gone(ASYNCIO__STACK, (uintptr_t)stack);
+    asyncio__stack_rest(stack);
     stacks->used--;
     if (stack->size > SIZE_MAX_POOLED) {
         list_add_head(&stacks->leaving, &stack->link);

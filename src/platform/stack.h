@@ -17,6 +17,7 @@
 #include <asyncio/base.h>
 
 #include "platform/sanitizer.h"
+#include "platform/sys.h"
 
 // Sanitizers put so much around variables that frames need four times as much.
 #if defined(ASYNCIO__ASAN) || defined(ASYNCIO__TSAN) || defined(ASYNCIO__MSAN)
@@ -38,6 +39,7 @@ struct asyncio__stack {
     size_t size;              // bytes from `low` to the end of this struct
     struct asyncio__slab *slab;
     unsigned index; // which one of the slab
+    bool has_canary;
 };
 
 struct asyncio__stacks; // the stacks of one thread
@@ -59,6 +61,21 @@ struct asyncio__stack *asyncio__stack_get(struct asyncio__stacks *stacks,
 // dead, the process ends here, with a line that says so.
 void asyncio__stack_put(struct asyncio__stacks *stacks,
                         struct asyncio__stack *stack);
+
+// Checks a stack as put does, and counts it as given back, where its user keeps
+// it for the next one; resume says that this one is there. May be called while
+// running on it.
+void asyncio__stack_check(const struct asyncio__stack *stack);
+static inline void asyncio__stack_rest(const struct asyncio__stack *stack)
+{
+    if (stack->has_canary) asyncio__stack_check(stack);
+    asyncio__sys_gone(ASYNCIO__STACK, (uintptr_t)stack);
+}
+static inline void asyncio__stack_resume(const struct asyncio__stack *stack)
+{
+    asyncio__sys_made(ASYNCIO__STACK, (uintptr_t)stack, stack->size,
+                      ASYNCIO_SITE);
+}
 
 // Gives memory of stacks that lie idle back to the system, a bounded amount in
 // one call. Returns true if there is more to give. For an idle loop.

@@ -85,11 +85,6 @@ void asyncio__free(void *p)
     errno = saved;
 }
 
-void asyncio__clear(void *memory, size_t size)
-{
-    memset(memory, 0, size);
-}
-
 int(asyncio__sys_mmap)(void **address, size_t size, int prot, int flags,
                        const char *site)
 {

@@ -17,7 +17,10 @@ static void set_owner(struct asyncio_owner_lock *lock,
 {
     struct asyncio_task *before = lock->owner_;
     lock->owner_ = task ? asyncio_task_retain(task) : NULL;
-    if (task) task->locks_owned++;
+    if (task) {
+        task->has_more = true;
+        task->locks_owned++;
+    }
     if (!before) return;
     before->locks_owned--;
     asyncio_task_release(before);

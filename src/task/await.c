@@ -10,13 +10,6 @@
 #include "task/park.h"
 #include "task/run.h"
 
-int asyncio__future_outcome(struct asyncio_future *future)
-{
-    asyncio__future_look(future);
-    asyncio__failure_see(future->failure_);
-    return future->result_;
-}
-
 static bool cancel_awaited(struct asyncio_task *task,
                            const struct asyncio_cancel_options *options)
 {
@@ -91,19 +84,18 @@ static int await(struct asyncio_future *future,
     struct asyncio_task *task = asyncio__task();
     if (!task) return refuse_outside(future);
     if (future->loop_ && future->loop_ != task->future.loop_) return -EXDEV;
-    if (asyncio_future_done(future)) {
+    if (asyncio__future_is_done(future)) {
         int err = asyncio__checkpoint();
         return err < 0 ? err : asyncio__future_outcome(future);
     }
-    int err = asyncio__future_bind(future);
-    if (err < 0) return err;
+    future->loop_ = task->future.loop_;
     if (future == &task->future) return -EDEADLK;
 
     struct asyncio_task *target = asyncio__future_task(future);
     if (target) target->references++; // it has ended if it is a failed spawn
     int result = asyncio__park(kind, future, &future->waiters_);
     // A cancel that won says nothing of the outcome: there may be none yet.
-    if (asyncio_future_done(future) && future->result_ == result)
+    if (asyncio__future_is_done(future) && future->result_ == result)
         result = asyncio__future_outcome(future);
     if (target) asyncio__task_let_go(target);
     return result;

@@ -149,6 +149,8 @@ static struct asyncio__failures *make_memory(struct asyncio__failures **place)
     if (place == &thread_failures) {
         pthread_once(&thread_end_once, make_thread_end);
         if (has_thread_end) (void)pthread_setspecific(thread_end, place);
+    } else {
+        asyncio__task()->has_more = true;
     }
     return asyncio__alloc(sizeof **place);
 }

@@ -57,15 +57,13 @@ void asyncio__future_complete(struct asyncio_future *future, int result,
     future->failure_ = words;
     future->state_ = ASYNCIO__FUTURE_DONE;
     struct asyncio_link *link;
-    while ((link = list_first(&future->waiters_))) {
+    while ((link = list_pop(&future->waiters_))) {
         struct asyncio__step *step =
             list_entry(link, struct asyncio__step, link);
-        if (asyncio__is_task_step(step)) {
-            asyncio__wake(asyncio__task_of(link), result);
-        } else {
-            list_remove(link);
-            if (may_be_queued(step)) asyncio__loop_queue(future->loop_, step);
-        }
+        if (asyncio__is_task_step(step))
+            asyncio__wake_removed(asyncio__task_of(link), result);
+        else if (may_be_queued(step))
+            asyncio__loop_queue(future->loop_, step);
     }
 }
 
@@ -184,21 +182,6 @@ bool asyncio_future_done(const struct asyncio_future *future)
 bool asyncio_future_cancelled(const struct asyncio_future *future)
 {
     return asyncio_future_done(future) && future->result_ == -ECANCELED;
-}
-
-struct asyncio_task *asyncio__future_task(struct asyncio_future *future)
-{
-    if (future->kind_ != &asyncio__task_kind) return NULL;
-    return list_entry(future, struct asyncio_task, future);
-}
-
-void asyncio__future_look(struct asyncio_future *future)
-{
-    struct asyncio_task *task = asyncio__future_task(future);
-    if (!task)
-        future->flags_ |= ASYNCIO__FUTURE_LOOKED_AT;
-    else if (!task->immortal)
-        task->looked_at = true;
 }
 
 int asyncio_future_result(struct asyncio_future *future, int *result)

@@ -54,15 +54,22 @@ int asyncio__future_bind(struct asyncio_future *future);
 // not end the wait.
 int asyncio__join_future(struct asyncio_future *future);
 
-// A done future's outcome, which now has been looked at; its words become the
-// running task's.
-int asyncio__future_outcome(struct asyncio_future *future);
-
 // Frees the callbacks that a loop which closes has queued and will not run.
 void asyncio__future_callbacks_drop(struct asyncio_loop *loop);
 
-// For whoever waits on many: the task behind a future, or NULL.
-struct asyncio_task *asyncio__future_task(struct asyncio_future *future);
+// The task behind a future, or NULL.
+static inline struct asyncio_task *
+asyncio__future_task(struct asyncio_future *future)
+{
+    if (future->kind_ != &asyncio__task_kind) return NULL;
+    return list_entry(future, struct asyncio_task, future);
+}
+
+// asyncio_future_done, in place.
+static inline bool asyncio__future_is_done(const struct asyncio_future *future)
+{
+    return future->state_ == ASYNCIO__FUTURE_DONE;
+}
 
 // The task whose end this one awaits, unshielded, or NULL. Good until it runs.
 struct asyncio_task *asyncio__awaited_task(const struct asyncio_task *task);
@@ -84,8 +91,22 @@ asyncio__future_elsewhere(const struct asyncio_future *future, const char *call)
     return asyncio__wrong_thread(future->loop_, call);
 }
 
-// Says that somebody has taken care of how the future ends.
-void asyncio__future_look(struct asyncio_future *future);
+// Says that somebody has taken care of how the future ends. That of a failed
+// spawn says so from the start: it is other threads' as well.
+static inline void asyncio__future_look(struct asyncio_future *future)
+{
+    if (!(future->flags_ & ASYNCIO__FUTURE_LOOKED_AT))
+        future->flags_ |= ASYNCIO__FUTURE_LOOKED_AT;
+}
+
+// A done future's outcome, which now has been looked at; its words become the
+// running task's.
+static inline int asyncio__future_outcome(struct asyncio_future *future)
+{
+    asyncio__future_look(future);
+    if (future->failure_) asyncio__failure_see(future->failure_);
+    return future->result_;
+}
 
 // Makes a task that waits for asyncio__task_launch; never NULL. Two references,
 // of which one is the loop's.

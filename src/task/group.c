@@ -284,7 +284,7 @@ int asyncio_task_group_started(int value)
     if (!task || (!task->started && !task->reported)) return -EPERM;
     if (value < 0) return -EINVAL;
     if (task->reported) return -EALREADY;
-    task->reported = true;
+    task->has_more = task->reported = true;
     return asyncio_future_set_result(task->started, value);
 }
 

@@ -56,6 +56,7 @@ int asyncio_task_set_name(struct asyncio_task *task, const char *name)
     // Who looks at the task from a signal handler, or from outside, finds the
     // new name before the old one goes.
     char *old = task->name_owned ? task->name : NULL;
+    task->has_more = true;
     task->name = copy;
     task->name_owned = true;
     asyncio__free(old);

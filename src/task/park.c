@@ -9,7 +9,6 @@
 
 #include <assert.h>
 
-#include "task/inject.h"
 #include "task/run.h"
 #include "task/scope.h"
 
@@ -29,10 +28,11 @@ struct asyncio_task *asyncio__take_next_task(struct asyncio_loop *loop)
 // The context that goes on where the next step is not that of a task which has
 // waited: a new one's, or the loop's.
 static struct asyncio__context *begin_or_turn(struct asyncio_loop *loop,
-                                              struct asyncio_task *task)
+                                              struct asyncio_task *task,
+                                              struct asyncio_task *next)
 {
     loop->task = NULL;
-    struct asyncio_task *next = asyncio__take_next_task(loop);
+    if (next) next = asyncio__take_next_task(loop);
     if (next && next->state == ASYNCIO__TASK_NEW && !asyncio__task_begin(next))
         next = NULL; // it ended for want of a stack; the loop goes on
     if (next) {
@@ -58,7 +58,7 @@ ASYNCIO__INLINE void switch_to_next(struct asyncio_loop *loop,
         next->state = ASYNCIO__TASK_RUNNING;
         to = &next->context;
     } else {
-        to = begin_or_turn(loop, task);
+        to = begin_or_turn(loop, task, next);
     }
     if (to != &task->context) asyncio__context_switch(&task->context, to);
     assert(loop->task == task);
@@ -230,12 +230,8 @@ void asyncio__wake(struct asyncio_task *task, int result)
 {
     assert(asyncio__parked(task));
 
-    struct asyncio_loop *loop = task->future.loop_;
     if (list_linked(&task->step.link)) list_remove(&task->step.link);
-    task->wait.result = result;
-    task->wait.woken = true;
-    asyncio__task_ready(loop, task);
-    if (loop->watched) asyncio__inject_woken(task);
+    asyncio__wake_removed(task, result);
 }
 
 // A walk over all tasks, but only for a task that ends with a lock in its

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "loop/debug.h"
+#include "task/inject.h"
 #include "task/task.h"
 
 // Called for each future that somebody waits for.
@@ -77,6 +78,22 @@ int asyncio__park(const struct asyncio__wait_kind *kind, void *object,
 // Makes a parked task ready: takes its step out of the list it waits in. On the
 // loop's thread.
 void asyncio__wake(struct asyncio_task *task, int result);
+
+// The same for one whose step was just taken out of the list.
+static inline void asyncio__wake_removed(struct asyncio_task *task, int result)
+{
+    struct asyncio_loop *loop = task->future.loop_;
+    task->wait.result = result;
+    task->wait.woken = true;
+    asyncio__task_ready(loop, task);
+    if (loop->watched) asyncio__inject_woken(task);
+}
+
+// Wakes the first in `list`, which is not empty.
+static inline void asyncio__wake_first(struct asyncio_link *list, int result)
+{
+    asyncio__wake_removed(asyncio__task_of(list_pop(list)), result);
+}
 
 // Wakes whoever waits for something that `task`, which ends, has not released.
 void asyncio__wake_orphans(struct asyncio_task *task);

@@ -1,6 +1,8 @@
 // How tasks begin, go on, and end: what park.c and task.c share.
 #pragma once
 
+#include <assert.h>
+
 #include "task/task.h"
 
 // Ends a task that was cancelled, or given an outcome, before it ever ran.
@@ -21,6 +23,15 @@ static inline bool asyncio__task_begins(struct asyncio_task *task)
 // gone afterwards, unless it was retained. Does nothing for a failed spawn.
 void asyncio__task_launch(struct asyncio_task *task);
 
+// The same for a task that was just made, and launched by nobody.
+static inline void asyncio__task_launch_new(struct asyncio_task *task)
+{
+    if (task->immortal || task->eager)
+        asyncio__task_launch(task);
+    else
+        list_add_tail(&task->future.loop_->ready, &task->step.link);
+}
+
 // Ends the eager first step that runs: `task`, the running one, is parked or
 // ready, and its spawner goes on. Returns when `task` has its turn again.
 void asyncio__return_to_spawner(struct asyncio_loop *loop,
@@ -30,8 +41,14 @@ void asyncio__return_to_spawner(struct asyncio_loop *loop,
 // stack, and it has ended with -ENOMEM.
 bool asyncio__task_begin(struct asyncio_task *task);
 
-// Gives back a reference to a task that is no failed spawn.
-void asyncio__task_let_go(struct asyncio_task *task);
+// Gives back a reference to a task that is no failed spawn; the last one frees
+// it.
+void asyncio__task_free(struct asyncio_task *task);
+static inline void asyncio__task_let_go(struct asyncio_task *task)
+{
+    assert(task->references > 0);
+    if (--task->references == 0) asyncio__task_free(task);
+}
 
 // Whose step comes next in this pass; NULL: the loop has to go on.
 ASYNCIO__INLINE struct asyncio_task *

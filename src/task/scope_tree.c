@@ -128,7 +128,9 @@ static void put_task(struct asyncio_task *task,
     if (list_linked(&task->scoped)) list_remove(&task->scoped);
     task->scope = scope;
     task->scope_cancelled = asyncio__scope_in_force(scope);
-    if (scope) list_add_tail(&scope->tasks_, &task->scoped);
+    if (!scope) return;
+    task->has_more = true;
+    list_add_tail(&scope->tasks_, &task->scoped);
 }
 
 void asyncio__scope_adopt(struct asyncio_cancel_scope *scope,

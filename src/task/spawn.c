@@ -40,8 +40,9 @@ static int call_in_executor(void *arg)
     {                                                                          \
         .future = {.kind_ = &asyncio__task_kind,                               \
                    .state_ = ASYNCIO__FUTURE_DONE,                             \
-                   .result_ = (code)},                                         \
-        .state = ASYNCIO__TASK_DONE, .immortal = true, .looked_at = true,      \
+                   .result_ = (code),                                          \
+                   .flags_ = ASYNCIO__FUTURE_LOOKED_AT},                       \
+        .state = ASYNCIO__TASK_DONE, .immortal = true,                         \
         .name = (char[]){"a task that could not be made"}, .site = "",         \
     }
 static struct asyncio_task failed_tasks[] = {
@@ -50,7 +51,7 @@ static struct asyncio_task failed_tasks[] = {
     FAILED_TASK(-EXDEV),
 };
 
-struct asyncio_task *asyncio__failed_task(int code)
+ASYNCIO__COLD struct asyncio_task *asyncio__failed_task(int code)
 {
     size_t count = sizeof failed_tasks / sizeof *failed_tasks;
     for (size_t i = 0; i < count; i++)
@@ -73,7 +74,6 @@ static size_t aligned(size_t size)
 static struct extra extra_of(const struct asyncio_task_options *options)
 {
     struct extra extra = {0};
-    if (!options) return extra;
     if (options->executor) extra.call = aligned(sizeof(struct executor_call));
     extra.copy = aligned(options->copy);
     if (options->name) extra.name = strlen(options->name) + 1;
@@ -87,44 +87,63 @@ static struct extra extra_of(const struct asyncio_task_options *options)
 static uint64_t next_number(void)
 {
     static _Atomic(uint64_t) taken;
-    static _Thread_local uint64_t last, end;
-    if (last == end) {
-        last = atomic_fetch_add(&taken, NUMBERS_AT_ONCE);
-        end = last + NUMBERS_AT_ONCE;
+    static ASYNCIO__THREAD_LOCAL struct {
+        uint64_t last, end;
+    } mine;
+    if (mine.last == mine.end) {
+        mine.last = atomic_fetch_add(&taken, NUMBERS_AT_ONCE);
+        mine.end = mine.last + NUMBERS_AT_ONCE;
     }
-    return ++last;
+    return ++mine.last;
 }
 
-static struct asyncio_task *new_block(struct asyncio_loop *loop,
-                                      struct extra extra)
+static struct asyncio_task *alloc_block(size_t more)
 {
-    size_t more = extra.call + extra.copy + extra.name;
-    if (more == 0) {
-        struct asyncio_link *link = list_pop(&loop->spare_blocks);
-        if (link) {
-            struct asyncio_task *task = (void *)link;
-            asyncio__clear(task, offsetof(struct asyncio_task, op));
-            task->spare = true;
-            loop->blocks++;
-            return task;
-        }
-    }
     struct asyncio_task *task = asyncio__alloc(aligned(sizeof *task) + more);
-    if (!task) return NULL;
-    task->spare = more == 0;
-    loop->blocks++;
+    if (task) task->spare = more == 0;
     return task;
 }
 
-static void fill_extra(struct asyncio_task *task, struct extra extra,
-                       const struct asyncio_task_options *options)
+// What only `has_more` says to be there; see struct asyncio_task.
+#define MORE_BEGINS offsetof(struct asyncio_task, limit)
+#define MORE_ENDS   offsetof(struct asyncio_task, op)
+
+static inline bool has_nothing_more(const struct asyncio_task *task)
 {
+    const char *bytes = (const char *)task;
+    for (size_t i = MORE_BEGINS; i < MORE_ENDS; i++)
+        if (bytes[i]) return false;
+    return true;
+}
+
+// A block of the usual size, of which the part for `more` is clear.
+static inline struct asyncio_task *new_block(struct asyncio_loop *loop)
+{
+    struct asyncio_link *link = loop->spare_blocks;
+    if (!link) return alloc_block(0);
+    loop->spare_blocks = link->next;
+    assert(has_nothing_more((struct asyncio_task *)(void *)link));
+    return (void *)link;
+}
+
+ASYNCIO__COLD static struct asyncio_task *
+new_block_with_extra(const struct asyncio_task_options *options)
+{
+    struct extra extra = extra_of(options);
+    return alloc_block(extra.call + extra.copy + extra.name);
+}
+
+ASYNCIO__COLD static void fill_extra(struct asyncio_task *task,
+                                     const struct asyncio_task_options *options)
+{
+    struct extra extra = extra_of(options);
     char *place = (char *)task + aligned(sizeof *task);
     if (extra.copy) {
         memcpy(place + extra.call, task->arg, options->copy);
         task->arg = place + extra.call;
     }
     if (extra.name) {
+        task->has_more = true;
         task->name = place + extra.call + extra.copy;
         memcpy(task->name, options->name, extra.name);
     }
@@ -140,43 +159,70 @@ static void fill_extra(struct asyncio_task *task, struct extra extra,
     }
 }
 
-static bool wants_eager(const struct asyncio_loop *loop,
-                        const struct asyncio_task_options *o)
+static inline bool wants_eager(const struct asyncio_loop *loop,
+                               const struct asyncio_task_options *o)
 {
-    return o && (o->eager || o->lazy) ? o->eager : loop->eager;
+    return o->eager || (loop->eager && !o->lazy);
+}
+
+static inline int check(int (*fn)(void *arg),
+                        const struct asyncio_task_options *o,
+                        struct asyncio_loop **loop)
+{
+    *loop = o->loop;
+    if (*loop || !asyncio__running_loop) {
+        int err = asyncio__loop_find(loop);
+        if (err < 0) return err;
+    } else {
+        *loop = asyncio__running_loop;
+    }
+    return !fn || (o->eager && o->lazy) ? -EINVAL : 0;
 }
 
 struct asyncio_task *asyncio__task_new(int (*fn)(void *arg), void *arg,
                                        const struct asyncio_task_options *o)
 {
-    struct asyncio_loop *loop = o ? o->loop : NULL;
-    int err = asyncio__loop_find(&loop);
-    if (err == 0 && !fn) err = -EINVAL;
-    if (err == 0 && o && o->eager && o->lazy) err = -EINVAL;
+    static const struct asyncio_task_options none = {0};
+    if (!o) o = &none;
+    struct asyncio_loop *loop;
+    int err = check(fn, o, &loop);
     if (err < 0) return asyncio__failed_task(err);
 
-    struct extra extra = extra_of(o);
-    struct asyncio_task *task = new_block(loop, extra);
+    bool extra = (uintptr_t)o->executor | o->copy | (uintptr_t)o->name;
+    struct asyncio_task *task =
+        extra ? new_block_with_extra(o) : new_block(loop);
     if (!task) return asyncio__failed_task(-ENOMEM);
+    loop->blocks++;
     loop->floor = &asyncio__tasks_at_close;
-    task->future.loop_ = loop;
-    task->future.kind_ = &asyncio__task_kind;
-    task->step.run = asyncio__task_step;
+    task->future =
+        (struct asyncio_future){.loop_ = loop, .kind_ = &asyncio__task_kind};
+    task->step = (struct asyncio__step){.run = asyncio__task_step};
+    task->state = ASYNCIO__TASK_NEW;
+    task->has_more = false;
+    task->cancel_pending = 0;
+    task->in_cancel = false;
+    task->eager = wants_eager(loop, o);
+    task->stack = NULL;
     task->fn = fn;
     task->arg = arg;
-    task->number = loop->newest_task = next_number();
-    task->site = o && o->site ? o->site : "";
-    task->stack_size = o ? o->stack_size : 0;
-    task->eager = wants_eager(loop, o);
     task->references = 2;
-    fill_extra(task, extra, o);
-    if ((o && o->context) ||
+    task->stack_size = o->stack_size;
+    task->wait.kind = NULL;
+    task->wait.woken = false;
+    task->cancel_words = NULL;
+    task->group = NULL;
+    task->number = loop->newest_task = next_number();
+    task->site = o->site ? o->site : "";
+    task->cancelling = 0;
+    task->cancel_round = 0;
+    if (extra) fill_extra(task, o);
+    if (o->context ||
         atomic_load_explicit(&asyncio__variables_in_use, memory_order_relaxed))
-        asyncio__task_begin_variables(task, o ? o->context : NULL);
+        asyncio__task_begin_variables(task, o->context);
     list_add_tail(&loop->tasks, &task->sibling);
     asyncio__sys_made(ASYNCIO__TASK, (uintptr_t)task, sizeof *task, task->site);
     if (loop->debugger)
-        loop->debugger->made(loop->debugger, task, extra.copy ? NULL : arg);
+        loop->debugger->made(loop->debugger, task, o->copy ? NULL : arg);
     return task;
 }
 
@@ -185,7 +231,7 @@ struct asyncio_task *(
                          const struct asyncio_task_options *options)
 {
     struct asyncio_task *task = asyncio__task_new(fn, arg, options);
-    asyncio__task_launch(task);
+    asyncio__task_launch_new(task);
     return task;
 }
 
@@ -213,7 +259,7 @@ struct asyncio_task *(
                                    const struct asyncio_task_options *options)
 {
     struct asyncio_task *task = asyncio__coroutine_task_new(coroutine, options);
-    asyncio__task_launch(task);
+    asyncio__task_launch_new(task);
     return task;
 }
 
@@ -241,38 +287,42 @@ struct asyncio_task *asyncio_task_retain(struct asyncio_task *task)
     return task;
 }
 
-static void report_unseen(struct asyncio_task *task)
+static inline void report_unseen(struct asyncio_task *task)
 {
     int code = task->future.result_;
-    if (task->looked_at || code >= 0 || code == -ECANCELED) return;
+    if (code >= 0 || code == -ECANCELED ||
+        task->future.flags_ & ASYNCIO__FUTURE_LOOKED_AT)
+        return;
     asyncio__report(task->future.loop_, code, asyncio_task_name(task),
                     task->site,
                     "a task failed and nobody looked at its result: %s",
                     asyncio__failure_text(task->future.failure_, code));
 }
 
-static void free_task(struct asyncio_task *task)
+static void drop_more(struct asyncio_task *task)
+{
+    asyncio__failures_drop(&task->failures);
+    if (task->name_owned) asyncio__free(task->name);
+    asyncio__clear((char *)task + MORE_BEGINS, MORE_ENDS - MORE_BEGINS);
+}
+
+void asyncio__task_free(struct asyncio_task *task)
 {
     struct asyncio_loop *loop = task->future.loop_;
     report_unseen(task);
     asyncio__sys_gone(ASYNCIO__TASK, (uintptr_t)task);
-    asyncio__failure_unref(task->future.failure_);
-    asyncio__failure_unref(task->cancel_words);
-    asyncio__failures_drop(&task->failures);
-    if (task->name_owned) asyncio__free(task->name);
-    if (task->spare && loop->state != ASYNCIO__LOOP_CLOSED)
+    if (task->future.failure_) asyncio__failure_unref(task->future.failure_);
+    if (task->cancel_words) asyncio__failure_unref(task->cancel_words);
+    if (task->has_more) drop_more(task);
+    if (task->spare && loop->state != ASYNCIO__LOOP_CLOSED) {
         // The block's first words: its future's list, which is empty.
-        list_add_head(&loop->spare_blocks, &task->future.waiters_);
-    else
+        task->future.waiters_.next = loop->spare_blocks;
+        loop->spare_blocks = &task->future.waiters_;
+    } else {
         asyncio__free(task);
+    }
     loop->blocks--;
-    asyncio__loop_unref(loop);
-}
-
-void asyncio__task_let_go(struct asyncio_task *task)
-{
-    assert(task->references > 0);
-    if (--task->references == 0) free_task(task);
+    if (loop->freed) asyncio__loop_unref(loop);
 }
 
 void asyncio_task_release(struct asyncio_task *task)

@@ -25,8 +25,11 @@ static void report_done_before(struct asyncio_task *task)
                     "a task was done before its coroutine had ended");
 }
 
-static void drop_select(struct asyncio_task *task)
+// Of what only `has_more` says to be there, what a task that is done has not.
+static void drop_more(struct asyncio_task *task)
 {
+    asyncio__failures_drop(&task->failures);
+    if (task->locals) asyncio__task_end_variables(task);
     asyncio__free(task->select);
     task->select = NULL;
 }
@@ -43,19 +46,17 @@ static void end_task(struct asyncio_task *task, int result)
         asyncio__take_cancel(task);
         result = -ECANCELED;
     }
-    if (task->scope) asyncio__scope_task_ends(task);
+    struct asyncio_loop *loop = task->future.loop_;
+    if (task->has_more && task->scope) asyncio__scope_task_ends(task);
     struct asyncio__failure *words =
         result < 0 ? asyncio__failure_ref(asyncio__failure_of(result)) : NULL;
-    task->future.loop_->task = NULL;
-    asyncio__failures_drop(&task->failures);
-    if (task->locals) asyncio__task_end_variables(task);
-    if (task->select) drop_select(task);
+    loop->task = NULL;
+    if (task->has_more) drop_more(task);
     task->state = ASYNCIO__TASK_DONE;
     list_remove(&task->sibling);
-    if (task->locks_owned > 0) asyncio__wake_orphans(task);
-    struct asyncio__debugger *debugger = task->future.loop_->debugger;
-    if (debugger) debugger->ended(debugger, task);
-    if (asyncio_future_done(&task->future)) {
+    if (task->has_more && task->locks_owned > 0) asyncio__wake_orphans(task);
+    if (loop->debugger) loop->debugger->ended(loop->debugger, task);
+    if (asyncio__future_is_done(&task->future)) {
         asyncio__failure_unref(words);
         report_done_before(task);
     } else {
@@ -64,10 +65,10 @@ static void end_task(struct asyncio_task *task, int result)
 
     if (!task->group) {
         asyncio__task_let_go(task);
-    } else if (!task->future.loop_->spawner) {
+    } else if (!loop->spawner) {
         // The group's turn comes in the next pass; the reference goes with it.
         task->step.run = asyncio__group_child_done;
-        asyncio__loop_queue(task->future.loop_, &task->step);
+        asyncio__loop_queue(loop, &task->step);
     } // else it ended in its eager first step, and its spawner tells the group
 }
 
@@ -79,9 +80,22 @@ void asyncio__task_end_unbegun(struct asyncio_task *task)
 
 static void task_main(void *arg);
 
+// While a debugger looks on, each task has a stack on which nothing was before.
+static bool may_reuse(const struct asyncio_loop *loop, uint32_t stack_size)
+{
+    return stack_size == 0 && !loop->debugger;
+}
+
 bool asyncio__task_begin(struct asyncio_task *task)
 {
     struct asyncio_loop *loop = task->future.loop_;
+    if (loop->spare_stack && may_reuse(loop, task->stack_size)) {
+        task->stack = loop->spare_stack;
+        task->context = loop->spare_context;
+        loop->spare_stack = NULL;
+        asyncio__stack_resume(task->stack);
+        return true;
+    }
     task->stack = asyncio__stack_get(loop->stacks, task->stack_size);
     if (!task->stack) {
         loop->task = task;
@@ -91,6 +105,20 @@ bool asyncio__task_begin(struct asyncio_task *task)
     if (loop->debugger) loop->debugger->begins(loop->debugger, task);
     asyncio__context_make(&task->context, task->stack, task_main, task);
     return true;
+}
+
+// Where to go on when a task has ended: with `next`, if it can begin, or in the
+// loop.
+static struct asyncio__context *context_after(struct asyncio_loop *loop,
+                                              struct asyncio_task *next)
+{
+    if (loop->spawner) return loop->spawner->context;
+    if (next && next->state == ASYNCIO__TASK_NEW && !asyncio__task_begin(next))
+        next = NULL;
+    if (!next) return &loop->context;
+    loop->task = next;
+    next->state = ASYNCIO__TASK_RUNNING;
+    return &next->context;
 }
 
 // Gives the stack under our feet back and goes on elsewhere. Nobody can take
@@ -104,43 +132,47 @@ _Noreturn static void leave_to(struct asyncio_loop *loop,
     asyncio__context_leave(here, to);
 }
 
-// Goes on as another task, or as the loop.
-_Noreturn static void leave(struct asyncio_loop *loop,
-                            struct asyncio__stack *stack,
-                            struct asyncio__context *here,
-                            struct asyncio_task *next)
+// Goes on elsewhere, and leaves the stack as it stands here to the next task
+// that begins: returns when that is there.
+static struct asyncio_task *stand_by(struct asyncio_loop *loop,
+                                     struct asyncio__stack *stack,
+                                     struct asyncio__context *here,
+                                     struct asyncio__context *to)
 {
-    if (next && next->state == ASYNCIO__TASK_NEW && !asyncio__task_begin(next))
-        next = NULL;
-    if (next) {
-        loop->task = next;
-        next->state = ASYNCIO__TASK_RUNNING;
-    }
-    leave_to(loop, stack, here, next ? &next->context : &loop->context);
+    asyncio__stack_rest(stack);
+    loop->spare_stack = stack;
+    loop->spare_context = *here;
+    asyncio__context_switch(&loop->spare_context, to);
+    return loop->task;
 }
 
 static void task_main(void *arg)
 {
     struct asyncio_task *task = arg;
     struct asyncio_loop *loop = task->future.loop_;
+    struct asyncio__stack *stack = task->stack;
+    uint32_t stack_size = task->stack_size;
     for (;;) {
         int result = task->fn(task->arg);
 
         struct asyncio__context here = task->context;
-        struct asyncio__stack *stack = task->stack;
-        size_t stack_size = task->stack_size;
         if (!loop->spawner) loop->unblocked = 0; // its spawner's count goes on
         end_task(task, result);
-        if (loop->spawner) leave_to(loop, stack, &here, loop->spawner->context);
 
-        task = asyncio__take_next_task(loop);
-        if (!task || task->state != ASYNCIO__TASK_NEW ||
-            task->stack_size != stack_size)
-            leave(loop, stack, &here, task);
-        task->stack = stack;
-        task->context = here;
-        task->state = ASYNCIO__TASK_RUNNING;
-        loop->task = task;
+        task = loop->spawner ? NULL : asyncio__take_next_task(loop);
+        if (task && task->state == ASYNCIO__TASK_NEW &&
+            task->stack_size == stack_size) {
+            task->stack = stack;
+            task->context = here;
+            task->state = ASYNCIO__TASK_RUNNING;
+            loop->task = task;
+        } else {
+            struct asyncio__context *to = context_after(loop, task);
+            if (loop->spare_stack || !may_reuse(loop, stack_size))
+                leave_to(loop, stack, &here, to);
+            task = stand_by(loop, stack, &here, to);
+        }
+        asyncio__context_renew(&task->context);
     }
 }
 
@@ -237,9 +269,7 @@ static void drop_task(struct asyncio_task *task)
         asyncio__stack_put(loop->stacks, task->stack);
     }
     list_remove(&task->sibling);
-    asyncio__failures_drop(&task->failures);
-    if (task->locals) asyncio__task_end_variables(task);
-    drop_select(task);
+    drop_more(task);
     task->state = ASYNCIO__TASK_DONE;
     task->wait.kind = NULL;
     if (!asyncio_future_done(&task->future))
@@ -260,12 +290,21 @@ static void drop_children(struct asyncio_loop *loop)
     }
 }
 
+static void drop_spare_stack(struct asyncio_loop *loop)
+{
+    asyncio__context_destroy(&loop->spare_context);
+    asyncio__stack_resume(loop->spare_stack);
+    asyncio__stack_put(loop->stacks, loop->spare_stack);
+    loop->spare_stack = NULL;
+}
+
 static void drop_tasks(struct asyncio_loop *loop)
 {
     struct asyncio_link *link;
     asyncio__scopes_drop(loop); // while all frames are there
     while ((link = list_first(&loop->tasks)))
         drop_task(list_entry(link, struct asyncio_task, sibling));
+    if (loop->spare_stack) drop_spare_stack(loop);
     drop_children(loop);
     asyncio__future_callbacks_drop(loop);
 }

@@ -45,10 +45,15 @@ struct asyncio__waiter {
     bool any;   // it is a thread's, and is told on any
 };
 
+// Sorted by how often it is touched: the first four lines of the cache are all
+// that a task needs which is made, waits and ends, and it is one line that each
+// switch needs.
 struct asyncio_task {
     struct asyncio_future future; // first: a task is a future
-    struct asyncio__step step;    // in a list of waiters, or ready
-    uint8_t state;                // enum asyncio__task_state
+
+    struct asyncio__step step; // in a list of waiters, or ready
+    uint8_t state;             // enum asyncio__task_state
+    bool has_more;             // `limit`, or some field below it, is set
     union { // looked at together, on the way into each wait and out of it
         struct {
             bool must_cancel;     // a request that no wait has delivered
@@ -56,10 +61,18 @@ struct asyncio_task {
         };
         uint16_t cancel_pending; // not 0: one of them
     };
+    bool spare;     // a block of the usual size, kept for reuse
+    bool immortal;  // a spawn that failed: static, of no loop
+    bool eager;     // to begin inside the call that makes it
+    bool in_cancel; // a request passes through it to what it waits for
     struct asyncio__context context;
+
     struct asyncio__stack *stack;
     int (*fn)(void *arg);
     void *arg;
+    struct asyncio_link sibling; // asyncio_loop.tasks
+    uint32_t references;
+    uint32_t stack_size;
 
     struct {
         const struct asyncio__wait_kind *kind; // NULL: it does not wait
@@ -67,9 +80,20 @@ struct asyncio_task {
         int result;
         bool woken; // the result is there, the task has not run yet
     } wait;
-    struct asyncio_link sibling; // asyncio_loop.tasks
-    struct asyncio_link member;  // asyncio_task_group.children_, or kept_
+    struct asyncio__failure *cancel_words; // of the latest request, or NULL
     struct asyncio_task_group *group;
+    uint64_t number;
+    const char *site;      // of the spawn
+    int cancelling;        // requests counted and not taken back
+    uint32_t cancel_round; // the latest that reached it
+
+    struct asyncio_link member;        // asyncio_task_group.children_, or kept_
+    bool kept;                         // of a group: its handle was asked for
+    struct asyncio_task *cancel_later; // asyncio_loop.cancel_later
+
+    // What most tasks never have, and what is all zero unless `has_more`:
+    // whoever sets something here sets that, too. Cleared when the task is
+    // freed.
     struct asyncio_timeout *limit;      // innermost; asyncio_timeout.outer_
     struct asyncio_cancel_scope *scope; // innermost, its own or born in
     struct asyncio_link scoped;         // asyncio_cancel_scope.tasks_
@@ -78,28 +102,12 @@ struct asyncio_task {
     struct asyncio_future *started;     // who waits for the child to be ready
     struct asyncio__variables **locals; // where they are; NULL: none was set
     struct asyncio__variables *own_locals; // unless they are a context's
-
     char *name; // behind the block or from the allocator; NULL: "Task-<number>"
-    uint64_t number;
-    const char *site;                      // of the spawn
-    struct asyncio__failure *cancel_words; // of the latest request, or NULL
-    size_t stack_size;
-    struct asyncio_task *cancel_later; // asyncio_loop.cancel_later
-    uint32_t cancel_round;             // the latest that reached it
-    int cancelling;                    // requests counted and not taken back
-    uint32_t locks_owned;              // that this task alone may release
-    uint32_t references;
+    uint32_t locks_owned; // that this task alone may release
     bool name_owned;
-    bool spare;     // a block of the usual size, kept for reuse
-    bool in_cancel; // a request passes through it to what it waits for
-    bool looked_at; // somebody has seen how it ended
-    bool immortal;  // a spawn that failed: static, of no loop
-    bool kept;      // of a group: its handle was asked for
-    bool reported;  // of a group: it said that it is ready
-    bool eager;     // to begin inside the call that makes it
+    bool reported; // of a group: it said that it is ready
 
-    // One wait at a time, and what it needs of the loop. Not cleared for a new
-    // task, so it is last.
+    // One wait at a time, and what it needs of the loop. Each wait sets it.
     union {
         struct asyncio__timer timer;
         struct asyncio__op op;

@@ -82,6 +82,7 @@ static int enter(struct asyncio_timeout *limit, double when, int64_t when_ns,
     limit->pending_ = task->must_cancel;
     limit->state_ = TIMEOUT_ACTIVE;
     task->limit = limit;
+    task->has_more = true;
     arm(limit, when, when_ns);
     return 0;
 }

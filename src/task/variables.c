@@ -149,8 +149,10 @@ static struct asyncio__variables **current(void)
 static struct asyncio__variables **current_to_set(void)
 {
     struct asyncio_task *task = asyncio__task();
-    if (task && !task->locals) task->locals = &task->own_locals;
-    return task ? task->locals : thread_locals;
+    if (!task) return thread_locals;
+    task->has_more = true;
+    if (!task->locals) task->locals = &task->own_locals;
+    return task->locals;
 }
 
 // A place that is not the task's own is the first word of a context.
@@ -163,6 +165,7 @@ void asyncio__task_begin_variables(struct asyncio_task *task,
                                    struct asyncio_context *context)
 {
     struct asyncio__variables **place = current();
+    task->has_more = true;
     if (context) {
         context->users_++;
         task->locals = &context->variables_;
@@ -245,6 +248,7 @@ asyncio__variables_enter(struct asyncio_context *context)
     struct asyncio_task *task = asyncio__task();
     struct asyncio__variables ***where = task ? &task->locals : &thread_locals;
     struct asyncio__variables **before = *where;
+    if (task) task->has_more = true;
     context->users_++;
     *where = &context->variables_;
     return before;
