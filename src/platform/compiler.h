@@ -6,6 +6,10 @@
 // one is taken to be unlikely, and their callers keep no registers for them.
 #define ASYNCIO__COLD __attribute__((cold, noinline))
 
+// Of what a function goes on with when it cannot end at once: whoever can,
+// saves no registers for that.
+#define ASYNCIO__APART __attribute__((noinline))
+
 // Of the few functions that are worth a copy at each place of their use.
 #define ASYNCIO__INLINE static inline __attribute__((always_inline))
 

@@ -14,7 +14,7 @@
 
 #include "base/list.h"
 #include "sync/queue_items.h"
-#include "task/park.h"
+#include "task/park_here.h"
 
 // --- making one -------------------------------------------------------------
 
@@ -58,22 +58,33 @@ void asyncio_queue_destroy(struct asyncio_queue *queue)
 // In debug mode: whether those who wait are of a loop on another thread.
 static bool is_elsewhere(const struct asyncio_queue *queue, const char *call)
 {
-    return asyncio__waiters_elsewhere(&queue->getters_, call) ||
-           asyncio__waiters_elsewhere(&queue->putters_, call) ||
-           asyncio__waiters_elsewhere(&queue->joiners_, call);
+    return asyncio__debug_somewhere() &&
+           (asyncio__waiters_are_elsewhere(&queue->getters_, call) ||
+            asyncio__waiters_are_elsewhere(&queue->putters_, call) ||
+            asyncio__waiters_are_elsewhere(&queue->joiners_, call));
 }
 
 // --- promises ---------------------------------------------------------------
 
-bool asyncio_queue_empty(const struct asyncio_queue *queue)
+static inline bool is_empty(const struct asyncio_queue *queue)
 {
     return queue->count_ <= queue->promised_items_;
 }
 
-bool asyncio_queue_full(const struct asyncio_queue *queue)
+static inline bool is_full(const struct asyncio_queue *queue)
 {
     return queue->bounded_ &&
            queue->count_ + queue->promised_room_ >= queue->capacity_;
+}
+
+bool asyncio_queue_empty(const struct asyncio_queue *queue)
+{
+    return is_empty(queue);
+}
+
+bool asyncio_queue_full(const struct asyncio_queue *queue)
+{
+    return is_full(queue);
 }
 
 static void wake_all(struct asyncio_link *line, int result)
@@ -83,22 +94,31 @@ static void wake_all(struct asyncio_link *line, int result)
         asyncio__wake(task, result);
 }
 
-static void serve(struct asyncio_queue *queue)
+// Brings the getters up to date: all that there is to do when an item came.
+static inline void serve_getters(struct asyncio_queue *queue)
 {
-    struct asyncio_task *task;
-    while (!asyncio_queue_empty(queue) &&
-           (task = asyncio__first_waiter(&queue->getters_))) {
+    while (!list_empty(&queue->getters_) && !is_empty(queue)) {
         queue->promised_items_++;
-        asyncio__wake(task, 0);
+        asyncio__wake_first(&queue->getters_, 0);
     }
-    while (!asyncio_queue_full(queue) &&
-           (task = asyncio__first_waiter(&queue->putters_))) {
+}
+
+// The same for the putters, when an item went.
+static inline void serve_putters(struct asyncio_queue *queue)
+{
+    while (!list_empty(&queue->putters_) && !is_full(queue)) {
         queue->promised_room_++;
-        asyncio__wake(task, 0);
+        asyncio__wake_first(&queue->putters_, 0);
     }
     // Also for who waited for an item that was promised to another.
     if (queue->shut_ && queue->count_ == 0)
         wake_all(&queue->getters_, -ESHUTDOWN);
+}
+
+static void serve(struct asyncio_queue *queue)
+{
+    serve_getters(queue);
+    serve_putters(queue);
 }
 
 static void give_back_item(struct asyncio_task *task)
@@ -131,37 +151,46 @@ static const struct asyncio__wait_kind joining = {
 
 // --- put and get ------------------------------------------------------------
 
-static int add(struct asyncio_queue *queue, const void *item)
+static inline int add(struct asyncio_queue *queue, const void *item)
 {
     int err = asyncio__queue_make_room(queue);
     if (err < 0) return err;
     asyncio__queue_add(queue, (void *)(uintptr_t)item);
     queue->unfinished_++;
-    serve(queue);
+    serve_getters(queue);
     return 0;
 }
 
 // `item` is the address of a pointer of some type, so it is copied as bytes.
-static void take(struct asyncio_queue *queue, void *item)
+static inline void take(struct asyncio_queue *queue, void *item)
 {
     void *taken = asyncio__queue_take(queue);
     memcpy(item, &taken, sizeof taken);
-    serve(queue);
+    serve_putters(queue);
 }
 
-static int put(struct asyncio_queue *queue, const void *item)
+static inline int put(struct asyncio_queue *queue, const void *item)
 {
     if (queue->shut_) return -ESHUTDOWN;
-    if (asyncio_queue_full(queue)) return -EAGAIN;
+    if (is_full(queue)) return -EAGAIN;
     return add(queue, item);
 }
 
-static int get(struct asyncio_queue *queue, void *item)
+static inline int get(struct asyncio_queue *queue, void *item)
 {
     if (queue->shut_ && queue->count_ == 0) return -ESHUTDOWN;
-    if (asyncio_queue_empty(queue)) return -EAGAIN;
+    if (is_empty(queue)) return -EAGAIN;
     take(queue, item);
     return 0;
+}
+
+ASYNCIO__APART static int wait_and_put(struct asyncio_queue *queue,
+                                       const void *item)
+{
+    int err = asyncio__park_here(&putting, queue, &queue->putters_);
+    if (err < 0) return err;
+    queue->promised_room_--;
+    return queue->shut_ ? -ESHUTDOWN : add(queue, item);
 }
 
 int asyncio_queue_put(struct asyncio_queue *queue, const void *item)
@@ -170,12 +199,7 @@ int asyncio_queue_put(struct asyncio_queue *queue, const void *item)
     int err = asyncio__checkpoint();
     if (err < 0) return err;
     err = put(queue, item);
-    if (err != -EAGAIN) return err;
-
-    err = asyncio__park(&putting, queue, &queue->putters_);
-    if (err < 0) return err;
-    queue->promised_room_--;
-    return queue->shut_ ? -ESHUTDOWN : add(queue, item);
+    return err == -EAGAIN ? wait_and_put(queue, item) : err;
 }
 
 int asyncio_queue_put_nowait(struct asyncio_queue *queue, const void *item)
@@ -184,20 +208,23 @@ int asyncio_queue_put_nowait(struct asyncio_queue *queue, const void *item)
     return put(queue, item);
 }
 
+ASYNCIO__APART static int wait_and_get(struct asyncio_queue *queue, void *item)
+{
+    int err = asyncio__park_here(&getting, queue, &queue->getters_);
+    if (err < 0) return err;
+    queue->promised_items_--;
+    if (queue->count_ == 0) return -ESHUTDOWN; // what was promised was dropped
+    take(queue, item);
+    return 0;
+}
+
 int(asyncio_queue_get)(struct asyncio_queue *queue, void *item)
 {
     if (is_elsewhere(queue, __func__) || !asyncio__task()) return -EPERM;
     int err = asyncio__checkpoint();
     if (err < 0) return err;
     err = get(queue, item);
-    if (err != -EAGAIN) return err;
-
-    err = asyncio__park(&getting, queue, &queue->getters_);
-    if (err < 0) return err;
-    queue->promised_items_--;
-    if (queue->count_ == 0) return -ESHUTDOWN; // what was promised was dropped
-    take(queue, item);
-    return 0;
+    return err == -EAGAIN ? wait_and_get(queue, item) : err;
 }
 
 int(asyncio_queue_get_nowait)(struct asyncio_queue *queue, void *item)

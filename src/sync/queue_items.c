@@ -69,7 +69,7 @@ static void unwrap(struct asyncio_queue *queue, size_t old_capacity)
         queue->slots_[old_capacity + i] = queue->slots_[i];
 }
 
-static int grow(struct asyncio_queue *queue, size_t capacity)
+static int grow_to(struct asyncio_queue *queue, size_t capacity)
 {
     size_t old = queue->capacity_;
     if (queue->order_ == ASYNCIO__BY_PRIORITY) {
@@ -88,42 +88,27 @@ static int grow(struct asyncio_queue *queue, size_t capacity)
     return 0;
 }
 
-int asyncio__queue_make_room(struct asyncio_queue *queue)
+int asyncio__queue_grow(struct asyncio_queue *queue)
 {
-    if (queue->count_ < queue->capacity_) return 0;
     assert(!queue->bounded_);
-    return grow(queue,
-                queue->capacity_ ? queue->capacity_ * 2 : SLOTS_AT_FIRST);
+    return grow_to(queue,
+                   queue->capacity_ ? queue->capacity_ * 2 : SLOTS_AT_FIRST);
 }
 
-void asyncio__queue_add(struct asyncio_queue *queue, void *item)
+void asyncio__queue_add_in_order(struct asyncio_queue *queue, void *item)
 {
-    assert(queue->count_ < queue->capacity_);
-    size_t at = queue->count_;
-    switch (queue->order_) {
-    case ASYNCIO__BY_PRIORITY: heap_add(queue, item); break;
-    case ASYNCIO__FIRST_IN_FIRST_OUT:
-        at += queue->head_;
-        if (at >= queue->capacity_) at -= queue->capacity_;
-        queue->slots_[at] = item;
-        break;
-    default: queue->slots_[at] = item;
-    }
+    if (queue->order_ == ASYNCIO__BY_PRIORITY)
+        heap_add(queue, item);
+    else
+        queue->slots_[queue->count_] = item;
     queue->count_++;
 }
 
-void *asyncio__queue_take(struct asyncio_queue *queue)
+void *asyncio__queue_take_in_order(struct asyncio_queue *queue)
 {
-    assert(queue->count_ > 0);
-    void *item;
-    switch (queue->order_) {
-    case ASYNCIO__BY_PRIORITY: item = heap_take(queue); break;
-    case ASYNCIO__FIRST_IN_FIRST_OUT:
-        item = queue->slots_[queue->head_++];
-        if (queue->head_ == queue->capacity_) queue->head_ = 0;
-        break;
-    default: item = queue->slots_[queue->count_ - 1];
-    }
+    void *item = queue->order_ == ASYNCIO__BY_PRIORITY
+                     ? heap_take(queue)
+                     : queue->slots_[queue->count_ - 1];
     queue->count_--;
     return item;
 }

@@ -10,7 +10,7 @@
 
 #include "base/list.h"
 #include "platform/sys.h"
-#include "task/park.h"
+#include "task/park_here.h"
 
 int asyncio_semaphore_init(struct asyncio_semaphore *semaphore, long value)
 {
@@ -27,21 +27,24 @@ int asyncio_bounded_semaphore_init(struct asyncio_semaphore *semaphore,
     return 0;
 }
 
-bool asyncio_semaphore_locked(const struct asyncio_semaphore *semaphore)
+static inline bool is_locked(const struct asyncio_semaphore *semaphore)
 {
     return semaphore->value <= 0 || semaphore->granted_ > 0 ||
            !list_empty(&semaphore->waiters_);
 }
 
-// Hands units to those who wait, as far as they go.
-static void serve(struct asyncio_semaphore *semaphore)
+bool asyncio_semaphore_locked(const struct asyncio_semaphore *semaphore)
 {
-    struct asyncio_task *task;
-    while (semaphore->value > 0 &&
-           (task = asyncio__first_waiter(&semaphore->waiters_))) {
+    return is_locked(semaphore);
+}
+
+// Hands units to those who wait, as far as they go.
+static inline void serve(struct asyncio_semaphore *semaphore)
+{
+    while (semaphore->value > 0 && !list_empty(&semaphore->waiters_)) {
         semaphore->value--;
         semaphore->granted_++;
-        asyncio__wake(task, 0);
+        asyncio__wake_first(&semaphore->waiters_, 0);
     }
 }
 
@@ -67,8 +70,17 @@ static bool is_elsewhere(const struct asyncio_semaphore *semaphore,
 
 static int take(struct asyncio_semaphore *semaphore)
 {
-    if (asyncio_semaphore_locked(semaphore)) return -EAGAIN;
+    if (is_locked(semaphore)) return -EAGAIN;
     semaphore->value--;
+    return 0;
+}
+
+ASYNCIO__APART static int wait_and_take(struct asyncio_semaphore *semaphore)
+{
+    int err = asyncio__park_here(&waiting, semaphore, &semaphore->waiters_);
+    if (err < 0) return err;
+    semaphore->granted_--;
+    serve(semaphore);
     return 0;
 }
 
@@ -78,13 +90,7 @@ int asyncio_semaphore_acquire(struct asyncio_semaphore *semaphore)
     int err = asyncio__checkpoint();
     if (err < 0) return err;
     err = take(semaphore);
-    if (err != -EAGAIN) return err;
-
-    err = asyncio__park(&waiting, semaphore, &semaphore->waiters_);
-    if (err < 0) return err;
-    semaphore->granted_--;
-    serve(semaphore);
-    return 0;
+    return err == -EAGAIN ? wait_and_take(semaphore) : err;
 }
 
 int asyncio_semaphore_acquire_nowait(struct asyncio_semaphore *semaphore)

@@ -7,8 +7,7 @@
 
 #include "task/future.h"
 
-#include "task/park.h"
-#include "task/run.h"
+#include "task/park_here.h"
 
 static bool cancel_awaited(struct asyncio_task *task,
                            const struct asyncio_cancel_options *options)
@@ -72,14 +71,27 @@ struct asyncio_task *asyncio__awaited_task(const struct asyncio_task *task)
 }
 
 // Nobody waits but tasks; and in debug mode a thread is told who may.
-static int refuse_outside(const struct asyncio_future *future)
+ASYNCIO__COLD static int refuse_outside(const struct asyncio_future *future)
 {
     (void)asyncio__future_elsewhere(future, "asyncio_await");
     return -EPERM;
 }
 
-static int await(struct asyncio_future *future,
-                 const struct asyncio__wait_kind *kind)
+ASYNCIO__APART static int wait_for_end(struct asyncio_future *future,
+                                       const struct asyncio__wait_kind *kind)
+{
+    struct asyncio_task *target = asyncio__future_task(future);
+    if (target) target->references++; // it has ended if it is a failed spawn
+    int result = asyncio__park_here(kind, future, &future->waiters_);
+    // A cancel that won says nothing of the outcome: there may be none yet.
+    if (asyncio__future_is_done(future) && future->result_ == result)
+        result = asyncio__future_outcome(future);
+    if (target) asyncio__task_let_go(target);
+    return result;
+}
+
+static inline int await(struct asyncio_future *future,
+                        const struct asyncio__wait_kind *kind)
 {
     struct asyncio_task *task = asyncio__task();
     if (!task) return refuse_outside(future);
@@ -89,16 +101,7 @@ static int await(struct asyncio_future *future,
         return err < 0 ? err : asyncio__future_outcome(future);
     }
     future->loop_ = task->future.loop_;
-    if (future == &task->future) return -EDEADLK;
-
-    struct asyncio_task *target = asyncio__future_task(future);
-    if (target) target->references++; // it has ended if it is a failed spawn
-    int result = asyncio__park(kind, future, &future->waiters_);
-    // A cancel that won says nothing of the outcome: there may be none yet.
-    if (asyncio__future_is_done(future) && future->result_ == result)
-        result = asyncio__future_outcome(future);
-    if (target) asyncio__task_let_go(target);
-    return result;
+    return future == &task->future ? -EDEADLK : wait_for_end(future, kind);
 }
 
 int asyncio_await_future(struct asyncio_future *future)

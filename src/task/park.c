@@ -5,14 +5,12 @@
 // the pass is over and clock or kernel have to be asked, the thread's own stack
 // goes on in the loop.
 
-#include "task/park.h"
+#include "task/park_here.h"
 
 #include <assert.h>
 
 #include "task/run.h"
 #include "task/scope.h"
-
-#define UNBLOCKED_MAX 128
 
 struct asyncio_task *asyncio__take_next_task(struct asyncio_loop *loop)
 {
@@ -25,11 +23,9 @@ struct asyncio_task *asyncio__take_next_task(struct asyncio_loop *loop)
     return next;
 }
 
-// The context that goes on where the next step is not that of a task which has
-// waited: a new one's, or the loop's.
-static struct asyncio__context *begin_or_turn(struct asyncio_loop *loop,
-                                              struct asyncio_task *task,
-                                              struct asyncio_task *next)
+struct asyncio__context *asyncio__begin_or_turn(struct asyncio_loop *loop,
+                                                struct asyncio_task *task,
+                                                struct asyncio_task *next)
 {
     loop->task = NULL;
     if (next) next = asyncio__take_next_task(loop);
@@ -44,32 +40,12 @@ static struct asyncio__context *begin_or_turn(struct asyncio_loop *loop,
     return &loop->context;
 }
 
-// Every wait goes through here, and mostly to a task that has waited, too. So
-// that is a straight line of few steps, and the switch is expanded in place.
-ASYNCIO__INLINE void switch_to_next(struct asyncio_loop *loop,
-                                    struct asyncio_task *task)
-{
-    struct asyncio_task *next = asyncio__next_task(loop);
-    struct asyncio__context *to;
-    loop->unblocked = 0;
-    if (next && next->state == ASYNCIO__TASK_READY) {
-        list_pop(&loop->current);
-        loop->task = next;
-        next->state = ASYNCIO__TASK_RUNNING;
-        to = &next->context;
-    } else {
-        to = begin_or_turn(loop, task, next);
-    }
-    if (to != &task->context) asyncio__context_switch(&task->context, to);
-    assert(loop->task == task);
-}
-
 void asyncio__switch_away(struct asyncio_loop *loop, struct asyncio_task *task)
 {
     if (loop->spawner)
         asyncio__return_to_spawner(loop, task);
     else
-        switch_to_next(loop, task);
+        asyncio__switch_to_next(loop, task);
 }
 
 // What a cancel does to a task that is parked. True if it was taken up.
@@ -102,7 +78,7 @@ void asyncio__forget_cancel_words(struct asyncio_task *task)
 static void let_others_run(struct asyncio_task *task)
 {
     struct asyncio_loop *loop = task->future.loop_;
-    if (++loop->unblocked < UNBLOCKED_MAX) return;
+    if (++loop->unblocked < ASYNCIO__UNBLOCKED_MAX) return;
     asyncio__task_ready(loop, task);
     asyncio__switch_away(loop, task);
 }
@@ -137,16 +113,6 @@ bool asyncio__give_back(struct asyncio_task *task)
     return true;
 }
 
-// The same for all that it brings along. A wait that the request has ended is
-// over for the scope, too.
-static void pass_all_on(struct asyncio_task *task)
-{
-    if (task->must_cancel && pass_on(task))
-        task->must_cancel = task->wait.kind->keeps_result;
-    if (task->scope_cancelled && asyncio__parked(task))
-        asyncio__scope_end_wait(task);
-}
-
 // True if nothing that waits in this way needs to be told that it is cancelled:
 // the wait does not begin.
 static bool refuses(const struct asyncio_task *task,
@@ -167,8 +133,7 @@ static bool cancel_wins(const struct asyncio_task *task, int result)
     return result >= 0 && !kind->cancel_by_scope;
 }
 
-// What a wait returns that a cancel had to do with.
-static int outcome_with_cancel(struct asyncio_task *task)
+int asyncio__outcome_with_cancel(struct asyncio_task *task)
 {
     int result = task->wait.result;
     if (asyncio__cancel_pending(task) && cancel_wins(task, result) &&
@@ -182,48 +147,35 @@ static int outcome_with_cancel(struct asyncio_task *task)
     return result;
 }
 
-// What a wait returns, once the task runs again.
-static inline int outcome_of_wait(struct asyncio_task *task)
-{
-    int result = task->wait.result;
-    if (asyncio__cancel_pending(task) || result == -ECANCELED ||
-        task->cancel_words)
-        return outcome_with_cancel(task);
-    task->wait.kind = NULL;
-    return result;
-}
-
-// The rest of a wait where a test watches the loop, or of an eager first step.
-ASYNCIO__COLD static int wait_by_detour(struct asyncio_loop *loop,
-                                        struct asyncio_task *task)
+int asyncio__wait_by_detour(struct asyncio_loop *loop,
+                            struct asyncio_task *task)
 {
     bool watched = loop->watched;
     if (watched) asyncio__inject_await(task);
     asyncio__switch_away(loop, task);
-    int result = outcome_of_wait(task);
+    int result = asyncio__outcome_of_wait(task);
     if (watched) asyncio__inject_resumed(task, result);
     return result;
+}
+
+int asyncio__begin_wait_cancelled(struct asyncio_task *task,
+                                  const struct asyncio__wait_kind *kind)
+{
+    return refuses(task, kind) ? asyncio__begin_await(task) : 0;
+}
+
+void asyncio__pass_cancel_on(struct asyncio_task *task)
+{
+    if (task->must_cancel && pass_on(task))
+        task->must_cancel = task->wait.kind->keeps_result;
+    if (task->scope_cancelled && asyncio__parked(task))
+        asyncio__scope_end_wait(task);
 }
 
 int asyncio__park(const struct asyncio__wait_kind *kind, void *object,
                   struct asyncio_link *list)
 {
-    struct asyncio_loop *loop = asyncio__running_loop;
-    struct asyncio_task *task = asyncio__task();
-    if (!task) return -EPERM;
-
-    if (asyncio__cancel_pending(task) && refuses(task, kind))
-        return asyncio__begin_await(task);
-    task->wait.kind = kind;
-    task->wait.object = object;
-    task->wait.woken = false;
-    task->state = ASYNCIO__TASK_PARKED;
-    if (list) list_add_tail(list, &task->step.link);
-    if (asyncio__cancel_pending(task)) pass_all_on(task);
-
-    if (loop->detour) return wait_by_detour(loop, task);
-    switch_to_next(loop, task);
-    return outcome_of_wait(task);
+    return asyncio__park_here(kind, object, list);
 }
 
 void asyncio__wake(struct asyncio_task *task, int result)
@@ -286,17 +238,14 @@ int asyncio__yield(void)
     if (loop->detour)
         yield_by_detour(loop, task);
     else
-        switch_to_next(loop, task);
+        asyncio__switch_to_next(loop, task);
     return asyncio__cancel_pending(task) ? cancelled_in_yield(loop, task) : 0;
 }
 
-int asyncio__checkpoint(void)
+int asyncio__checkpoint_stop(struct asyncio_loop *loop)
 {
-    struct asyncio_loop *loop = asyncio__running_loop;
-    if (!loop) return 0;
     struct asyncio_task *task = loop->task;
     if (task && task->scope_cancelled) return asyncio__begin_await(task);
-    if (++loop->unblocked < UNBLOCKED_MAX) return 0;
     loop->unblocked = 0;
     return task ? asyncio__yield() : 0;
 }

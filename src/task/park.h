@@ -132,10 +132,23 @@ static inline bool asyncio__parked(const struct asyncio_task *task)
     return task->wait.kind && !task->wait.woken;
 }
 
+// Operations in a row that may go on without blocking.
+#define ASYNCIO__UNBLOCKED_MAX 128
+
+// What the function below does where it does something.
+int asyncio__checkpoint_stop(struct asyncio_loop *loop);
+
 // To be called by an operation before it takes without blocking what it came
 // for: lets others run after 128 of these in a row. 0, or -ECANCELED: then the
 // task is in a cancelled scope, or was cancelled while others ran.
-int asyncio__checkpoint(void);
+static inline int asyncio__checkpoint(void)
+{
+    struct asyncio_loop *loop = asyncio__running_loop;
+    if (!loop) return 0;
+    bool cancelled = loop->task && loop->task->scope_cancelled;
+    if (!cancelled && ++loop->unblocked < ASYNCIO__UNBLOCKED_MAX) return 0;
+    return asyncio__checkpoint_stop(loop);
+}
 
 // True if an await is not to begin: a cancel was asked for that no wait has
 // delivered, or the task is in a cancelled scope.

@@ -1,0 +1,92 @@
+// The wait itself, for the few places that are worth a copy of it.
+//
+// A task that returns from a wait returns to where its own call came from, and
+// the processor expects it where the task that ran before has come from. Each
+// return that is saved by expanding the wait, and the switch, in the function
+// that users call saves it a wrong guess. Elsewhere asyncio__park does.
+#pragma once
+
+#include <assert.h>
+
+#include "task/park.h"
+#include "task/run.h"
+
+// The context that goes on where the step of `next` is not that of a task which
+// has waited, or there is none: a new one's, or the loop's.
+struct asyncio__context *asyncio__begin_or_turn(struct asyncio_loop *loop,
+                                                struct asyncio_task *task,
+                                                struct asyncio_task *next);
+
+// Lets others run, as asyncio__switch_away. Every wait goes through here, and
+// mostly to a task that has waited, too: that is a straight line of few steps.
+// Not for a detour.
+ASYNCIO__INLINE void asyncio__switch_to_next(struct asyncio_loop *loop,
+                                             struct asyncio_task *task)
+{
+    struct asyncio_task *next = asyncio__next_task(loop);
+    struct asyncio__context *to;
+    loop->unblocked = 0;
+    if (next && next->state == ASYNCIO__TASK_READY) {
+        list_pop(&loop->current);
+        loop->task = next;
+        next->state = ASYNCIO__TASK_RUNNING;
+        to = &next->context;
+    } else {
+        to = asyncio__begin_or_turn(loop, task, next);
+    }
+    if (to != &task->context) asyncio__context_switch(&task->context, to);
+    assert(loop->task == task);
+}
+
+// What a wait returns that a cancel had to do with.
+int asyncio__outcome_with_cancel(struct asyncio_task *task);
+
+// What a wait returns, once the task runs again.
+ASYNCIO__INLINE int asyncio__outcome_of_wait(struct asyncio_task *task)
+{
+    int result = task->wait.result;
+    if (asyncio__cancel_pending(task) || result == -ECANCELED ||
+        task->cancel_words)
+        return asyncio__outcome_with_cancel(task);
+    task->wait.kind = NULL;
+    return result;
+}
+
+// The rest of a wait where a test watches the loop, or in an eager first step.
+ASYNCIO__COLD int asyncio__wait_by_detour(struct asyncio_loop *loop,
+                                          struct asyncio_task *task);
+
+// A wait is about to begin, and a cancel is pending: 0 if it may begin all the
+// same, because what is waited for wants to know of that; else -ECANCELED.
+ASYNCIO__COLD int
+asyncio__begin_wait_cancelled(struct asyncio_task *task,
+                              const struct asyncio__wait_kind *kind);
+
+// Tells what the task now waits for of all that it brings along. A wait that
+// the request has ended is over for the scope, too.
+ASYNCIO__COLD void asyncio__pass_cancel_on(struct asyncio_task *task);
+
+// asyncio__park, in place.
+ASYNCIO__INLINE int asyncio__park_here(const struct asyncio__wait_kind *kind,
+                                       void *object, struct asyncio_link *list)
+{
+    struct asyncio_loop *loop = asyncio__running_loop;
+    struct asyncio_task *task = asyncio__task();
+    if (!task) return -EPERM;
+
+    bool cancelled = asyncio__cancel_pending(task);
+    if (cancelled) {
+        int err = asyncio__begin_wait_cancelled(task, kind);
+        if (err < 0) return err;
+    }
+    task->wait.kind = kind;
+    task->wait.object = object;
+    task->wait.woken = false;
+    task->state = ASYNCIO__TASK_PARKED;
+    if (list) list_add_tail(list, &task->step.link);
+    if (cancelled) asyncio__pass_cancel_on(task);
+
+    if (loop->detour) return asyncio__wait_by_detour(loop, task);
+    asyncio__switch_to_next(loop, task);
+    return asyncio__outcome_of_wait(task);
+}
