@@ -34,9 +34,9 @@ struct asyncio_timeout {
 // but only _exit can turn the -ECANCELED into -ETIMEDOUT.
 #define ASYNCIO_WITH_TIMEOUT(limit, seconds)                                   \
     struct asyncio_timeout limit                                               \
-        __attribute__((cleanup(asyncio_timeout_close))) = ASYNCIO__ZERO;       \
+        __attribute__((cleanup(asyncio_timeout_close)));                       \
     const int limit##_entered __attribute__((unused)) =                        \
-        asyncio_timeout_enter(&limit, seconds)
+        asyncio__timeout_begin(&limit, seconds)
 
 // Starts the limit: `seconds` from now, or at a time of asyncio_time's clock.
 // 0 or less is up at once, ASYNCIO_FOREVER never. If entering failed, the scope
@@ -50,6 +50,14 @@ ASYNCIO_API int asyncio_timeout_enter(struct asyncio_timeout *limit,
                                       double seconds);
 ASYNCIO_API int asyncio_timeout_enter_at(struct asyncio_timeout *limit,
                                          double when);
+
+// What ASYNCIO_WITH_TIMEOUT does: enters a scope whose memory is not zero.
+static inline int asyncio__timeout_begin(struct asyncio_timeout *limit,
+                                         double seconds)
+{
+    limit->state_ = 0;
+    return asyncio_timeout_enter(limit, seconds);
+}
 
 // Leaves the scope with the code that its body ended with.
 //

@@ -13,7 +13,8 @@
 #include "platform/sys.h"
 
 #define SLOT_BITS 6
-#define SLOT_MASK 63U
+#define SLOTS     (1U << SLOT_BITS)
+#define SLOT_MASK (SLOTS - 1)
 
 // More timers than this in the first slot in use are not searched for the
 // earliest: the loop wakes when the slot begins, and spreads them.
@@ -100,14 +101,15 @@ void asyncio__timer_disarm(struct asyncio__timers *timers,
 {
     if (!asyncio__timer_armed(timer)) return;
 
+    // Alone in its list, it has the head on both sides.
+    struct asyncio_link *head = timer->link.next;
+    bool alone = head == timer->link.prev;
     list_remove(&timer->link);
     timers->count--;
     asyncio__sys_gone(ASYNCIO__TIMER, (uintptr_t)timer);
-    if (timer->when_ns <= timers->now_ns) return; // it was in no slot
-    unsigned level = level_of(timers->now_ns, timer->when_ns);
-    unsigned slot = slot_of(level, timer->when_ns);
-    if (list_empty(&timers->slots[level][slot]))
-        slot_emptied(timers, level, slot);
+    if (!alone || timer->when_ns <= timers->now_ns) return; // or in no slot
+    size_t index = (size_t)(head - timers->slots[0]);
+    slot_emptied(timers, (unsigned)index / SLOTS, (unsigned)index % SLOTS);
 }
 
 int64_t asyncio__timers_next(const struct asyncio__timers *timers)
@@ -175,26 +177,36 @@ void asyncio__timers_run(struct asyncio__timers *timers, int64_t now_ns)
     }
 }
 
+// The first nanosecond that is not before `when`. The product is rounded, by
+// much less than `blur`: where it lies clearly between two, it is the later
+// one; else it is looked for with what users see, (double)ns / 1e9.
+static inline int64_t first_ns(double when)
+{
+    double product = when * 1e9;
+    int64_t ns = (int64_t)product;
+    double part = product - (double)ns, blur = product * 0x1p-50;
+    if (part > blur && part < 1 - blur) return ns + 1;
+
+    while ((double)ns / 1e9 >= when && ns > 0)
+        ns--;
+    while ((double)ns / 1e9 < when)
+        ns++;
+    return ns;
+}
+
 int asyncio__deadline_at(double when, int64_t *when_ns)
 {
+    if (when > 0 && when < 9.2e9) {
+        *when_ns = first_ns(when);
+        return 0;
+    }
     if (isnan(when)) return -EINVAL;
     if (isinf(when) && when > 0) {
         *when_ns = ASYNCIO__NEVER;
         return 0;
     }
-    if (when >= 9.2e9) return -EINVAL;
-    if (when <= 0) {
-        *when_ns = 0;
-        return 0;
-    }
-    int64_t ns = (int64_t)(when * 1e9);
-    // The product was rounded: step to the first that is not before `when`.
-    while ((double)ns / 1e9 >= when && ns > 0)
-        ns--;
-    while ((double)ns / 1e9 < when)
-        ns++;
-    *when_ns = ns;
-    return 0;
+    *when_ns = 0;
+    return when > 0 ? -EINVAL : 0;
 }
 
 int asyncio__deadline_in(int64_t now_ns, double seconds, double *when,

@@ -56,7 +56,7 @@ static void arm(struct asyncio_timeout *limit, double when, int64_t when_ns)
         asyncio__timer_arm(timers_of(limit), timer, when_ns);
 }
 
-static int may_enter(const struct asyncio_timeout *limit)
+static inline int may_enter(const struct asyncio_timeout *limit)
 {
     switch (limit->state_) {
     case TIMEOUT_IDLE:
@@ -67,8 +67,8 @@ static int may_enter(const struct asyncio_timeout *limit)
     }
 }
 
-static int enter(struct asyncio_timeout *limit, double when, int64_t when_ns,
-                 int err)
+static inline int enter(struct asyncio_timeout *limit, double when,
+                        int64_t when_ns, int err)
 {
     if (err < 0) {
         limit->state_ = TIMEOUT_FAILED;
@@ -81,6 +81,7 @@ static int enter(struct asyncio_timeout *limit, double when, int64_t when_ns,
     limit->cancelling_ = task->cancelling;
     limit->pending_ = task->must_cancel;
     limit->state_ = TIMEOUT_ACTIVE;
+    limit->error_ = 0;
     task->limit = limit;
     task->has_more = true;
     arm(limit, when, when_ns);
@@ -116,7 +117,7 @@ static bool is_open(const struct asyncio_timeout *limit)
 // In debug mode: whether an active scope is of a loop on another thread.
 static bool is_elsewhere(const struct asyncio_timeout *limit, const char *call)
 {
-    return is_open(limit) &&
+    return asyncio__debug_somewhere() && is_open(limit) &&
            asyncio__future_elsewhere(&limit->task_->future, call);
 }
 
