@@ -152,7 +152,7 @@ struct asyncio_loop {
     size_t blocks;                        // control blocks that are not freed
     bool freed;           // asyncio_loop_free waits for the last of them
     uint64_t newest_task; // the number of the one made last
-    struct asyncio_link *spare_blocks;       // of tasks, for reuse, by `next`
+    struct asyncio_link *spare_blocks; // of tasks, for reuse, by `next`
     // A stack that no task has, and where its last one has ended on it: the
     // next one may go on from there. NULL: there is none.
     struct asyncio__stack *spare_stack;
