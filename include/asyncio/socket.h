@@ -39,6 +39,7 @@ struct sockaddr;
 
 ASYNCIO__BEGIN
 
+// A socket, or none: all zero is closed.
 struct asyncio_socket {
     int fd_ ASYNCIO__UNSET; // plus one; 0: closed
     int reserved_int_ ASYNCIO__UNSET;

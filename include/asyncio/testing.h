@@ -146,6 +146,8 @@ ASYNCIO_API int asyncio_testing_fail_at(const char *calls, uint64_t ordinal);
 // asyncio_testing_ways() - 1, which is known once that call has been reached,
 // and 0 until then. In a way that it does not have, a call does not fail.
 ASYNCIO_API void asyncio_testing_fail_in_way(unsigned way);
+
+// In how many ways the call that failed can.
 // thread    any
 ASYNCIO_API unsigned asyncio_testing_ways(void);
 
