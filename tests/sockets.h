@@ -61,9 +61,12 @@ static inline void start_receiver(struct receiver *r,
     r->task = asyncio_create_task(receive, r);
 }
 
+// A call that waits for a partner, who may have failed: it takes no time.
+#define WITHIN(call) asyncio_wait_for(call, 5)
+
 static inline int end_receiver(struct receiver *r)
 {
-    int err = asyncio_await(r->task);
+    int err = WITHIN(asyncio_await(r->task));
     asyncio_task_release(r->task);
     return err;
 }

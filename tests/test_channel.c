@@ -18,7 +18,7 @@ struct actor {
     int number;
 };
 
-static int send(void *arg)
+static int send_one(void *arg)
 {
     struct actor *actor = arg;
     int err = asyncio_sender_send(actor->out, &actor->number);
@@ -99,7 +99,7 @@ TEST(unbuffered_item_goes_from_hand_to_hand, .ordered = true)
     EXPECT_EQ(take(&in), -EAGAIN);
 
     struct actor a = {.out = &out, .name = "sent", .number = 2};
-    struct asyncio_task *task = begin(send, &a);
+    struct asyncio_task *task = begin(send_one, &a);
     EXPECT(!asyncio_task_done(task));
     trace("receive");
     EXPECT_EQ(take(&in), 2);
@@ -215,7 +215,8 @@ TEST(freed_place_is_the_blocked_senders, .ordered = true)
     EXPECT_EQ(put(&out, 1), 0);
     struct actor a = {.out = &out, .name = "a", .number = 2};
     struct actor b = {.out = &out, .name = "b", .number = 3};
-    struct asyncio_task *first = begin(send, &a), *second = begin(send, &b);
+    struct asyncio_task *first = begin(send_one, &a),
+                        *second = begin(send_one, &b);
     EXPECT_EQ(take(&in), 1);
     EXPECT_EQ(put(&out, 9), -EAGAIN);
     EXPECT_EQ(take(&in), 2);
@@ -330,7 +331,7 @@ TEST(sender_learns_that_nobody_receives, .ordered = true)
     OPEN(out, in, 1);
     EXPECT_EQ(put(&out, 1), 0);
     struct actor a = {.out = &out, .name = "a", .number = 2};
-    struct asyncio_task *task = begin(send, &a);
+    struct asyncio_task *task = begin(send_one, &a);
     asyncio_receiver_close(&in);
     EXPECT_EQ(end(task), -EPIPE);
     EXPECT_EQ(put(&out, 3), -EPIPE);
@@ -352,7 +353,7 @@ TEST(closing_an_end_ends_the_waits_on_it, .ordered = true)
 
     EXPECT_OR_RETURN(asyncio_channel_create(&out, &in, 0) == 0);
     struct actor b = {.out = &out, .name = "b", .number = 1};
-    task = begin(send, &b);
+    task = begin(send_one, &b);
     asyncio_sender_close(&out);
     EXPECT_EQ(end(task), -EBADF);
     EXPECT_EQ(put(&out, 1), -EBADF);
@@ -415,7 +416,8 @@ TEST(only_the_clone_that_is_closed_fails, .ordered = true)
     EXPECT_EQ(asyncio_sender_clone(&out, &clone), 0);
     struct actor a = {.out = &out, .name = "a", .number = 1};
     struct actor b = {.out = &clone, .name = "b", .number = 2};
-    struct asyncio_task *first = begin(send, &a), *second = begin(send, &b);
+    struct asyncio_task *first = begin(send_one, &a),
+                        *second = begin(send_one, &b);
     asyncio_sender_close(&out);
     EXPECT_EQ(end(first), -EBADF);
     EXPECT(!asyncio_task_done(second));
@@ -469,7 +471,7 @@ TEST(end_may_be_moved_into_a_task, .ordered = true)
 {
     OPEN(out, in, 0);
     struct actor a = {.out = &out, .name = "a", .number = 1};
-    struct asyncio_task *task = begin(send, &a);
+    struct asyncio_task *task = begin(send_one, &a);
     struct numbers_sender moved = out;
     out = (struct numbers_sender){0};
     asyncio_sender_close(&moved);
@@ -661,7 +663,7 @@ TEST(item_of_a_cancelled_sender_is_not_there, .ordered = true)
     OPEN(out, in, 1);
     EXPECT_EQ(put(&out, 1), 0);
     struct actor a = {.out = &out, .name = "a", .number = 2};
-    struct asyncio_task *task = begin(send, &a);
+    struct asyncio_task *task = begin(send_one, &a);
     asyncio_task_cancel(task);
     EXPECT_EQ(take(&in), 1);
     EXPECT_EQ(take(&in), -EAGAIN);
@@ -678,7 +680,8 @@ TEST(item_of_a_sender_cancelled_after_its_turn_is_not_there, .ordered = true)
     EXPECT_EQ(put(&out, 1), 0);
     struct actor a = {.out = &out, .name = "a", .number = 2};
     struct actor b = {.out = &out, .name = "b", .number = 3};
-    struct asyncio_task *first = begin(send, &a), *second = begin(send, &b);
+    struct asyncio_task *first = begin(send_one, &a),
+                        *second = begin(send_one, &b);
     EXPECT_EQ(take(&in), 1);
     EXPECT_EQ(end_cancelled(first), -ECANCELED);
     EXPECT_EQ(end(second), 0);
@@ -691,8 +694,8 @@ TEST(item_of_a_sender_cancelled_after_its_turn_is_not_there, .ordered = true)
 static int send_twice(void *arg)
 {
     struct actor *actor = arg;
-    int err = send(actor);
-    return err < 0 ? err : send(actor);
+    int err = send_one(actor);
+    return err < 0 ? err : send_one(actor);
 }
 
 // What was received cannot be taken back: the send is complete, and the request
@@ -728,7 +731,7 @@ TEST(cancelled_waiters_leave_the_line, .ordered = true)
     EXPECT_EQ(put(&out, 1), -EAGAIN);
 
     struct actor a = {.out = &out, .name = "a", .number = 2};
-    struct asyncio_task *task = begin(send, &a);
+    struct asyncio_task *task = begin(send_one, &a);
     EXPECT_EQ(waiting(&in), 1);
     asyncio_task_cancel(task);
     EXPECT_EQ(end_cancelled(task), -ECANCELED);

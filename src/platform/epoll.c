@@ -233,6 +233,7 @@ static int ask_kernel(struct asyncio__epoll *e, int64_t timeout_ns)
     int n = asyncio__sys_epoll_pwait2(e->epfd, events, EVENTS,
                                       timeout_ns < 0 ? NULL : &timeout);
     asyncio__lane_woke(&e->files);
+    if (n != 0) e->base.delivered++;
 
     for (int i = 0; i < n; i++) {
         // The counter of wake_fd is never read: edge-triggered, each write to

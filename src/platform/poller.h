@@ -140,7 +140,7 @@ struct asyncio__poller {
     const struct asyncio__poller_kind *kind;
     struct asyncio_link finished; // ENDED, `done` to be called
     size_t pending;               // submitted, `done` not called yet
-    uint64_t delivered;           // calls of `done`, ever
+    uint64_t delivered; // calls of `done`, and what else is news, ever
 };
 
 enum asyncio__backend {
@@ -229,7 +229,8 @@ asyncio__poller_pending(const struct asyncio__poller *poller)
 }
 size_t asyncio__poller_working(const struct asyncio__poller *poller);
 
-// How many operations have ended so far, to see whether a wait brought news.
+// A number that grows with each operation that ends, or gets on, to see whether
+// a wait brought news: if it did, the next one may bring more.
 uint64_t asyncio__poller_delivered(const struct asyncio__poller *poller);
 
 // Ends the wait that is under way, or makes the next one only look. Any thread,

@@ -185,6 +185,7 @@ static bool tries_again(struct uring *u, struct asyncio__op *op, int *result)
 
     int err = queue(u, op, 0, false);
     if (err < 0) *result = err;
+    u->base.delivered++;
     return err == 0;
 }
 
@@ -264,6 +265,7 @@ static int uring_wait(struct asyncio__poller *poller, int64_t timeout_ns)
 
     // Time is up, a signal came, or the kernel wants its completions fetched
     // first: the caller comes again.
+    if (err < 0 && err != -ETIME) poller->delivered++;
     if (err == -ETIME || err == -EINTR || err == -EAGAIN || err == -EBUSY)
         return 0;
     return err;

@@ -293,7 +293,8 @@ int asyncio_testing_fail_at(const char *calls, uint64_t ordinal)
 
     counted = NO_CALLS;
     count = 0;
-    way = ways = 0;
+    way = 0;
+    ways = 0;
     harmless = false;
     failing = ordinal;
     counted = which;
