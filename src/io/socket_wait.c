@@ -1,5 +1,5 @@
 // How a task waits for a socket: one operation of the poller, in its control
-// block.
+// block. What ends at once is not waited for, until others have to run.
 //
 // While it waits, its step is in the socket's list. Closing the socket takes it
 // out, marks its wait by taking the socket away from it, and asks the poller to
@@ -51,15 +51,18 @@ int asyncio__socket_operate(struct asyncio_socket *socket,
 {
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
+    struct asyncio__poller *poller = task->future.loop_->poller;
     int err = check(socket, op);
     if (err == 0) err = asyncio__begin_await(task);
+    if (err == 0) err = asyncio__checkpoint();
     if (err < 0) return err;
 
     task->op = *op;
     task->op.done = operation_done;
     if (op->fd < 0 && socket) task->op.fd = asyncio__socket_fd(socket);
-    err = asyncio__poller_submit(task->future.loop_->poller, &task->op);
+    err = asyncio__poller_submit(poller, &task->op);
     if (err < 0) return err;
+    if (asyncio__poller_take(poller, &task->op)) return task->op.result;
     if (!socket) return asyncio__park(&of_descriptor, NULL, NULL);
     return asyncio__park(&of_socket, socket, &socket->waiters_);
 }

@@ -73,6 +73,17 @@ int asyncio__poller_submit(struct asyncio__poller *poller,
     return err;
 }
 
+bool asyncio__poller_take(struct asyncio__poller *poller,
+                          struct asyncio__op *op)
+{
+    if (op->state != ASYNCIO__OP_ENDED) return false;
+    list_remove(&op->link);
+    op->state = ASYNCIO__OP_IDLE;
+    poller->pending--;
+    poller->delivered++;
+    return true;
+}
+
 void asyncio__poller_cancel(struct asyncio__poller *poller,
                             struct asyncio__op *op)
 {

@@ -171,6 +171,11 @@ const char *asyncio__poller_name(const struct asyncio__poller *poller);
 int asyncio__poller_submit(struct asyncio__poller *poller,
                            struct asyncio__op *op);
 
+// Whether an operation that has just been submitted has ended already. Then its
+// result is in it, it is idle, and `done` will not be called.
+bool asyncio__poller_take(struct asyncio__poller *poller,
+                          struct asyncio__op *op);
+
 // Asks for an early end. `done` comes later, from wait: with -ECANCELED, or
 // with what happened first. Never fails: room is kept back for it. A running
 // file operation cannot be cut short and ends by itself; CLOSE always happens.
