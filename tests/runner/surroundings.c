@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,9 +132,15 @@ static bool has_children(void)
     return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
+// Loops of several threads may ask at the same time, and one that waits for
+// another's count is a thread too.
 bool test__surroundings_busy(void)
 {
-    return count_threads() > threads_before || has_children();
+    static pthread_mutex_t counting = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&counting);
+    bool busy = count_threads() > threads_before || has_children();
+    pthread_mutex_unlock(&counting);
+    return busy;
 }
 
 void test__surroundings_remember(void)
