@@ -754,3 +754,35 @@ TEST_PLAIN(a_flood_of_messages_keeps_nobody_from_being_seen)
     asyncio__sys_close(other[1]);
     close_pair(fds);
 }
+
+// More than a ring has entries for, so that these are handed over early.
+#define MANY 300
+
+TEST_PLAIN(wake_up_is_heard_after_the_kernel_refused_to_look, .faulty = true)
+{
+    int fds[2];
+    struct asyncio__op ops[MANY];
+    EXPECT_OR_RETURN(open_poller());
+    EXPECT_OR_RETURN(asyncio__poller_pipe(poller, fds) == 0);
+    look();
+    asyncio__poller_wake(poller);
+    EXPECT_EQ(asyncio__poller_wait(poller, 0), 0);
+
+    EXPECT_EQ(asyncio_testing_fail_at("syscall", 1), 0);
+    EXPECT_EQ(asyncio__poller_wait(poller, 0), 0);
+    asyncio__poller_wake(poller);
+    for (int i = 0; i < MANY; i++) {
+        ops[i] = op_of(ASYNCIO__OP_POLL, fds[0], NULL, 0);
+        ops[i].events = POLLIN;
+        start(&ops[i]);
+    }
+    asyncio__poller_wake(poller);
+    EXPECT_EQ(asyncio__poller_wait(poller, -1), 0);
+    EXPECT_EQ(ended, 0);
+
+    for (int i = 0; i < MANY; i++)
+        EXPECT_EQ(cancel(&ops[i]), -ECANCELED);
+    asyncio__sys_close(fds[0]);
+    asyncio__sys_close(fds[1]);
+    asyncio__poller_close(poller);
+}

@@ -248,11 +248,14 @@ static int uring_wait(struct asyncio__poller *poller, int64_t timeout_ns)
     struct timespec timeout = {.tv_sec = timeout_ns / 1000000000,
                                .tv_nsec = timeout_ns % 1000000000};
     send_late_cancels(u);
-    arm_wake(u);
     reap(u);
+    // Not before: the end of the one that was armed may have been reaped. A
+    // sleep without one could not be ended from another thread.
+    arm_wake(u);
     asyncio__lane_collect(&u->lane);
 
-    bool sleep = timeout_ns != 0 && list_empty(&poller->finished) &&
+    bool sleep = timeout_ns != 0 && u->wake_armed &&
+                 list_empty(&poller->finished) &&
                  asyncio__lane_may_sleep(&u->lane);
     int err = 0;
     if (sleep || kernel_waits(u) || io_uring_sq_ready(&u->ring) > 0) {
