@@ -652,18 +652,28 @@ TEST_PLAIN(what_is_no_socket_is_said_by_done, .short_counts = true)
     asyncio__poller_close(poller);
 }
 
+// What may wait is moved without waiting: as much as there is room for, if the
+// kernel can be asked for that. An emulator has no call that asks, and then one
+// part is moved, as by older kernels.
+#ifdef ASYNCIO_EMULATED
+#define AT_ONCE 2
+#else
+#define AT_ONCE 5
+#endif
+
 static void move_vectors(int in, int out, int64_t offset)
 {
+    int moved = offset < 0 ? AT_ONCE : 5;
     char head[3] = "", tail[8] = "";
     struct iovec from[] = {{"", 0}, {"he", 2}, {"llo", 3}};
     struct iovec to[] = {{head, 2}, {tail, 7}};
     struct asyncio__op write = op_of(ASYNCIO__OP_WRITEV, out, from, 3);
     struct asyncio__op read = op_of(ASYNCIO__OP_READV, in, to, 2);
     write.offset = read.offset = offset;
-    EXPECT_EQ(perform(&write), 5);
-    if (write.result == 5) EXPECT_EQ(perform(&read), 5);
-    EXPECT_STR(head, write.result == 5 ? "he" : "");
-    EXPECT_STR(tail, write.result == 5 ? "llo" : "");
+    EXPECT_EQ(perform(&write), moved);
+    if (write.result == moved) EXPECT_EQ(perform(&read), moved);
+    EXPECT_STR(head, write.result == moved ? "he" : "");
+    EXPECT_STR(tail, write.result == moved && moved == 5 ? "llo" : "");
 }
 
 TEST_PLAIN(vectors_are_read_and_written, .short_counts = true)
