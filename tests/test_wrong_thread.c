@@ -59,11 +59,13 @@ static int misuse_loop(void *arg)
     REFUSED(asyncio_loop_set_debug(loop, false));
     REFUSED(asyncio_loop_set_slow_callback_duration(loop, 1));
     asyncio_loop_stop(loop);
-    things->refused++;
+    asyncio_loop_set_eager(loop, true);
+    things->refused += 2;
     EXPECT_EQ(asyncio_all_tasks(loop, &none, 1), 0);
     things->refused++;
     asyncio_set_event_loop(loop);
     REFUSED(asyncio_call_soon(nothing, NULL));
+    REFUSED(asyncio_set_exception_handler(NULL, NULL));
     REFUSED(asyncio_add_reader(0, nothing, NULL));
     REFUSED(asyncio_add_signal_handler(1, nothing, NULL));
     asyncio_set_event_loop(NULL);
@@ -167,6 +169,7 @@ static void let_a_thread_try(int (*misuse)(void *arg))
     EXPECT_EQ(unexpected_reports(), 0);
 
     EXPECT(asyncio_loop_get_debug(loop));
+    EXPECT(!asyncio_loop_is_eager(loop));
     EXPECT(!asyncio_future_done(&things.pending));
     EXPECT(!asyncio_handle_cancelled(&things.handle));
     EXPECT_STR(asyncio_task_name(things.task), "sleeper");
@@ -217,6 +220,33 @@ TEST(report_names_the_call)
     EXPECT_EQ(asyncio_to_thread(name_itself, &things), 0);
     EXPECT_CONTAINS(expect_report(-EPERM),
                     "asyncio_future_set_result was called on thread ");
+}
+
+static int report_from_here(void *arg)
+{
+    asyncio_set_event_loop(arg);
+    asyncio_call_exception_handler(
+        &(struct asyncio_report){.code = -EIO, .text = "from a thread"});
+    asyncio_set_event_loop(NULL);
+    return 0;
+}
+
+static void note_code(const struct asyncio_report *report, void *arg)
+{
+    *(int *)arg = report->code;
+}
+
+TEST(report_from_another_thread_is_not_lost_and_not_for_the_handler)
+{
+    int code = 0;
+    struct asyncio_loop *loop = asyncio_get_running_loop();
+    asyncio_loop_set_slow_callback_duration(loop, ASYNCIO_FOREVER);
+    EXPECT_EQ(asyncio_loop_set_debug(loop, true), 0);
+    EXPECT_EQ(asyncio_set_exception_handler(note_code, &code), 0);
+    EXPECT_EQ(asyncio_to_thread(report_from_here, loop), 0);
+    EXPECT_EQ(asyncio_set_exception_handler(NULL, NULL), 0);
+    EXPECT_EQ(code, -EPERM); // of the misuse alone
+    EXPECT_CONTAINS(expect_report(-EIO), "from a thread");
 }
 
 static int cross(void *arg)
@@ -337,6 +367,40 @@ TEST(what_tasks_wait_for_is_used_on_their_thread_only)
     EXPECT_EQ(asyncio_queue_put_nowait(&shared.queue, &shared), 0);
     EXPECT_EQ(asyncio_task_group_exit(&group, 0), 0);
     asyncio_queue_destroy(&shared.queue);
+}
+
+// --- pools of processes -----------------------------------------------------
+
+static int misuse_pool(void *arg)
+{
+    struct asyncio_executor *pool = arg;
+    struct asyncio_pool_statistics statistics;
+    EXPECT_EQ(asyncio_executor_resize(pool, 2), -EPERM);
+    EXPECT_EQ(asyncio_executor_statistics(pool, &statistics), -EPERM);
+    EXPECT_EQ(asyncio_executor_terminate(pool), -EPERM);
+    EXPECT_EQ(asyncio_executor_kill(pool), -EPERM);
+    asyncio_executor_shutdown(pool);
+    return 0;
+}
+
+TEST(pool_of_processes_is_used_on_its_loops_thread_only)
+{
+    struct asyncio_executor *pool;
+    struct asyncio_loop *loop = asyncio_get_running_loop();
+    EXPECT_OR_RETURN(asyncio_process_pool_create(&pool, .max_workers = 1) == 0);
+    asyncio_loop_set_slow_callback_duration(loop, ASYNCIO_FOREVER);
+    EXPECT_EQ(asyncio_loop_set_debug(loop, true), 0);
+    EXPECT_EQ(asyncio_run_in_executor(pool, nothing, NULL), 0);
+    EXPECT_EQ(asyncio_to_thread(misuse_pool, pool), 0);
+    for (int i = 0; i < 5; i++)
+        EXPECT_CONTAINS(expect_report(-EPERM), "asyncio_executor_");
+    EXPECT_EQ(unexpected_reports(), 0);
+
+    struct asyncio_pool_statistics statistics = {0};
+    EXPECT_EQ(asyncio_executor_statistics(pool, &statistics), 0);
+    EXPECT_EQ(statistics.workers, 1);
+    EXPECT_EQ(asyncio_run_in_executor(pool, nothing, NULL), 0);
+    asyncio_executor_shutdown(pool);
 }
 
 // --- scopes, owner locks, conditions and channels ---------------------------

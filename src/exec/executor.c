@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "exec/home.h"
+#include "loop/debug.h"
 #include "task/executor.h"
 
 // What a loop's default executor is once that was shut down: in no list, so
@@ -25,9 +26,23 @@ int(asyncio_run_in_executor)(struct asyncio_executor *executor,
     return asyncio__executor_call(executor, fn, arg, options);
 }
 
+// True, and a report was made, if it belongs to a loop that runs in debug mode
+// on another thread.
+static bool elsewhere(struct asyncio_executor *executor, const char *call)
+{
+    if (!asyncio__debug_somewhere() || !asyncio__executor_hold(executor))
+        return false;
+    struct asyncio_loop *loop =
+        executor->ops->loop ? executor->ops->loop(executor) : NULL;
+    bool wrong = loop && asyncio__wrong_thread(loop, call);
+    asyncio__executor_drop(executor);
+    return wrong;
+}
+
 void(asyncio_executor_shutdown)(struct asyncio_executor *executor,
                                 const struct asyncio_shutdown_options *options)
 {
+    if (elsewhere(executor, __func__)) return;
     if (!asyncio__executor_leave(executor)) return;
 
     struct asyncio_loop *loop = asyncio__running_loop;
@@ -37,9 +52,10 @@ void(asyncio_executor_shutdown)(struct asyncio_executor *executor,
     asyncio__executor_drop(executor);
 }
 
-static int stop(struct asyncio_executor *executor, int signal)
+static int stop(struct asyncio_executor *executor, int signal, const char *call)
 {
     if (!executor) return -ENOTSUP; // the default one has threads
+    if (elsewhere(executor, call)) return -EPERM;
     if (!asyncio__executor_hold(executor)) return 0;
     bool can = executor->ops->stop;
     if (can) executor->ops->stop(executor, signal);
@@ -49,12 +65,12 @@ static int stop(struct asyncio_executor *executor, int signal)
 
 int asyncio_executor_terminate(struct asyncio_executor *executor)
 {
-    return stop(executor, SIGTERM);
+    return stop(executor, SIGTERM, __func__);
 }
 
 int asyncio_executor_kill(struct asyncio_executor *executor)
 {
-    return stop(executor, SIGKILL);
+    return stop(executor, SIGKILL, __func__);
 }
 
 // Holds the one that is meant. Returns 0, or why there is none.
@@ -69,6 +85,7 @@ static int find(struct asyncio_executor **executor)
 int asyncio_executor_resize(struct asyncio_executor *executor, int max_workers)
 {
     if (max_workers < 1) return -EINVAL;
+    if (elsewhere(executor, __func__)) return -EPERM;
     int err = find(&executor);
     if (err < 0) return err;
     err = executor->ops->resize(executor, max_workers);
@@ -80,6 +97,7 @@ int asyncio_executor_statistics(struct asyncio_executor *executor,
                                 struct asyncio_pool_statistics *statistics)
 {
     *statistics = (struct asyncio_pool_statistics){0};
+    if (elsewhere(executor, __func__)) return -EPERM;
     int err = find(&executor);
     if (err < 0) return err;
     executor->ops->statistics(executor, statistics);

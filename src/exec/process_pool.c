@@ -270,6 +270,11 @@ static void free_pool(struct asyncio_executor *executor)
 
 // --- while it is there ------------------------------------------------------
 
+static struct asyncio_loop *loop_of(struct asyncio_executor *executor)
+{
+    return pool_of(executor)->loop;
+}
+
 static size_t width(struct asyncio_executor *executor)
 {
     struct asyncio__process_pool *pool = pool_of(executor);
@@ -340,6 +345,7 @@ static const struct asyncio__executor_ops ops = {
     .retract = asyncio__pool_retract,
     .interrupt = asyncio__pool_interrupt,
     .abandon = asyncio__pool_abandon,
+    .loop = loop_of,
     .width = width,
     .resize = resize,
     .statistics = tell_statistics,

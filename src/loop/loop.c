@@ -227,6 +227,7 @@ void asyncio_loop_release(struct asyncio_loop *loop)
 
 void asyncio_loop_set_eager(struct asyncio_loop *loop, bool eager)
 {
+    if (asyncio__wrong_thread(loop, __func__)) return;
     loop->eager = eager;
 }
 
@@ -659,7 +660,7 @@ void asyncio__report(struct asyncio_loop *loop, int code, const char *task,
 int asyncio_set_exception_handler(asyncio_report_fn *fn, void *arg)
 {
     struct asyncio_loop *loop = asyncio_get_event_loop();
-    if (!loop) return -EPERM;
+    if (!loop || asyncio__wrong_thread(loop, __func__)) return -EPERM;
     loop->report = fn;
     loop->report_arg = arg;
     return 0;
@@ -671,5 +672,8 @@ void asyncio_call_exception_handler(const struct asyncio_report *report)
     if (!whole.text) whole.text = "";
     if (!whole.task) whole.task = "";
     if (!whole.site) whole.site = "";
-    deliver_report(asyncio_get_event_loop(), &whole);
+    // The handler is the loop's own, but no report is lost.
+    struct asyncio_loop *loop = asyncio_get_event_loop();
+    if (loop && asyncio__wrong_thread(loop, __func__)) loop = NULL;
+    deliver_report(loop, &whole);
 }

@@ -32,6 +32,10 @@ struct asyncio__executor_ops {
     void (*abandon)(struct asyncio_executor *executor,
                     struct asyncio__job *job);
 
+    // The loop whose thread alone may call, or NULL if there is none now; NULL
+    // for what any thread may call.
+    struct asyncio_loop *(*loop)(struct asyncio_executor *executor);
+
     // How many jobs are worth having on their way at a time.
     size_t (*width)(struct asyncio_executor *executor);
     int (*resize)(struct asyncio_executor *executor, int max_workers);
