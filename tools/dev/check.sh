@@ -7,7 +7,7 @@
 . tools/dev/aarch64.sh
 
 ALL="format headers rooms symbols reference examples shell tidy asan-gcc asan-clang tsan"
-ALL="$ALL aarch64 valgrind"
+ALL="$ALL aarch64 valgrind instructions"
 CHECK_PACKAGES="clang clang-format clang-tidy libclang-rt-14-dev shellcheck"
 STRICT="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fsyntax-only"
 
@@ -174,6 +174,15 @@ check_valgrind()
         status=1
     done
     return $status
+}
+
+# That the hot paths have not become heavier: their instructions, as the library
+# is installed. Times would be the machine's, and its neighbours'.
+check_instructions()
+{
+    need valgrind
+    CC=gcc CXX=g++ build release --buildtype=release
+    /usr/bin/python3 tools/dev/instructions.py build/release
 }
 
 # shellcheck disable=SC2086 # One word is one package, and one check.
