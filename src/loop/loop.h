@@ -34,6 +34,7 @@ struct asyncio__step {
     void (*run)(struct asyncio__step *step);
 };
 
+struct asyncio__failure;
 struct asyncio__watch;
 struct asyncio__debugger;
 struct asyncio__names;
@@ -147,9 +148,10 @@ struct asyncio_loop {
     struct asyncio_link tasks;         // asyncio_task.sibling, those not done
     struct asyncio_task *cancel_later; // nested too deep to be cancelled yet
     unsigned cancel_depth;             // of cancels within a cancel
-    uint32_t cancel_round;             // counts those that are in no other
-    struct asyncio_link future_callbacks; // of futures, not run yet
-    size_t blocks;                        // control blocks that are not freed
+    struct asyncio__failure *cancel_words; // of the latest one that had a site
+    uint32_t cancel_round;                 // counts those that are in no other
+    struct asyncio_link future_callbacks;  // of futures, not run yet
+    size_t blocks;                         // control blocks that are not freed
     bool freed;           // asyncio_loop_free waits for the last of them
     uint64_t newest_task; // the number of the one made last
     struct asyncio_link *spare_blocks; // of tasks, for reuse, by `next`

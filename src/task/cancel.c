@@ -9,6 +9,8 @@
 
 #include "task/task.h"
 
+#include <string.h>
+
 #include "task/future.h"
 #include "task/park.h"
 #include "task/run.h"
@@ -63,11 +65,34 @@ static void cancel_line(struct asyncio_task *task,
     last->in_cancel = false;
 }
 
+static bool says(const struct asyncio__failure *words,
+                 const struct asyncio_cancel_options *options)
+{
+    const struct asyncio_error *error = &words->error;
+    const struct asyncio_task *by = asyncio__task();
+    return error->site == options->site &&
+           strcmp(error->text, options->reason ? options->reason : "") == 0 &&
+           strcmp(error->task, by ? asyncio_task_name(by) : "") == 0;
+}
+
+// Who cancels one task at some place often cancels many: they share the words.
+static struct asyncio__failure *
+words_of(struct asyncio_loop *loop,
+         const struct asyncio_cancel_options *options)
+{
+    if (!options || !options->site) return asyncio__failure_of_cancel(options);
+    if (!loop->cancel_words || !says(loop->cancel_words, options)) {
+        asyncio__failure_unref(loop->cancel_words);
+        loop->cancel_words = asyncio__failure_of_cancel(options);
+    }
+    return asyncio__failure_ref(loop->cancel_words);
+}
+
 static void cancel_now(struct asyncio_task *task,
                        const struct asyncio_cancel_options *options)
 {
     struct asyncio_loop *loop = task->future.loop_;
-    struct asyncio__failure *words = asyncio__failure_of_cancel(options);
+    struct asyncio__failure *words = words_of(loop, options);
     loop->cancel_depth++;
     cancel_line(task, options, words);
     loop->cancel_depth--;

@@ -305,6 +305,8 @@ static void drop_tasks(struct asyncio_loop *loop)
     while ((link = list_first(&loop->tasks)))
         drop_task(list_entry(link, struct asyncio_task, sibling));
     if (loop->spare_stack) drop_spare_stack(loop);
+    asyncio__failure_unref(loop->cancel_words);
+    loop->cancel_words = NULL;
     drop_children(loop);
     asyncio__future_callbacks_drop(loop);
 }
