@@ -14,8 +14,8 @@
 #define ASYNCIO__INLINE static inline __attribute__((always_inline))
 
 // A variable of each thread that is looked at all the time: its place is known
-// when the program is loaded, where it would cost a call in a shared library
-// otherwise. There is room for some tens of them, also in one that is loaded
-// later.
+// when the library is loaded, where each look would cost a call otherwise. If
+// that is late, by dlopen, all such variables of the library come out of a
+// reserve of the C library's of more than a thousand bytes: so they are small.
 #define ASYNCIO__THREAD_LOCAL                                                  \
     _Thread_local __attribute__((tls_model("initial-exec")))

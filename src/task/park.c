@@ -12,30 +12,13 @@
 #include "task/run.h"
 #include "task/scope.h"
 
-struct asyncio_task *asyncio__take_next_task(struct asyncio_loop *loop)
-{
-    struct asyncio_task *next;
-    while ((next = asyncio__next_task(loop))) {
-        list_pop(&loop->current);
-        if (next->state != ASYNCIO__TASK_NEW || asyncio__task_begins(next))
-            break;
-    }
-    return next;
-}
-
 struct asyncio__context *asyncio__begin_or_turn(struct asyncio_loop *loop,
                                                 struct asyncio_task *task,
                                                 struct asyncio_task *next)
 {
     loop->task = NULL;
     if (next) next = asyncio__take_next_task(loop);
-    if (next && next->state == ASYNCIO__TASK_NEW && !asyncio__task_begin(next))
-        next = NULL; // it ended for want of a stack; the loop goes on
-    if (next) {
-        loop->task = next;
-        next->state = ASYNCIO__TASK_RUNNING;
-        return &next->context;
-    }
+    if (next) return asyncio__context_of_next(loop, next);
     if (loop->debugger) loop->debugger->suspends(loop->debugger, task);
     return &loop->context;
 }

@@ -37,10 +37,6 @@ static inline void asyncio__task_launch_new(struct asyncio_task *task)
 void asyncio__return_to_spawner(struct asyncio_loop *loop,
                                 struct asyncio_task *task);
 
-// Gives it a stack and a context to switch to. False: there is no memory for a
-// stack, and it has ended with -ENOMEM.
-bool asyncio__task_begin(struct asyncio_task *task);
-
 // Gives back a reference to a task that is no failed spawn; the last one frees
 // it.
 void asyncio__task_free(struct asyncio_task *task);
@@ -62,7 +58,22 @@ asyncio__next_task(struct asyncio_loop *loop)
 
 // The same, taken out of the queue; of new ones the first that may begin. It
 // has no stack yet.
-struct asyncio_task *asyncio__take_next_task(struct asyncio_loop *loop);
+static inline struct asyncio_task *
+asyncio__take_next_task(struct asyncio_loop *loop)
+{
+    struct asyncio_task *next;
+    while ((next = asyncio__next_task(loop))) {
+        list_pop(&loop->current);
+        if (next->state != ASYNCIO__TASK_NEW || asyncio__task_begins(next))
+            break;
+    }
+    return next;
+}
+
+// Where to go on with a task that was taken out of the queue: it runs now. The
+// loop's context if it was new, and ended for want of a stack.
+struct asyncio__context *asyncio__context_of_next(struct asyncio_loop *loop,
+                                                  struct asyncio_task *next);
 
 // Lets others run; returns when somebody has made `task`, the running one,
 // ready and its turn has come.

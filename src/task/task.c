@@ -86,39 +86,38 @@ static bool may_reuse(const struct asyncio_loop *loop, uint32_t stack_size)
     return stack_size == 0 && !loop->debugger;
 }
 
-bool asyncio__task_begin(struct asyncio_task *task)
+// Gives a new task a stack, and returns the context to switch to; the task has
+// one of its own as soon as it runs. NULL: there is no memory for a stack, and
+// it has ended with -ENOMEM.
+static struct asyncio__context *begin(struct asyncio_loop *loop,
+                                      struct asyncio_task *task)
 {
-    struct asyncio_loop *loop = task->future.loop_;
     if (loop->spare_stack && may_reuse(loop, task->stack_size)) {
         task->stack = loop->spare_stack;
-        task->context = loop->spare_context;
         loop->spare_stack = NULL;
         asyncio__stack_resume(task->stack);
-        return true;
+        return &loop->spare_context;
     }
     task->stack = asyncio__stack_get(loop->stacks, task->stack_size);
     if (!task->stack) {
         loop->task = task;
         end_task(task, -ENOMEM);
-        return false;
+        return NULL;
     }
     if (loop->debugger) loop->debugger->begins(loop->debugger, task);
     asyncio__context_make(&task->context, task->stack, task_main, task);
-    return true;
+    return &task->context;
 }
 
-// Where to go on when a task has ended: with `next`, if it can begin, or in the
-// loop.
-static struct asyncio__context *context_after(struct asyncio_loop *loop,
-                                              struct asyncio_task *next)
+struct asyncio__context *asyncio__context_of_next(struct asyncio_loop *loop,
+                                                  struct asyncio_task *next)
 {
-    if (loop->spawner) return loop->spawner->context;
-    if (next && next->state == ASYNCIO__TASK_NEW && !asyncio__task_begin(next))
-        next = NULL;
-    if (!next) return &loop->context;
+    bool is_new = next->state == ASYNCIO__TASK_NEW;
+    struct asyncio__context *to = is_new ? begin(loop, next) : &next->context;
+    if (!to) return &loop->context;
     loop->task = next;
     next->state = ASYNCIO__TASK_RUNNING;
-    return &next->context;
+    return to;
 }
 
 // Gives the stack under our feet back and goes on elsewhere. Nobody can take
@@ -136,7 +135,7 @@ _Noreturn static void leave_to(struct asyncio_loop *loop,
 // that begins: returns when that is there.
 static struct asyncio_task *stand_by(struct asyncio_loop *loop,
                                      struct asyncio__stack *stack,
-                                     struct asyncio__context *here,
+                                     const struct asyncio__context *here,
                                      struct asyncio__context *to)
 {
     asyncio__stack_rest(stack);
@@ -152,26 +151,30 @@ static void task_main(void *arg)
     struct asyncio_loop *loop = task->future.loop_;
     struct asyncio__stack *stack = task->stack;
     uint32_t stack_size = task->stack_size;
+    // As each task on this stack begins: its block may be gone when it has
+    // ended.
+    struct asyncio__context here = task->context;
     for (;;) {
         int result = task->fn(task->arg);
 
-        struct asyncio__context here = task->context;
         if (!loop->spawner) loop->unblocked = 0; // its spawner's count goes on
         end_task(task, result);
-
         task = loop->spawner ? NULL : asyncio__take_next_task(loop);
         if (task && task->state == ASYNCIO__TASK_NEW &&
             task->stack_size == stack_size) {
             task->stack = stack;
-            task->context = here;
             task->state = ASYNCIO__TASK_RUNNING;
             loop->task = task;
         } else {
-            struct asyncio__context *to = context_after(loop, task);
+            struct asyncio__context *to =
+                task            ? asyncio__context_of_next(loop, task)
+                : loop->spawner ? loop->spawner->context
+                                : &loop->context;
             if (loop->spare_stack || !may_reuse(loop, stack_size))
                 leave_to(loop, stack, &here, to);
             task = stand_by(loop, stack, &here, to);
         }
+        task->context = here;
         asyncio__context_renew(&task->context);
     }
 }
@@ -185,12 +188,9 @@ void asyncio__task_step(struct asyncio__step *step)
 {
     struct asyncio_task *task = asyncio__task_of(&step->link);
     struct asyncio_loop *loop = task->future.loop_;
-    if (task->state == ASYNCIO__TASK_NEW &&
-        (!asyncio__task_begins(task) || !asyncio__task_begin(task)))
-        return;
-    loop->task = task;
-    task->state = ASYNCIO__TASK_RUNNING;
-    asyncio__context_switch(&loop->context, &task->context);
+    if (task->state == ASYNCIO__TASK_NEW && !asyncio__task_begins(task)) return;
+    struct asyncio__context *to = asyncio__context_of_next(loop, task);
+    if (to != &loop->context) asyncio__context_switch(&loop->context, to);
     assert(!loop->task);
 }
 
@@ -207,10 +207,9 @@ static void run_first_step(struct asyncio_task *task)
                                     .task = loop->task};
     loop->spawner = &here;
     loop->nested = true;
-    if (asyncio__task_begins(task) && asyncio__task_begin(task)) {
-        loop->task = task;
-        task->state = ASYNCIO__TASK_RUNNING;
-        asyncio__context_switch(here.context, &task->context);
+    if (asyncio__task_begins(task)) {
+        struct asyncio__context *to = asyncio__context_of_next(loop, task);
+        if (to != &loop->context) asyncio__context_switch(here.context, to);
     }
     loop->task = here.task;
     loop->spawner = here.outer;
