@@ -245,14 +245,16 @@ ASYNCIO_API uint64_t asyncio_loop_passes(const struct asyncio_loop *loop);
 // waiting, or has failed, until removed. A second call for the same descriptor
 // and direction replaces the first. Remove it before you close the descriptor.
 //
-// returns   0; -EPERM, -ESHUTDOWN as call_soon; -EBADF; -ENOMEM
+// returns   0; -EPERM, -ESHUTDOWN as call_soon; -EBADF; -EBUSY for that of an
+//           open stream; -ENOMEM
 // like      loop.add_reader, loop.add_writer
 ASYNCIO_API int asyncio_add_reader(int fd, int (*fn)(void *arg), void *arg);
 ASYNCIO_API int asyncio_add_writer(int fd, int (*fn)(void *arg), void *arg);
 
 // Takes the callback back; it does not run any more.
 //
-// returns   1 if there was one, 0 if not, or a negative errno
+// returns   1 if there was one, 0 if not, or a negative errno: -EBUSY for that
+//           of an open stream
 // like      loop.remove_reader, loop.remove_writer
 ASYNCIO_API int asyncio_remove_reader(int fd);
 ASYNCIO_API int asyncio_remove_writer(int fd);

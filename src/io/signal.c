@@ -6,6 +6,7 @@
 // the callback is removed or the loop closes.
 
 #include <asyncio/loop.h>
+#include <asyncio/signal.h>
 
 #include <sched.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 
 #include "loop/debug.h"
 #include "platform/sys.h"
+#include "task/park.h"
 
 #define SIGNALS 65 // Linux numbers them from 1 to 64
 
@@ -174,4 +176,72 @@ int asyncio_remove_signal_handler(int signal)
     if (atomic_load(&entries[signal].loop) != loop) return 0;
     restore(signal);
     return 1;
+}
+
+// --- a task that waits ------------------------------------------------------
+
+// In the frame of the task. What the signals did in this loop before is kept
+// for afterwards.
+struct waiting {
+    struct asyncio_task *task;
+    struct waited {
+        struct waiting *waiting; // NULL: not for this one
+        int (*fn)(void *arg);    // NULL: nothing
+        void *arg;
+    } signals[SIGNALS]; // by number
+};
+
+static int on_awaited(void *arg)
+{
+    struct waited *waited = arg;
+    struct asyncio_task *task = waited->waiting->task;
+    int signal = (int)(waited - waited->waiting->signals);
+    if (asyncio__parked(task)) asyncio__wake(task, signal);
+    return 0;
+}
+
+static int take_signal(struct waiting *waiting, int signal)
+{
+    struct asyncio_loop *loop = waiting->task->future.loop_;
+    if (signal < 1 || signal >= SIGNALS) return -EINVAL;
+    struct waited *waited = &waiting->signals[signal];
+    if (waited->waiting) return 0; // listed twice
+    struct entry *entry = &entries[signal];
+    if (atomic_load(&entry->loop) == loop) {
+        if (entry->fn == on_awaited) return -EBUSY;
+        waited->fn = entry->fn;
+        waited->arg = entry->arg;
+    }
+    int err = asyncio_add_signal_handler(signal, on_awaited, waited);
+    if (err == 0) waited->waiting = waiting;
+    return err;
+}
+
+static void give_signals_back(struct waiting *waiting)
+{
+    for (int signal = 1; signal < SIGNALS; signal++) {
+        struct waited *waited = &waiting->signals[signal];
+        if (!waited->waiting) continue;
+        if (waited->fn)
+            asyncio_ignore(
+                asyncio_add_signal_handler(signal, waited->fn, waited->arg));
+        else
+            asyncio_ignore(asyncio_remove_signal_handler(signal));
+    }
+}
+
+static const struct asyncio__wait_kind waiting_for_signal = {
+    .name = "a signal", .keeps_result = true};
+
+int(asyncio_wait_signal)(const int *signals, size_t count)
+{
+    struct waiting waiting = {.task = asyncio__task()};
+    if (!waiting.task) return -EPERM;
+    if (count == 0) return -EINVAL;
+    int err = asyncio__begin_await(waiting.task);
+    for (size_t i = 0; err == 0 && i < count; i++)
+        err = take_signal(&waiting, signals[i]);
+    if (err == 0) err = asyncio__park(&waiting_for_signal, NULL, NULL);
+    give_signals_back(&waiting);
+    return err;
 }

@@ -38,6 +38,7 @@ struct asyncio__failure;
 struct asyncio__watch;
 struct asyncio__debugger;
 struct asyncio__names;
+struct asyncio__io;
 
 // A step that another thread, or a signal handler, hands over.
 struct asyncio__post {
@@ -164,7 +165,10 @@ struct asyncio_loop {
     struct asyncio_link spare_handles;       // of callbacks, for reuse
     struct asyncio__watch **watches;         // by descriptor
     size_t watches_size;                     // entries in it
-    struct asyncio_link at_close;            // asyncio__at_close.link
+    uint64_t *owned;    // a bit for each descriptor that is an open stream's
+    size_t owned_words; // in it
+    struct asyncio__io *io;       // streams and servers; NULL: there were none
+    struct asyncio_link at_close; // asyncio__at_close.link
     struct asyncio_link before_close; // the same, for those that come first
     struct asyncio_executor *default_executor;
     struct asyncio__names *names;   // threads that ask libc; made when needed
@@ -299,6 +303,12 @@ void asyncio__loop_at_close(struct asyncio_loop *loop,
 // The loop that `loop` or, if NULL, this thread names. Returns 0, -EPERM if
 // there is none, -ESHUTDOWN if it is closed.
 int asyncio__loop_find(struct asyncio_loop **loop);
+
+// A descriptor belongs to a stream, and nobody may watch it: 0; -EBUSY if it
+// does already, or is watched; -ENOMEM. Disowning cannot fail. Neither minds a
+// negative number.
+int asyncio__loop_own(struct asyncio_loop *loop, int fd);
+void asyncio__loop_disown(struct asyncio_loop *loop, int fd);
 
 // Frees what add_reader and add_writer keep; their operations have to be done.
 void asyncio__watches_free(struct asyncio_loop *loop);

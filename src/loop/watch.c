@@ -145,6 +145,58 @@ static int make_watch(struct asyncio_loop *loop, int fd,
     return 0;
 }
 
+// --- descriptors of streams -------------------------------------------------
+
+// A bit for each number, so that a connection costs no more than that. Numbers
+// of a simulated world begin far away; they are counted from there.
+#define SIMULATED (1 << 28)
+
+static size_t bit_of(int fd)
+{
+    bool simulated = fd >= SIMULATED;
+    size_t number = (size_t)(simulated ? fd - SIMULATED : fd);
+    return 2 * number + simulated;
+}
+
+static bool owns(const struct asyncio_loop *loop, int fd)
+{
+    if (fd < 0) return false;
+    size_t bit = bit_of(fd);
+    return bit / 64 < loop->owned_words &&
+           (loop->owned[bit / 64] >> bit % 64 & 1);
+}
+
+static bool is_watched(const struct asyncio_loop *loop, int fd)
+{
+    const struct asyncio__watch *watch = find_watch(loop, fd);
+    return watch && (watch->reader.fn || watch->writer.fn);
+}
+
+int asyncio__loop_own(struct asyncio_loop *loop, int fd)
+{
+    if (fd < 0) return 0;
+    if (owns(loop, fd) || is_watched(loop, fd)) return -EBUSY;
+    size_t bit = bit_of(fd);
+    if (bit / 64 >= loop->owned_words) {
+        size_t words = bit / 32 + 16;
+        uint64_t *grown = asyncio__realloc_array(loop->owned, loop->owned_words,
+                                                 words, sizeof *grown);
+        if (!grown) return -ENOMEM;
+        loop->owned = grown;
+        loop->owned_words = words;
+    }
+    loop->owned[bit / 64] |= UINT64_C(1) << bit % 64;
+    return 0;
+}
+
+void asyncio__loop_disown(struct asyncio_loop *loop, int fd)
+{
+    if (owns(loop, fd))
+        loop->owned[bit_of(fd) / 64] &= ~(UINT64_C(1) << bit_of(fd) % 64);
+}
+
+// --- calls ------------------------------------------------------------------
+
 static int add(struct direction *direction, int (*fn)(void *), void *arg)
 {
     direction->fn = fn;
@@ -164,6 +216,7 @@ static int add_watch(int fd, int (*fn)(void *), void *arg, bool write)
     int err = asyncio__loop_find(&loop);
     if (err < 0) return err;
     if (!fn) return -EINVAL;
+    if (owns(loop, fd)) return -EBUSY;
     if (fd < 0 || asyncio__sys_fd_flags(fd) < 0) return -EBADF;
     struct asyncio__watch *watch;
     err = make_watch(loop, fd, &watch);
@@ -186,6 +239,7 @@ static int remove_watch(int fd, bool write)
     struct asyncio_loop *loop = NULL;
     int err = asyncio__loop_find(&loop);
     if (err < 0) return err;
+    if (owns(loop, fd)) return -EBUSY;
     struct asyncio__watch *watch = find_watch(loop, fd);
     if (!watch) return 0;
     struct direction *direction = write ? &watch->writer : &watch->reader;
@@ -228,6 +282,9 @@ void asyncio__watches_free(struct asyncio_loop *loop)
     for (size_t i = 0; i < loop->watches_size; i++)
         asyncio__free(loop->watches[i]);
     asyncio__free(loop->watches);
+    asyncio__free(loop->owned);
     loop->watches = NULL;
     loop->watches_size = 0;
+    loop->owned = NULL;
+    loop->owned_words = 0;
 }

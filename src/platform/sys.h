@@ -254,6 +254,13 @@ ssize_t asyncio__sys_copy_file_range(int from, off_t *from_offset, int to,
 // reader wait for somebody else. Cannot be denied.
 bool asyncio__sys_is_storage(int fd);
 
+// The file's type and permissions (S_IFMT, ...), or 0. Cannot be denied.
+unsigned asyncio__sys_file_mode(int fd);
+
+// Writes to a pipe as much as it has room for, -EAGAIN if that is nothing,
+// whatever its mode; and without SIGPIPE.
+ssize_t asyncio__sys_writev_pipe(int fd, const struct iovec *parts, int count);
+
 // ---- Sockets and pipes ------------------------------------------------------
 
 // What is made here closes on exec; `type` may have SOCK_NONBLOCK.

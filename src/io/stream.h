@@ -1,0 +1,192 @@
+// The inside of a stream: two halves above a transport.
+//
+//              tasks, protocol                    tasks, protocol
+//                    ^                                  |
+//      buffer  <- did_read                       write -> chunks
+//                    ^                                  |
+//     - - - - - - - transport: read, write, close - - - - - - - -
+//                    |                                  v
+//           descriptors, or whatever somebody brings
+//
+// Reading goes straight into the reader's memory, unless a line, a separator or
+// a protocol needs a buffer; a buffer that has bytes is served first. What is
+// written goes to chunks, and the transport has the first ones of them under
+// way for as long as there are any.
+//
+//     OPEN -> CLOSING -> GONE
+//
+// The memory stays as long as somebody refers to it: the user until free, the
+// connection until it is gone, and each call that waits.
+#pragma once
+
+#include <asyncio/protocol.h>
+#include <asyncio/stream.h>
+#include <asyncio/transport.h>
+
+#include "io/io.h"
+#include "task/park.h"
+
+enum asyncio__stream_state {
+    ASYNCIO__STREAM_OPEN,
+    ASYNCIO__STREAM_CLOSING, // what is unsent goes out, what is under way ends
+    ASYNCIO__STREAM_GONE,    // the transport is closed
+};
+
+// How a descriptor is read or written.
+enum asyncio__fd_kind {
+    ASYNCIO__FD_NONE,   // not at all
+    ASYNCIO__FD_SOCKET, // by RECV and SEND
+    ASYNCIO__FD_PIPE,   // written by a call that raises no SIGPIPE
+    ASYNCIO__FD_OTHER,  // by READ and WRITE: a terminal, a file
+};
+
+#define ASYNCIO__PARTS_MAX 8
+
+// The transport of descriptors. Its operations belong to the stream.
+struct asyncio__stream_fds {
+    struct asyncio__op read_op, write_op;
+    int read_fd, write_fd; // may be the same; -1: none
+    uint8_t read_kind;     // enum asyncio__fd_kind
+    uint8_t write_kind;
+    bool keep_open;
+    bool more; // the last read was filled: there may be more at once
+    struct msghdr message;
+    struct iovec parts[ASYNCIO__PARTS_MAX]; // of what is under way
+};
+
+struct asyncio__server;
+
+struct asyncio_stream {
+    struct asyncio_loop *loop;
+    struct asyncio__io *io;   // NULL: it is gone
+    struct asyncio_link link; // asyncio__io.streams, or lost
+    const struct asyncio_transport *transport;
+    void *transport_arg;
+    struct asyncio_link closers; // asyncio_task.step.link: wait_closed
+    const char *site;            // where it was made
+    uint32_t references; // the user's, the connection's, and others for a time
+    uint32_t calls;      // that wait
+    uint8_t state;       // enum asyncio__stream_state
+    bool released;       // by the user
+    bool aborting;       // what is unsent is dropped
+    bool ending;         // the transport was told to close
+
+    // Reading.
+    struct asyncio_task *reader; // who waits for the read under way
+    char *buffer;
+    size_t size; // of the buffer
+    size_t head; // where its bytes begin
+    size_t len;  // how many these are
+    size_t limit;
+    int read_error; // the direction has failed
+    bool reading;   // the transport has a read under way
+    bool filling;   // it goes to the buffer
+    bool was_full;  // the last one filled the buffer to its end
+    bool eof;       // the peer has ended, or the reader is to believe so
+    bool in_read;   // a task is inside a call that reads
+    bool given_up;  // that task was cancelled while it waits
+
+    // Writing.
+    bool writing;      // the transport has a write under way
+    bool paused;       // more than `high` was unsent, and not yet `low`
+    bool ends_writing; // write_eof was called
+    bool write_ended;  // and done
+    int write_error;
+    struct asyncio_link chunks;   // asyncio__chunk.link, in order
+    struct asyncio_link drainers; // asyncio_task.step.link
+    size_t unsent;
+    size_t high, low;
+    struct asyncio__step retry; // what could not be begun for want of memory
+
+    // Protocols.
+    const struct asyncio_protocol *protocol;
+    void *protocol_arg;
+    struct asyncio__step step; // calls what is due
+    int fed;                   // what a read has answered, for `step`
+    bool has_fed;
+    bool made;                             // connection_made was called
+    bool reading_paused;                   // by pause_reading
+    bool lost;                             // connection_lost was called
+    const struct asyncio_protocol *lender; // whose memory is read into, or NULL
+    void *lender_arg;
+
+    // Servers.
+    struct asyncio__server *server; // that accepted it, or NULL
+    struct asyncio_link client;     // asyncio__server.clients
+    struct asyncio_task *handler;   // that serves it, or NULL
+    struct asyncio__step handled;   // in its future's waiters
+    bool aborted_by_server;
+    asyncio_protocol_factory *factory;
+
+    struct asyncio__stream_fds fds;
+};
+
+extern const struct asyncio_transport asyncio__fd_transport;
+
+// --- stream.c ---------------------------------------------------------------
+
+// A stream without a transport, and its end: for those that make one.
+int asyncio__stream_new(struct asyncio_loop *loop, long limit, const char *site,
+                        struct asyncio_stream **out);
+void asyncio__stream_unref(struct asyncio_stream *stream);
+// A call that has waited leaves.
+void asyncio__stream_leave(struct asyncio_stream *stream);
+
+// Goes on with closing, where that is due and possible. The stream may be gone
+// when this returns.
+void asyncio__stream_settle(struct asyncio_stream *stream);
+
+// --- stream_read.c ----------------------------------------------------------
+
+// Begin a call that reads: 0 if `task` may go on; and end it, whatever it
+// returns.
+int asyncio__stream_begin_read(struct asyncio_stream *stream,
+                               struct asyncio_task **task);
+int asyncio__stream_end_read(struct asyncio_stream *stream, int result);
+
+// Waits for bytes in the buffer, which makes room for `size` in all. Returns
+// how many have come, 0 at the end, or a negative errno.
+int asyncio__stream_fill(struct asyncio_stream *stream,
+                         struct asyncio_task *task, size_t size);
+
+// Makes room at the buffer's end, so that it can hold `size` bytes.
+int asyncio__stream_reserve(struct asyncio_stream *stream, size_t size);
+
+// Takes up to `size` bytes out of the buffer; drops as many.
+size_t asyncio__stream_take(struct asyncio_stream *stream, void *out,
+                            size_t size);
+void asyncio__stream_drop(struct asyncio_stream *stream, size_t count);
+
+// Whoever reads now or later finds the end.
+void asyncio__stream_feed_eof(struct asyncio_stream *stream);
+
+// --- stream_write.c ---------------------------------------------------------
+
+// Drops what is unsent and not under way.
+void asyncio__stream_drop_unsent(struct asyncio_stream *stream);
+// Ends the waiting of all who write.
+void asyncio__stream_wake_drainers(struct asyncio_stream *stream, int result);
+
+// --- stream_protocol.c ------------------------------------------------------
+
+// A read for the protocol has ended.
+void asyncio__stream_fed(struct asyncio_stream *stream, int result);
+// The connection is gone: tells the protocol, soon.
+void asyncio__stream_lose(struct asyncio_stream *stream);
+// Now.
+void asyncio__stream_lost(struct asyncio_stream *stream);
+// Lets the factory give it a protocol, soon.
+void asyncio__stream_ask_factory(struct asyncio_stream *stream,
+                                 asyncio_protocol_factory *factory, void *arg);
+// Writing was paused, or goes on.
+void asyncio__stream_tell_pause(struct asyncio_stream *stream);
+
+// --- stream_fd.c ------------------------------------------------------------
+
+// Whether the direction of writing can be ended by itself.
+bool asyncio__fds_can_end(const struct asyncio__stream_fds *fds);
+
+// A stream on a socket of ours that is connected; on failure the descriptor is
+// still the caller's.
+int asyncio__stream_of_socket(struct asyncio_loop *loop, int fd, long limit,
+                              const char *site, struct asyncio_stream **out);

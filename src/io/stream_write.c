@@ -1,0 +1,353 @@
+// Writing: what is written is copied to chunks, and sent behind the writers.
+//
+// The transport has a write of the first chunks under way for as long as there
+// are any; what is written meanwhile is for the next one. So a task that writes
+// and then reads has asked for both before anybody waits. Between the marks
+// writing is paused: writers and drains wait in one line, and all of them go on
+// when no more than `low` is unsent.
+
+#include "io/stream.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "loop/debug.h"
+#include "platform/sys.h"
+
+static struct asyncio__chunk *chunk_of(struct asyncio_link *link)
+{
+    return list_entry(link, struct asyncio__chunk, link);
+}
+
+// --- the line of those who wait ---------------------------------------------
+
+void asyncio__stream_wake_drainers(struct asyncio_stream *stream, int result)
+{
+    struct asyncio_task *task;
+    while ((task = asyncio__first_waiter(&stream->drainers)))
+        asyncio__wake(task, result);
+}
+
+static void resume(struct asyncio_stream *stream)
+{
+    if (!stream->paused || stream->unsent > stream->low) return;
+    stream->paused = false;
+    asyncio__stream_wake_drainers(stream, 0);
+    if (stream->protocol) asyncio__stream_tell_pause(stream);
+}
+
+static void pause_above_mark(struct asyncio_stream *stream)
+{
+    if (stream->paused || stream->unsent <= stream->high) return;
+    stream->paused = true;
+    if (stream->protocol) asyncio__stream_tell_pause(stream);
+}
+
+// --- sending ----------------------------------------------------------------
+
+static void send_more(struct asyncio_stream *stream);
+
+void asyncio__stream_drop_unsent(struct asyncio_stream *stream)
+{
+    struct asyncio_link *link;
+    assert(!stream->writing);
+    while ((link = list_pop(&stream->chunks)))
+        asyncio__chunk_put(stream->io, chunk_of(link));
+    stream->unsent = 0;
+}
+
+static void fail(struct asyncio_stream *stream, int err)
+{
+    stream->write_error = err;
+    stream->paused = false;
+    asyncio__stream_drop_unsent(stream);
+    asyncio__stream_wake_drainers(stream, err);
+    if (stream->protocol && stream->state == ASYNCIO__STREAM_OPEN)
+        asyncio_stream_abort(stream);
+}
+
+static void consume(struct asyncio_stream *stream, size_t sent)
+{
+    assert(sent <= stream->unsent);
+    stream->unsent -= sent;
+    while (sent > 0) {
+        struct asyncio__chunk *chunk = chunk_of(list_first(&stream->chunks));
+        uint32_t had = chunk->end - chunk->start;
+        if (sent < had) {
+            chunk->start += (uint32_t)sent;
+            return;
+        }
+        sent -= had;
+        list_remove(&chunk->link);
+        asyncio__chunk_put(stream->io, chunk);
+    }
+}
+
+static void retry(struct asyncio__step *step)
+{
+    struct asyncio_stream *stream =
+        list_entry(step, struct asyncio_stream, retry);
+    stream->references++;
+    send_more(stream);
+    resume(stream);
+    asyncio__stream_settle(stream);
+    asyncio__stream_unref(stream);
+}
+
+// Enters what a write has come to. True: the next one may begin.
+static bool took(struct asyncio_stream *stream, int result)
+{
+    // There was no memory to ask the system: it is asked again in the next
+    // pass, since the bytes were accepted.
+    if (result == -ENOMEM || result == -ENOBUFS || result == -EAGAIN) {
+        stream->retry.run = retry;
+        if (!list_linked(&stream->retry.link))
+            asyncio__loop_queue(stream->loop, &stream->retry);
+        return false;
+    }
+    if (result <= 0) {
+        fail(stream, result < 0 ? result : -EIO);
+        return false;
+    }
+    consume(stream, (size_t)result);
+    return true;
+}
+
+static size_t gather(const struct asyncio_stream *stream, struct iovec *parts)
+{
+    size_t count = 0;
+    list_for_each (link, &stream->chunks) {
+        struct asyncio__chunk *chunk = chunk_of(link);
+        parts[count++] = (struct iovec){.iov_base = chunk->data + chunk->start,
+                                        .iov_len = chunk->end - chunk->start};
+        if (count == ASYNCIO__PARTS_MAX) break;
+    }
+    return count;
+}
+
+static void end_direction(struct asyncio_stream *stream)
+{
+    if (!stream->ends_writing || stream->write_ended || stream->write_error)
+        return;
+    stream->write_ended = true;
+    int err = stream->transport->write_eof(stream, stream->transport_arg);
+    // A peer that is gone needs not be told.
+    if (err < 0 && err != -ENOTCONN) stream->write_error = err;
+}
+
+// Begins to send what is there, unless that is under way.
+static void send_more(struct asyncio_stream *stream)
+{
+    while (stream->unsent > 0 && !stream->writing) {
+        struct iovec parts[ASYNCIO__PARTS_MAX];
+        size_t count = gather(stream, parts);
+        int sent = stream->transport->write(stream, stream->transport_arg,
+                                            parts, count);
+        if (sent == -EINPROGRESS)
+            stream->writing = true;
+        else if (!took(stream, sent))
+            return;
+    }
+    if (stream->unsent == 0) end_direction(stream);
+}
+
+void asyncio_stream_did_write(struct asyncio_stream *stream, int result)
+{
+    assert(stream->writing);
+    stream->writing = false;
+    stream->references++; // a protocol may free it
+    if (stream->aborting) {
+        asyncio__stream_drop_unsent(stream);
+    } else if (took(stream, result)) {
+        send_more(stream);
+        resume(stream);
+    }
+    asyncio__stream_settle(stream);
+    asyncio__stream_unref(stream);
+}
+
+// --- taking -----------------------------------------------------------------
+
+// Makes as many chunks as the bytes need that do not fit into the last one.
+static int make_room(struct asyncio_stream *stream, size_t need,
+                     struct asyncio_link *more)
+{
+    struct asyncio_link *link;
+    while (need > 0) {
+        struct asyncio__chunk *chunk = asyncio__chunk_get(stream->io);
+        if (!chunk) goto fail_chunks;
+        list_add_tail(more, &chunk->link);
+        need -= need < ASYNCIO__CHUNK_SIZE ? need : ASYNCIO__CHUNK_SIZE;
+    }
+    return 0;
+
+fail_chunks:
+    while ((link = list_pop(more)))
+        asyncio__chunk_put(stream->io, chunk_of(link));
+    return -ENOMEM;
+}
+
+static struct asyncio__chunk *copy(struct asyncio__chunk *chunk,
+                                   const char *bytes, size_t len)
+{
+    while (len > 0) {
+        size_t room = ASYNCIO__CHUNK_SIZE - chunk->end;
+        if (room == 0) {
+            chunk = chunk_of(chunk->link.next);
+            continue;
+        }
+        if (room > len) room = len;
+        memcpy(chunk->data + chunk->end, bytes, room);
+        chunk->end += (uint32_t)room;
+        bytes += room;
+        len -= room;
+    }
+    return chunk;
+}
+
+// Takes all of it, or nothing.
+static int take(struct asyncio_stream *stream, const struct iovec *parts,
+                size_t count)
+{
+    struct asyncio_link more = {0}, *last = list_last(&stream->chunks);
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++)
+        if (__builtin_add_overflow(len, parts[i].iov_len, &len)) return -EINVAL;
+    if (len == 0) return 0;
+
+    size_t room = last ? ASYNCIO__CHUNK_SIZE - chunk_of(last)->end : 0;
+    int err = make_room(stream, len > room ? len - room : 0, &more);
+    if (err < 0) return err;
+    if (!last) last = list_first(&more);
+    list_splice(&stream->chunks, &more);
+    struct asyncio__chunk *chunk = chunk_of(last);
+    for (size_t i = 0; i < count; i++)
+        chunk = copy(chunk, parts[i].iov_base, parts[i].iov_len);
+    stream->unsent += len;
+    if (!list_linked(&stream->retry.link)) send_more(stream);
+    pause_above_mark(stream);
+    return 0;
+}
+
+// Whether there is any use in writing: 0, or why not.
+static int check(const struct asyncio_stream *stream)
+{
+    if (stream->write_error) return stream->write_error;
+    return stream->state == ASYNCIO__STREAM_OPEN ? 0 : -EBADF;
+}
+
+static int check_open(const struct asyncio_stream *stream)
+{
+    int err = check(stream);
+    return err == 0 && stream->ends_writing ? -EBADF : err;
+}
+
+int asyncio_stream_writev_nowait(struct asyncio_stream *stream,
+                                 const struct iovec *parts, size_t count)
+{
+    int err = check_open(stream);
+    if (err < 0) return err;
+    if (asyncio__wrong_thread(stream->loop, __func__)) return -EPERM;
+    if (stream->paused) return -EAGAIN;
+    return take(stream, parts, count);
+}
+
+int asyncio_stream_write_nowait(struct asyncio_stream *stream, const void *data,
+                                size_t len)
+{
+    struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
+    return asyncio_stream_writev_nowait(stream, &part, 1);
+}
+
+// --- waiting ----------------------------------------------------------------
+
+static const struct asyncio__wait_kind draining = {.name = "a stream's peer"};
+
+// Waits while writing is paused. 0: it is not, and the stream is open.
+static int wait_for_low(struct asyncio_stream *stream,
+                        struct asyncio_task *task)
+{
+    int err = check(stream);
+    if (err < 0) return err;
+    if (stream->loop != task->future.loop_) return -EXDEV;
+    if (!stream->paused) return 0;
+    stream->calls++;
+    err = asyncio__park(&draining, stream, &stream->drainers);
+    if (err == 0) err = check(stream);
+    asyncio__stream_leave(stream);
+    return err;
+}
+
+int asyncio_stream_writev(struct asyncio_stream *stream,
+                          const struct iovec *parts, size_t count)
+{
+    struct asyncio_task *task = asyncio__task();
+    if (!task) return -EPERM;
+    int err = asyncio__checkpoint();
+    if (err == 0) err = check_open(stream);
+    if (err == 0) err = wait_for_low(stream, task);
+    if (err == 0) err = check_open(stream);
+    return err < 0 ? err : take(stream, parts, count);
+}
+
+int asyncio_stream_write(struct asyncio_stream *stream, const void *data,
+                         size_t len)
+{
+    struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
+    return asyncio_stream_writev(stream, &part, 1);
+}
+
+int asyncio_stream_drain(struct asyncio_stream *stream)
+{
+    struct asyncio_task *task = asyncio__task();
+    if (!task) return -EPERM;
+    int err = asyncio__checkpoint();
+    return err < 0 ? err : wait_for_low(stream, task);
+}
+
+// --- marks and the end ------------------------------------------------------
+
+int asyncio_stream_set_write_limits(struct asyncio_stream *stream, long high,
+                                    long low)
+{
+    if (low < 0 || high < low) return -EINVAL;
+    if (asyncio__wrong_thread(stream->loop, __func__)) return -EPERM;
+    stream->high = (size_t)high;
+    stream->low = (size_t)low;
+    if (stream->unsent > stream->high)
+        pause_above_mark(stream);
+    else
+        resume(stream);
+    return 0;
+}
+
+void asyncio_stream_get_write_limits(const struct asyncio_stream *stream,
+                                     size_t *high, size_t *low)
+{
+    if (high) *high = stream->high;
+    if (low) *low = stream->low;
+}
+
+size_t asyncio_stream_write_buffer_size(const struct asyncio_stream *stream)
+{
+    return stream->unsent;
+}
+
+bool asyncio_stream_can_write_eof(const struct asyncio_stream *stream)
+{
+    if (!stream->transport->write_eof) return false;
+    return stream->transport != &asyncio__fd_transport ||
+           asyncio__fds_can_end(&stream->fds);
+}
+
+int asyncio_stream_write_eof(struct asyncio_stream *stream)
+{
+    int err = check(stream);
+    if (err < 0) return err;
+    if (asyncio__wrong_thread(stream->loop, __func__)) return -EPERM;
+    if (stream->ends_writing) return 0;
+    if (!asyncio_stream_can_write_eof(stream)) return -ENOTSUP;
+    stream->ends_writing = true;
+    if (stream->unsent == 0) end_direction(stream);
+    return stream->write_error;
+}

@@ -1,0 +1,72 @@
+// Streams of descriptors: the checks for all of them, over TCP, Unix sockets
+// and pipes, and what only some can do.
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "stream_checker.h"
+
+static int make_unix(struct stream_pair *pair)
+{
+    pair->both_ways = true;
+    return asyncio_open_pair(&pair->reader, &pair->writer);
+}
+
+static int make_pipe(struct stream_pair *pair)
+{
+    return asyncio_open_pipe(&pair->reader, &pair->writer);
+}
+
+// A connection of this process with itself; nothing of it waits. Its buffers
+// are small, so that a writer is soon ahead of its reader.
+static int connect_to_self(int fds[2])
+{
+    const int size = 16384;
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr *any = (struct sockaddr *)&address;
+    socklen_t len = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    for (int i = 0; i < 2; i++) {
+        int fd = i == 0 ? listener : fds[0];
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    }
+    bool fine = bind(listener, any, len) == 0 && listen(listener, 1) == 0 &&
+                getsockname(listener, any, &len) == 0 &&
+                connect(fds[0], any, len) == 0;
+    fds[1] = fine ? accept4(listener, NULL, NULL, SOCK_CLOEXEC) : -1;
+    close(listener);
+    if (fds[1] >= 0) return 0;
+    close(fds[0]);
+    return -EIO;
+}
+
+static int make_tcp(struct stream_pair *pair)
+{
+    int fds[2];
+    int err = connect_to_self(fds);
+    if (err < 0) return err;
+    pair->both_ways = true;
+    err = asyncio_stream_open(&pair->reader, fds[0]);
+    if (err < 0) goto fail_fds;
+    err = asyncio_stream_open(&pair->writer, fds[1]);
+    if (err == 0) return 0;
+    asyncio_stream_close(pair->reader);
+    asyncio_stream_free(pair->reader);
+    close(fds[1]);
+    return err;
+
+fail_fds:
+    close(fds[0]);
+    close(fds[1]);
+    return err;
+}
+
+STREAM_CHECKS(tcp, .make = make_tcp)
+STREAM_CHECKS(local, .make = make_unix)
+STREAM_CHECKS(pipe, .make = make_pipe)
