@@ -89,14 +89,16 @@ static inline int files__before(enum asyncio__sys_call call, const char *site,
                                 size_t *len)
 {
     bool counts = call >= ASYNCIO__SYS_OPEN && call <= ASYNCIO__SYS_SEEK;
-    if (counts && atomic_fetch_add(&files__calls, 1) + 1 == files__failing)
+    if (counts && atomic_fetch_add(&files__calls, 1) + 1 == files__failing) {
+        if (files__code == 0 && len) --*len;
         return files__code;
+    }
     return files__hooks && files__hooks->before
                ? files__hooks->before(call, site, len)
                : 0;
 }
 
-// The `ordinal`-th from now fails with `code`.
+// The `ordinal`-th from now fails with `code`, or for 0 moves a byte less.
 static inline void fail_file_call(int ordinal, int code)
 {
     static struct asyncio__sys_hooks hooks;

@@ -115,7 +115,7 @@ TEST_PLAIN(outside_a_task_nothing_is_done)
 
 // ---- Pieces of memory -------------------------------------------------------
 
-TEST(pieces_are_written_and_read_one_after_the_other)
+TEST(pieces_are_written_and_read_one_after_the_other, .short_counts = true)
 {
     const char *path = in_folder("a");
     int fd = make_file(path, "");
@@ -204,7 +204,7 @@ TEST(pread_all_and_pwrite_all_go_by_offsets)
 }
 
 // A limit on the size of files makes the kernel write less than it was given.
-TEST(a_short_write_goes_on_and_meets_the_error)
+TEST(a_short_write_goes_on_and_meets_the_error, .short_counts = true)
 {
     const char *path = in_folder("a");
     int fd = make_file(path, "");

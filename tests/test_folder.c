@@ -99,19 +99,25 @@ TEST(what_is_wrong_is_said)
 TEST(an_open_descriptor_becomes_a_folder)
 {
     struct asyncio_folder folder = {0};
-    touch("file");
-    int fd = asyncio_open(in_folder("file"), O_RDONLY, 0);
-    EXPECT_GE(fd, 0);
-    EXPECT_EQ(asyncio_fdopendir(&folder, fd), -ENOTDIR);
-    if (fd >= 0) EXPECT_EQ(asyncio_close(fd), 0); // it stayed ours
-
-    fd = asyncio_open(test_folder(), O_RDONLY | O_DIRECTORY, 0);
-    EXPECT_GE(fd, 0);
-    EXPECT_EQ(asyncio_fdopendir(&folder, fd), 0);
+    int fd = asyncio_open(test_folder(), O_RDONLY | O_DIRECTORY, 0);
+    EXPECT_OR_RETURN(fd >= 0);
+    if (!EXPECT_EQ(asyncio_fdopendir(&folder, fd), 0)) {
+        asyncio_ignore(asyncio_close(fd));
+        return;
+    }
     EXPECT_EQ(folder.fd, fd);
-    EXPECT_EQ(count_entries(&folder), 1);
+    EXPECT_EQ(count_entries(&folder), 0);
     EXPECT_EQ(asyncio_closedir(&folder), 0);
     EXPECT_EQ(fcntl(fd, F_GETFD), -1);
+}
+
+TEST(a_descriptor_of_a_file_does_not)
+{
+    struct asyncio_folder folder = {0};
+    touch("file");
+    int fd = asyncio_open(in_folder("file"), O_RDONLY, 0);
+    EXPECT_EQ(asyncio_fdopendir(&folder, fd), fd < 0 ? -EBADF : -ENOTDIR);
+    if (fd >= 0) EXPECT_EQ(asyncio_close(fd), 0); // it stayed ours
     empty_folder();
 }
 

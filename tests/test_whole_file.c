@@ -252,7 +252,7 @@ TEST(wherever_a_copy_is_cancelled_it_is_whole, .faulty = true)
 // Some of them are made good for, such as a kernel that does not copy.
 TEST(whichever_call_of_a_copy_fails_it_is_whole, .faulty = true)
 {
-    static const int codes[] = {-EIO, -ENOSPC, -EXDEV};
+    static const int codes[] = {-EIO, -ENOSPC, -EXDEV, 0};
     put_file("a", "new", 0644);
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
         int at = 0, calls;
