@@ -491,6 +491,7 @@ TEST(a_cancelled_connect_leaves_nothing_open)
         EXPECT_EQ(asyncio_await(task), -ECANCELED);
         asyncio_task_release(task);
         EXPECT_EQ(asyncio_socket_fileno(&s), -EBADF);
+        asyncio_socket_close(&s);
     }
     close_silent(&silent);
 }
