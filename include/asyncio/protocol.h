@@ -26,6 +26,7 @@
 
 ASYNCIO__BEGIN
 
+// What is called for a stream, instead of a task that waits.
 struct asyncio_protocol {
     // The connection is there. NULL: nothing.
     void (*connection_made)(struct asyncio_stream *stream, void *arg);

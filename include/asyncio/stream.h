@@ -23,8 +23,10 @@
 
 #include <asyncio/task.h>
 
-#include <sys/socket.h>
-#include <sys/uio.h>
+// Their headers are not included, so that the names in them stay free. A length
+// of an address is `unsigned`, which Linux's socklen_t is.
+struct iovec;
+struct sockaddr;
 
 ASYNCIO__BEGIN
 
@@ -343,9 +345,9 @@ ASYNCIO_API int asyncio_stream_fileno(const struct asyncio_stream *stream);
 // The addresses of a socket, as the system calls of that name.
 ASYNCIO_API int asyncio_stream_getsockname(const struct asyncio_stream *stream,
                                            struct sockaddr *address,
-                                           socklen_t *len);
+                                           unsigned *len);
 ASYNCIO_API int asyncio_stream_getpeername(const struct asyncio_stream *stream,
                                            struct sockaddr *address,
-                                           socklen_t *len);
+                                           unsigned *len);
 
 ASYNCIO__END

@@ -18,6 +18,7 @@
 
 ASYNCIO__BEGIN
 
+// What carries a stream.
 struct asyncio_transport {
     const char *name; // of its kind, for people: "TLS connection"
 

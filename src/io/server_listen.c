@@ -8,7 +8,9 @@
 #include "io/server.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #include <asyncio/error.h>
 

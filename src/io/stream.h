@@ -23,6 +23,9 @@
 #include <asyncio/stream.h>
 #include <asyncio/transport.h>
 
+#include <sys/socket.h>
+#include <sys/uio.h>
+
 #include "io/io.h"
 #include "task/park.h"
 

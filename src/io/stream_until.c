@@ -9,6 +9,8 @@
 
 #include <limits.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 // What is looked for, and within what.
 struct search {

@@ -10,6 +10,8 @@
 
 #include <assert.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "loop/debug.h"
 #include "platform/sys.h"
