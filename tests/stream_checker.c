@@ -93,6 +93,7 @@ static long read_stuff(struct asyncio_stream *stream)
     size_t total = 0;
     for (;;) {
         int len = asyncio_stream_read(stream, bytes, sizeof bytes);
+        if (len < 0) asyncio_stream_abort(stream); // its writer is not to wait
         if (len <= 0) return len < 0 ? len : (long)total;
         for (int i = 0; i < len; i++, total++)
             if (bytes[i] != (char)(total % 251)) return -EILSEQ;
@@ -492,6 +493,7 @@ CHECK(failure_reaches_the_blocked_reader_and_later_ones)
     struct job job = {.stream = pair.reader, .size = 10};
     char out[8];
     EXPECT_EQ(asyncio_stream_write(pair.reader, TEXT("unread")), 0);
+    let_others_run();
     struct asyncio_task *task = begin(&pair, read_job, &job);
     asyncio_stream_abort(pair.writer);
     EXPECT_EQ(finish(task), -ECONNRESET);
@@ -539,7 +541,6 @@ static int read_all_job(void *arg)
     struct job *job = arg;
     long total = read_stuff(job->stream);
     job->result = (int)total;
-    if (total < 0) asyncio_stream_abort(job->stream); // who else would read it?
     return total < 0 ? (int)total : 0;
 }
 
@@ -706,9 +707,11 @@ CHECK(second_reader_is_refused)
     struct job job = {.stream = pair.reader, .size = 10};
     char out[8];
     struct asyncio_task *task = begin(&pair, read_job, &job);
-    EXPECT_EQ(asyncio_stream_read(pair.reader, out, 8), -EBUSY);
-    EXPECT_EQ(asyncio_stream_readline(pair.reader, out, 8), -EBUSY);
-    EXPECT_EQ(asyncio_stream_readexactly(pair.reader, out, 8), -EBUSY);
+    if (EXPECT(!job.done)) {
+        EXPECT_EQ(asyncio_stream_read(pair.reader, out, 8), -EBUSY);
+        EXPECT_EQ(asyncio_stream_readline(pair.reader, out, 8), -EBUSY);
+        EXPECT_EQ(asyncio_stream_readexactly(pair.reader, out, 8), -EBUSY);
+    }
     put(&pair, "data");
     EXPECT_EQ(finish(task), 4);
     unmake(maker, &pair);
@@ -875,7 +878,10 @@ CHECK(many_writers_keep_their_pieces_whole)
     char line[1100];
     for (int i = 0; i < 500; i++) {
         int len = asyncio_stream_readline(pair.reader, line, sizeof line);
-        if (!EXPECT_EQ(len, 1001)) break;
+        if (!EXPECT_EQ(len, 1001)) {
+            asyncio_stream_abort(pair.reader);
+            break;
+        }
         bool same = memcmp(line, line + 1, 999) == 0;
         if (!EXPECT(same && line[0] >= 'a' && line[0] < 'a' + 5)) break;
         counts[line[0] - 'a']++;
@@ -892,10 +898,10 @@ CHECK(vectors_are_one_piece)
     MAKE_OR_RETURN(pair);
     const struct iovec parts[] = {
         {"one ", 4}, {"", 0}, {"two ", 4}, {NULL, 0}, {"three", 5}};
-    EXPECT_EQ(asyncio_stream_writev(pair.writer, parts, 5), 0);
-    expect_read(&pair, "one two three");
-    EXPECT_EQ(asyncio_stream_writev_nowait(pair.writer, parts, 3), 0);
-    expect_read(&pair, "one two ");
+    if (EXPECT_EQ(asyncio_stream_writev(pair.writer, parts, 5), 0))
+        expect_read(&pair, "one two three");
+    if (EXPECT_EQ(asyncio_stream_writev_nowait(pair.writer, parts, 3), 0))
+        expect_read(&pair, "one two ");
     EXPECT_EQ(asyncio_stream_write(pair.writer, NULL, 0), 0);
     EXPECT_EQ(asyncio_stream_writev(pair.writer, NULL, 0), 0);
     unmake(maker, &pair);
@@ -918,8 +924,9 @@ CHECK(half_close_leaves_the_other_half)
     expect_read(&pair, "");
     EXPECT(!asyncio_stream_is_closing(pair.writer));
     if (pair.both_ways) {
-        EXPECT_EQ(asyncio_stream_write(pair.reader, TEXT("back")), 0);
-        EXPECT_EQ(asyncio_stream_read(pair.writer, out, 8), 4);
+        int err = asyncio_stream_write(pair.reader, TEXT("back"));
+        if (EXPECT_EQ(err, 0))
+            EXPECT_EQ(asyncio_stream_read(pair.writer, out, 8), 4);
     }
     unmake(maker, &pair);
 }

@@ -20,6 +20,7 @@ struct veil {
     struct iovec parts[8]; // of a write that waits for inner
     size_t part_count;
     bool writing, closing;
+    bool lost; // inner is gone, and has said so
 };
 
 static void veiled(char *to, const char *from, size_t len)
@@ -92,7 +93,7 @@ static void on_resume(struct asyncio_stream *stream, void *arg)
 static void on_lost(struct asyncio_stream *stream, void *arg, int err)
 {
     struct veil *veil = arg;
-    veil->ended = true;
+    veil->ended = veil->lost = true;
     veil->err = err;
     if (veil->writing) {
         veil->writing = false;
@@ -195,12 +196,13 @@ static int veil_close(struct asyncio_stream *stream, void *arg, bool abort)
     struct veil *veil = arg;
     (void)stream;
     veil->closing = true;
-    bool gone = asyncio_stream_fileno(veil->inner) == -EBADF;
-    if (abort)
-        asyncio_stream_abort(veil->inner);
-    else
-        asyncio_stream_close(veil->inner);
-    if (!gone || !veil->ended) return -EINPROGRESS;
+    if (!veil->lost) {
+        if (abort)
+            asyncio_stream_abort(veil->inner);
+        else
+            asyncio_stream_close(veil->inner);
+        return -EINPROGRESS;
+    }
     asyncio_stream_free(veil->inner);
     free(veil);
     return 0;

@@ -13,6 +13,7 @@
 //   - a frame left while a child's argument is in it   -EFAULT
 //   - a stack used to more than three quarters         -EOVERFLOW
 //   - a coroutine object that nobody ran               -EINVAL
+//   - a stream that is freed while it is open          -EBADF
 //   - a future that is reset, and failed unseen        the code it failed with
 //
 // Failures of tasks that nobody looked at and tasks left behind in a closed

@@ -15,9 +15,9 @@
 //
 // Each callback is told the stream and what was given with the protocol. They
 // are called by the loop, in no task, one at a time, and never from inside the
-// call that causes them: connection_made first, connection_lost last, once.
-// What may be NULL says what it stands for. Writing is
-// asyncio_stream_write_nowait.
+// call that causes them, but for the two about writing: connection_made first,
+// connection_lost last, once. What may be NULL says what it stands for. A
+// protocol writes by asyncio_stream_write_nowait.
 //
 // Call all of it on the loop's thread.
 #pragma once
