@@ -255,6 +255,38 @@ TEST(killing_no_workers_does_nothing)
     EXPECT_EQ(asyncio_executor_kill(NULL), -ENOTSUP);
 }
 
+// --- another thread --------------------------------------------------------
+
+static int misuse_pool(void *arg)
+{
+    struct asyncio_executor *pool = arg;
+    struct asyncio_pool_statistics statistics;
+    EXPECT_EQ(asyncio_executor_resize(pool, 2), -EPERM);
+    EXPECT_EQ(asyncio_executor_statistics(pool, &statistics), -EPERM);
+    EXPECT_EQ(asyncio_executor_terminate(pool), -EPERM);
+    EXPECT_EQ(asyncio_executor_kill(pool), -EPERM);
+    asyncio_executor_shutdown(pool);
+    return 0;
+}
+
+TEST(pool_of_processes_is_used_on_its_loops_thread_only)
+{
+    struct asyncio_executor *pool = make_pool(1);
+    struct asyncio_loop *loop = asyncio_get_running_loop();
+    EXPECT_OR_RETURN(pool);
+    asyncio_loop_set_slow_callback_duration(loop, ASYNCIO_FOREVER);
+    EXPECT_EQ(asyncio_loop_set_debug(loop, true), 0);
+    EXPECT_GE(asyncio_run_in_executor(pool, count_call, NULL), 0);
+    EXPECT_EQ(asyncio_to_thread(misuse_pool, pool), 0);
+    for (int i = 0; i < 5; i++)
+        EXPECT_CONTAINS(expect_report(-EPERM), "asyncio_executor_");
+    EXPECT_EQ(unexpected_reports(), 0);
+
+    EXPECT_EQ(look(pool).workers, 1);
+    EXPECT_GE(asyncio_run_in_executor(pool, count_call, NULL), 0);
+    asyncio_executor_shutdown(pool);
+}
+
 // --- no beginning -----------------------------------------------------------
 
 TEST(cancelled_scope_reserves_no_worker)

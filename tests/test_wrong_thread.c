@@ -369,40 +369,6 @@ TEST(what_tasks_wait_for_is_used_on_their_thread_only)
     asyncio_queue_destroy(&shared.queue);
 }
 
-// --- pools of processes -----------------------------------------------------
-
-static int misuse_pool(void *arg)
-{
-    struct asyncio_executor *pool = arg;
-    struct asyncio_pool_statistics statistics;
-    EXPECT_EQ(asyncio_executor_resize(pool, 2), -EPERM);
-    EXPECT_EQ(asyncio_executor_statistics(pool, &statistics), -EPERM);
-    EXPECT_EQ(asyncio_executor_terminate(pool), -EPERM);
-    EXPECT_EQ(asyncio_executor_kill(pool), -EPERM);
-    asyncio_executor_shutdown(pool);
-    return 0;
-}
-
-TEST(pool_of_processes_is_used_on_its_loops_thread_only)
-{
-    struct asyncio_executor *pool;
-    struct asyncio_loop *loop = asyncio_get_running_loop();
-    EXPECT_OR_RETURN(asyncio_process_pool_create(&pool, .max_workers = 1) == 0);
-    asyncio_loop_set_slow_callback_duration(loop, ASYNCIO_FOREVER);
-    EXPECT_EQ(asyncio_loop_set_debug(loop, true), 0);
-    EXPECT_EQ(asyncio_run_in_executor(pool, nothing, NULL), 0);
-    EXPECT_EQ(asyncio_to_thread(misuse_pool, pool), 0);
-    for (int i = 0; i < 5; i++)
-        EXPECT_CONTAINS(expect_report(-EPERM), "asyncio_executor_");
-    EXPECT_EQ(unexpected_reports(), 0);
-
-    struct asyncio_pool_statistics statistics = {0};
-    EXPECT_EQ(asyncio_executor_statistics(pool, &statistics), 0);
-    EXPECT_EQ(statistics.workers, 1);
-    EXPECT_EQ(asyncio_run_in_executor(pool, nothing, NULL), 0);
-    asyncio_executor_shutdown(pool);
-}
-
 // --- scopes, owner locks, conditions and channels ---------------------------
 
 ASYNCIO_CHANNEL_TYPE(words, const char *);
