@@ -22,13 +22,24 @@ static int count_call(void *calls)
 
 struct job {
     struct asyncio_cancel_scope scope;
+    struct asyncio_loop *loop;
+    struct asyncio_event at_work; // the thread is, or never will be
     atomic_bool begun, go_on, asked;
 };
+
+static int set_event(void *arg)
+{
+    asyncio_event_set(arg);
+    return 0;
+}
 
 static int wait_in_thread(void *arg)
 {
     struct job *job = arg;
     job->begun = true;
+    if (job->loop &&
+        asyncio_call_soon_threadsafe(job->loop, set_event, &job->at_work) < 0)
+        return 7; // whoever waits hears of it by the end
     while (!job->go_on && !job->asked)
         job->asked = asyncio_check_cancelled() == -ECANCELED;
     return 7;
@@ -63,9 +74,7 @@ TEST(thread_runs_to_its_end_and_its_result_counts)
 static int request_when_begun(void *arg)
 {
     struct job *job = arg;
-    int err = 0;
-    while (!job->begun && !job->go_on && err == 0)
-        err = asyncio_sleep(0);
+    int err = asyncio_event_wait(&job->at_work);
     asyncio_cancel_scope_cancel(&job->scope);
     return err;
 }
@@ -77,7 +86,7 @@ static int call_thread(void *arg)
     asyncio_task_group_create_task(&group, request_when_begun, job);
     EXPECT_EQ(asyncio_cancel_scope_enter(&job->scope), 0);
     int err = asyncio_to_thread(wait_in_thread, job);
-    job->go_on = true;
+    asyncio_event_set(&job->at_work);
     EXPECT_EQ(err, -ECANCELED); // the request to the task takes no result
     err = asyncio_cancel_scope_exit(&job->scope, err);
     return asyncio_task_group_exit(&group, err);
@@ -85,10 +94,10 @@ static int call_thread(void *arg)
 
 TEST(request_to_the_task_drops_the_result_of_the_thread)
 {
-    struct job job = {0};
+    struct job job = {.loop = asyncio_get_running_loop()};
     struct asyncio_task *task = asyncio_create_task(call_thread, &job);
-    for (int i = 0; i < 100000 && !job.begun && !asyncio_task_done(task); i++)
-        asyncio_ignore(asyncio_sleep(0));
+    if (!asyncio_task_done(task))
+        asyncio_ignore(asyncio_event_wait(&job.at_work));
     asyncio_task_cancel(task);
     EXPECT_EQ(asyncio_await(task), -ECANCELED);
     asyncio_task_release(task);

@@ -111,6 +111,8 @@ static void until_waiting(struct line *line, size_t count)
 
 // --- across -----------------------------------------------------------------
 
+#define LAST 100
+
 struct sink {
     struct line *line;
     long sum;
@@ -129,25 +131,28 @@ static int receive_all(void *arg)
     return err == -ENODATA ? 0 : err;
 }
 
+static void *send_and_close(void *arg)
+{
+    struct worker *worker = arg;
+    send_numbers(worker);
+    asyncio_thread_sender_close(&worker->line->feed);
+    return NULL;
+}
+
 static void send_across(long capacity)
 {
     struct line line;
     struct sink sink = {.line = &line};
     struct worker worker = {
-        .line = &line, .first = 1, .count = 300, .seconds = ASYNCIO_FOREVER};
+        .line = &line, .first = 1, .count = LAST, .seconds = ASYNCIO_FOREVER};
     if (open_line(&line, capacity) == 0) {
         asyncio_sender_close(&line.out);
-        start(&worker, send_numbers);
-        struct asyncio_task *task = asyncio_create_task(receive_all, &sink);
-        while (sink.last < 300 && !asyncio_task_done(task))
-            if (asyncio_sleep(0) < 0) break;
-        asyncio_thread_sender_close(&line.feed);
+        start(&worker, send_and_close);
+        int err = receive_all(&sink);
         asyncio_receiver_close(&line.in);
-        int err = asyncio_await(task);
-        asyncio_task_release(task);
         asyncio_thread_receiver_close(&line.drain);
         join(&worker);
-        if (sink.last == 300) {
+        if (sink.last == LAST) {
             EXPECT_EQ(worker.result, 0);
             EXPECT_EQ(sink.sum, worker.sum);
         } else {
@@ -173,7 +178,7 @@ static void receive_across(long capacity)
         asyncio_receiver_close(&line.in);
         asyncio_thread_sender_close(&line.feed);
         start(&worker, receive_numbers);
-        for (int i = 1; i <= 300 && err == 0; i++) {
+        for (int i = 1; i <= LAST && err == 0; i++) {
             err = asyncio_sender_send(&line.out, &i);
             if (err == 0) sum += i;
         }
@@ -477,8 +482,9 @@ TEST_PLAIN(task_that_a_thread_has_served_is_dropped_with_its_loop,
         EXPECT_EQ(workers[0].result, 0);
         EXPECT_EQ(waiting(&left), 0);
         asyncio_loop_close(loop);
-        while (unexpected_reports() > 0)
-            expect_report(waits ? -ECANCELED : -ENOMEM);
+        int code = waits ? -ECANCELED : -ENOMEM;
+        while (unexpected_reports() > 0 && *expect_report(code))
+            continue;
         EXPECT_EQ(sink.last, 0);
         EXPECT_EQ(take(&left), 1);
     }
@@ -561,7 +567,7 @@ static void run_clients(struct client *client, int (*fn)(void *), int rounds)
         for (int i = 0; i < 4; i++) {
             dice = dice * 1103515245 + 12345;
             for (unsigned passes = dice >> 16 & 7; passes > 0; passes--)
-                if (asyncio_sleep(0) < 0) return;
+                asyncio_ignore(asyncio_sleep(0));
             asyncio_task_cancel(tasks[dice >> 20 & 3]);
         }
         for (int i = 0; i < 4; i++) {
@@ -593,7 +599,7 @@ TEST(nothing_is_lost_between_threads_and_tasks_that_give_up)
             atomic_store(&stop, false);
             start(&pair[0], send_until_stopped);
             start(&pair[1], receive_until_stopped);
-            run_clients(&client, receive_or_give_up, 50);
+            run_clients(&client, receive_or_give_up, 10);
             atomic_store(&stop, true);
             join(&pair[0]);
             join(&pair[1]);
@@ -621,7 +627,7 @@ TEST(select_takes_one_thing_while_threads_offer_three)
         start(&crew[0], send_until_stopped);
         start(&crew[1], send_until_stopped);
         start(&crew[2], receive_until_stopped);
-        run_clients(&client, select_or_give_up, 200);
+        run_clients(&client, select_or_give_up, 30);
         atomic_store(&stop, true);
         for (int i = 0; i < 3; i++)
             join(&crew[i]);

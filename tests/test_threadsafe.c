@@ -43,11 +43,12 @@ struct flood {
 };
 
 static struct flood flood;
+static struct asyncio_event many_here; // set now and then, and by the last
 
 static int arrive(void *arg)
 {
     if (*(int *)arg != flood.next) flood.in_order = false;
-    flood.next++;
+    if (++flood.next == MANY) asyncio_event_set(&many_here);
     return 0;
 }
 
@@ -150,8 +151,9 @@ TEST(calls_of_two_threads_come_in_the_order_that_both_know)
     EXPECT_OR_RETURN(pthread_create(&threads[0], NULL, pass_on, &relays[0]) ==
                      0);
     if (EXPECT(pthread_create(&threads[1], NULL, pass_on, &relays[1]) == 0)) {
+        asyncio_event_clear(&many_here);
         while (flood.next < MANY)
-            EXPECT_EQ(asyncio_sleep(0), 0);
+            EXPECT_EQ(asyncio_event_wait(&many_here), 0);
         pthread_join(threads[1], NULL);
     }
     pthread_join(threads[0], NULL);
@@ -177,6 +179,7 @@ static int arrive_from(void *arg)
 {
     const struct numbered *call = arg;
     if (call->number != arrived[call->which]++) mixed_up = true;
+    if (arrived[call->which] == EACH) asyncio_event_set(&many_here);
     return 0;
 }
 
@@ -210,7 +213,8 @@ TEST(calls_of_many_threads_all_arrive_once_each_in_its_order)
             break;
     }
     while (all < made * EACH) {
-        EXPECT_EQ(asyncio_sleep(0), 0);
+        asyncio_event_clear(&many_here);
+        EXPECT_EQ(asyncio_event_wait(&many_here), 0);
         all = 0;
         for (int i = 0; i < made; i++)
             all += arrived[i];

@@ -1,5 +1,6 @@
 // Workers: many loops, one for each thread, and how one failure ends them all.
 
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 
@@ -173,8 +174,11 @@ static int pass_on(void *arg)
     int err = 0;
     asyncio_future_init(&tokens[number]);
     loops[number] = asyncio_get_running_loop();
-    while (err == 0 && !loops[next])
-        err = asyncio_sleep(0);
+    while (err == 0 && !loops[next]) {
+        for (int i = 0; i < 1000 && !loops[next]; i++)
+            sched_yield();
+        err = asyncio_sleep(0); // the next one may never begin
+    }
     if (err == 0)
         err = asyncio_call_soon_threadsafe(loops[next], accept_token,
                                            &tokens[next]);
