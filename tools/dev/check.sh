@@ -110,6 +110,7 @@ check_tidy()
 
 sanitized()
 {
+    need_peers
     build "$1" -Db_sanitize=address,undefined -Db_lundef=false
     ASAN_OPTIONS=allow_addr2line=1 \
         UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \

@@ -13,55 +13,24 @@
 
 PHOTOGRAPHS="Aqua Blinds Dune FreshFlower Garden GreenMeadow LadyBird RainDrops
     Storm TwoWings Wood YellowFlower"
-NGINX_LIBRARIES="libcrypt1 libpcre2-8-0 libssl3 zlib1g"
 PYTHON_PACKAGES="python3-requests python3-httpx python3-aiofiles python3-pil
     python3-numpy"
-
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/libasyncio/demo
-
-# Unpacks the newest of the named packages into the cache's folder $1, whole or
-# not at all: the folder gets its name when everything is in it.
-unpack()
-{
-    folder=$cache/$1
-    shift
-    [ ! -d "$folder" ] || return 0
-    say "unpacking into $folder (not installed):" "$@"
-    know_packages "$@"
-    rm -rf "$folder.new"
-    mkdir -p "$folder.new"
-    (cd "$folder.new" && download "$@") ||
-        { as_root apt-get update -q &&
-            (cd "$folder.new" && download "$@"); } ||
-        fail 1 "could not download:" "$@"
-    for package in "$folder.new"/*.deb; do
-        dpkg-deb -x "$package" "$folder.new"
-        rm "$package"
-    done
-    mv "$folder.new" "$folder"
-}
-
-# Root's downloads are not handed to apt's own user: the cache is root's.
-download()
-{
-    apt-get -q -o APT::Sandbox::User=root download "$@"
-}
 
 # Brings each photograph to 1920x1080, once: filled, the middle kept.
 make_photographs()
 {
-    [ ! -d "$cache/photographs" ] || return 0
+    [ ! -d "$CACHE/photographs" ] || return 0
     say "making twelve photographs of 1920x1080 with GraphicsMagick"
-    rm -rf "$cache/photographs.new"
-    mkdir -p "$cache/photographs.new"
+    rm -rf "$CACHE/photographs.new"
+    mkdir -p "$CACHE/photographs.new"
     for name in $PHOTOGRAPHS; do
         gm convert \
-            "$cache/mate-backgrounds/usr/share/backgrounds/mate/nature/$name.jpg" \
+            "$CACHE/mate-backgrounds/usr/share/backgrounds/mate/nature/$name.jpg" \
             -resize '1920x1080^' -gravity center -extent 1920x1080 \
-            +profile '*' -quality 85 "$cache/photographs.new/$name.jpg" ||
+            +profile '*' -quality 85 "$CACHE/photographs.new/$name.jpg" ||
             fail 1 "$name.jpg could not be converted"
     done
-    mv "$cache/photographs.new" "$cache/photographs"
+    mv "$CACHE/photographs.new" "$CACHE/photographs"
 }
 
 # The arguments are read before anything is installed for them.
@@ -91,9 +60,10 @@ command -v apt-get >/dev/null ||
     fail 2 "the demo takes its photographs and its server from Debian packages"
 # shellcheck disable=SC2086 # One word is one package.
 need $packages
-unpack nginx nginx libnginx-mod-http-echo
+# shellcheck disable=SC2086 # One word is one package.
+unpack nginx $NGINX_PACKAGES
 unpack mate-backgrounds mate-backgrounds
 make_photographs
 build gcc
 # shellcheck disable=SC2086 # Nothing, or one word.
-exec /usr/bin/python3 tools/dev/demo.py "$cache" --rounds "$rounds" $python
+exec /usr/bin/python3 tools/dev/demo.py "$CACHE" --rounds "$rounds" $python

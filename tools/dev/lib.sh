@@ -13,6 +13,15 @@ BUILD_PACKAGES="gcc g++ libc6-dev meson ninja-build pkg-config python3
 # What the tests use beyond that: Pillow is the judge of the edge pictures.
 TEST_PACKAGES="python3-pil python3-numpy"
 
+# Programs of others that the tests talk to. Tests that miss one are skipped.
+PEER_PACKAGES="curl netcat-openbsd redis-tools socat"
+
+# nginx would start itself if it was installed; it is unpacked in the cache.
+NGINX_PACKAGES="nginx libnginx-mod-http-echo"
+NGINX_LIBRARIES="libcrypt1 libpcre2-8-0 libssl3 zlib1g"
+
+CACHE=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/libasyncio/demo
+
 say()
 {
     printf 'dev: %s\n' "$*"
@@ -107,6 +116,43 @@ say_what_is_needed()
             "Debian calls" "$@"
     done
     say "this is not Debian; if something is missing, it is one of:" "$@"
+}
+
+# Unpacks the newest of the named packages into the cache's folder $1, whole or
+# not at all: the folder gets its name when everything is in it.
+unpack()
+{
+    folder=$CACHE/$1
+    shift
+    [ ! -d "$folder" ] || return 0
+    say "unpacking into $folder (not installed):" "$@"
+    know_packages "$@"
+    rm -rf "$folder.new"
+    mkdir -p "$folder.new"
+    (cd "$folder.new" && download "$@") ||
+        { as_root apt-get update -q &&
+            (cd "$folder.new" && download "$@"); } ||
+        fail 1 "could not download:" "$@"
+    for package in "$folder.new"/*.deb; do
+        dpkg-deb -x "$package" "$folder.new"
+        rm "$package"
+    done
+    mv "$folder.new" "$folder"
+}
+
+# Root's downloads are not handed to apt's own user: the cache is root's.
+download()
+{
+    apt-get -q -o APT::Sandbox::User=root download "$@"
+}
+
+# Gets the programs of others that the tests talk to, as far as it can.
+need_peers()
+{
+    command -v apt-get >/dev/null || return 0
+    # shellcheck disable=SC2086 # One word is one package.
+    (need $PEER_PACKAGES $NGINX_LIBRARIES && unpack nginx $NGINX_PACKAGES) ||
+        say "tests that need what is missing are skipped"
 }
 
 # The files that meson finds by itself, so that no test is ever forgotten. Meson

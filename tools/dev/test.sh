@@ -8,5 +8,6 @@
 
 # shellcheck disable=SC2086 # One word is one package.
 need $BUILD_PACKAGES $TEST_PACKAGES
+need_peers
 build gcc
 exec /usr/bin/python3 tools/dev/suites.py build/gcc "$@"
