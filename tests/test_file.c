@@ -206,6 +206,10 @@ TEST(pread_all_and_pwrite_all_go_by_offsets)
 // A limit on the size of files makes the kernel write less than it was given.
 TEST(a_short_write_goes_on_and_meets_the_error, .short_counts = true)
 {
+    if (strcmp(test_backend(), "sim") == 0) {
+        SKIP("the system's limit is none of a simulated world");
+        return;
+    }
     const char *path = in_folder("a");
     int fd = make_file(path, "");
     EXPECT_OR_RETURN(fd >= 0);
@@ -253,12 +257,15 @@ TEST(a_file_is_cut_and_made_longer)
     int fd = make_file(path, "0123456789");
     EXPECT_OR_RETURN(fd >= 0);
     struct stat found = {0};
+    // A simulated file has all of its bytes in memory.
+    bool simulated = strcmp(test_backend(), "sim") == 0;
+    int64_t far = INT64_C(1) << (simulated ? 20 : 33);
     EXPECT_EQ(asyncio_ftruncate(fd, 4), 0);
     EXPECT_EQ(asyncio_fstat(fd, &found), 0);
     EXPECT_EQ(found.st_size, 4);
-    EXPECT_EQ(asyncio_ftruncate(fd, INT64_C(1) << 33), 0);
+    EXPECT_EQ(asyncio_ftruncate(fd, far), 0);
     EXPECT_EQ(asyncio_fstat(fd, &found), 0);
-    EXPECT_EQ(found.st_size, INT64_C(1) << 33);
+    EXPECT_EQ(found.st_size, far);
     EXPECT_EQ(asyncio_ftruncate(fd, -1), -EINVAL);
     EXPECT_EQ(asyncio_ftruncate(fd, 0), 0);
     int err = asyncio_fallocate(fd, 0, 0, 100);

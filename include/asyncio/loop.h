@@ -42,8 +42,9 @@ struct asyncio_loop_options {
     // ASYNCIO_DEBUG and ASYNCIO_BACKEND are not asked: as Python's -E.
     bool ignore_environment ASYNCIO__UNSET;
     bool eager ASYNCIO__UNSET; // as by asyncio_loop_set_eager
-    // "uring" or "epoll"; else what ASYNCIO_BACKEND in the environment says,
-    // else io_uring where the kernel allows it.
+    // "uring", "epoll" or "sim"; else the simulated world that this thread
+    // uses (asyncio/simulator.h), else what ASYNCIO_BACKEND in the environment
+    // says, else io_uring where the kernel allows it.
     const char *backend ASYNCIO__UNSET;
     // Seconds that one step of the loop may take in debug mode, else 0.1.
     double slow_step ASYNCIO__UNSET;
@@ -118,7 +119,7 @@ ASYNCIO_API bool asyncio_loop_is_eager(const struct asyncio_loop *loop);
 ASYNCIO_API bool asyncio_loop_is_running(const struct asyncio_loop *loop);
 ASYNCIO_API bool asyncio_loop_is_closed(const struct asyncio_loop *loop);
 
-// "uring" or "epoll"; "closed" once it is.
+// "uring", "epoll" or "sim"; "closed" once it is.
 ASYNCIO_API const char *asyncio_loop_backend(const struct asyncio_loop *loop);
 
 // The loop that runs on this thread, or NULL.

@@ -14,6 +14,7 @@
 #include <asyncio/socket.h>
 
 #include "io/names.h"
+#include "platform/simulated.h"
 
 // What somebody has set in the place of libc.
 static asyncio_resolve_fn *resolve;
@@ -114,6 +115,43 @@ static int ask_libc(const char *host, const char *service,
     return 0;
 }
 
+// What a simulated world has of a host; -ENOENT if it has none of that name, or
+// there is no world.
+struct wanted {
+    struct found *found;
+    int family;
+    in_port_t port;
+};
+
+static int add_wanted(const struct sockaddr *address, socklen_t len, void *arg)
+{
+    const struct wanted *wanted = arg;
+    struct asyncio__address with_port;
+    if (wanted->family != AF_UNSPEC && wanted->family != address->sa_family)
+        return 0;
+    memcpy(&with_port.storage, address, len);
+    if (address->sa_family == AF_INET)
+        with_port.v4.sin_port = wanted->port;
+    else
+        with_port.v6.sin6_port = wanted->port;
+    add(wanted->found, &with_port.any, len);
+    return 0;
+}
+
+static int ask_world(const char *host, const char *service,
+                     const struct addrinfo *hints, struct found *found)
+{
+    struct asyncio__address here;
+    struct found port = {.list = &here, .max = 1};
+    struct addrinfo any = *hints;
+    any.ai_family = AF_INET;
+    if (!asyncio__sim_is_here()) return -ENOENT;
+    int err = look_here(NULL, service, &any, &port);
+    if (err < 0) return err;
+    struct wanted wanted = {found, hints->ai_family, here.v4.sin_port};
+    return asyncio__sim_resolve(host, add_wanted, &wanted);
+}
+
 // A name that is this machine's own is not asked for (RFC 6761, 6.3).
 static bool is_this_machine(const char *host)
 {
@@ -126,6 +164,10 @@ static int look_up(const char *host, const char *service,
 {
     int err = look_here(host, service, hints, found);
     if (err != -EAGAIN || !host) return err;
+    err = ask_world(host, service, hints, found);
+    if (err == -EAGAIN)
+        return asyncio_raise(err, "cannot look up host '%s' (simulated)", host);
+    if (err != -ENOENT) return err;
     return resolve ? ask_resolver(host, service, hints, found)
                    : ask_libc(host, service, hints, found);
 }

@@ -59,9 +59,26 @@ static int backend_of(const struct asyncio_loop_options *options,
         *backend = ASYNCIO__BACKEND_URING;
     else if (strcmp(name, "epoll") == 0)
         *backend = ASYNCIO__BACKEND_EPOLL;
+    else if (strcmp(name, "sim") == 0)
+        *backend = ASYNCIO__BACKEND_SIM;
     else
         return -EINVAL;
     return 0;
+}
+
+static int64_t time_of(void *loop)
+{
+    return asyncio__loop_now(loop);
+}
+
+// A simulated world has the time of its loop, which is never the system's, and
+// does not go back when the next loop begins.
+static void begin_world(struct asyncio_loop *loop)
+{
+    int64_t since_ns = asyncio__poller_begin(loop->poller, time_of, loop);
+    if (since_ns < 0) return;
+    if (!loop->clock) loop->clock = &loop->own_clock;
+    asyncio__testing_clock_advance(loop->clock, since_ns);
 }
 
 static void testing_settings(struct asyncio_loop *loop)
@@ -77,6 +94,7 @@ static void testing_settings(struct asyncio_loop *loop)
     loop->watched =
         asyncio__testing.watched &&
         pthread_equal(asyncio__testing.watching_thread, pthread_self());
+    begin_world(loop);
     loop->timers.now_ns = asyncio__loop_now(loop);
 }
 
@@ -140,8 +158,12 @@ void asyncio__loop_at_close(struct asyncio_loop *loop,
 static void drain_poller(struct asyncio_loop *loop)
 {
     asyncio__watches_cancel(loop);
-    while (asyncio__poller_pending(loop->poller) > 0)
-        if (asyncio__poller_wait(loop->poller, -1) < 0) break;
+    while (asyncio__poller_pending(loop->poller) > 0) {
+        int64_t next_ns = asyncio__poller_next(loop->poller);
+        bool jump = next_ns != ASYNCIO__NEVER;
+        if (jump) asyncio__testing_clock_advance(loop->clock, next_ns);
+        if (asyncio__poller_wait(loop->poller, jump ? 0 : -1) < 0) break;
+    }
     asyncio__watches_free(loop);
 }
 
@@ -334,12 +356,21 @@ void asyncio__loop_take_posts(struct asyncio_loop *loop)
 
 // --- the turn ---------------------------------------------------------------
 
-// How long the poller may wait: until the first timer, for ever if that does
+// When something is due: the first timer, or what a simulated world does next.
+static int64_t next_ns_of(struct asyncio_loop *loop)
+{
+    int64_t timer_ns = asyncio__timers_next(&loop->timers);
+    if (!loop->clock) return timer_ns;
+    int64_t world_ns = asyncio__poller_next(loop->poller);
+    return world_ns < timer_ns ? world_ns : timer_ns;
+}
+
+// How long the poller may wait: until something is due, for ever if that does
 // not come by itself, and not at all if there is something to run.
 static int64_t idle_ns(struct asyncio_loop *loop)
 {
     if (!list_empty(&loop->ready) || loop->stopping) return 0;
-    int64_t next_ns = asyncio__timers_next(&loop->timers);
+    int64_t next_ns = next_ns_of(loop);
     if (next_ns == ASYNCIO__NEVER) return -1;
     int64_t left_ns = next_ns - asyncio__loop_now(loop);
     if (loop->clock) return asyncio__testing_clock_takes(loop->clock, left_ns);
@@ -483,7 +514,7 @@ static int64_t patience_ns(struct asyncio_loop *loop)
     }
     bool held = loop->held > 0 || asyncio__poller_working(loop->poller) > 0;
     if (!list_empty(&loop->patient) || !loop->clock || held) return least_ns;
-    if (asyncio__timers_next(&loop->timers) == ASYNCIO__NEVER) return least_ns;
+    if (next_ns_of(loop) == ASYNCIO__NEVER) return least_ns;
     return asyncio__real_ns(loop->clock->autojump_threshold);
 }
 
@@ -491,8 +522,7 @@ static int64_t patience_ns(struct asyncio_loop *loop)
 static void lose_patience(struct asyncio_loop *loop, int64_t patience_ns)
 {
     if (list_empty(&loop->patient)) {
-        asyncio__testing_clock_advance(loop->clock,
-                                       asyncio__timers_next(&loop->timers));
+        asyncio__testing_clock_advance(loop->clock, next_ns_of(loop));
         return;
     }
     list_for_each_safe (link, after, &loop->patient) {

@@ -163,8 +163,12 @@ struct asyncio_loop {
     const struct asyncio__task_floor *floor; // NULL: nothing of it was used
     struct asyncio__debugger *debugger;      // NULL: nobody looks on
     struct asyncio_link spare_handles;       // of callbacks, for reuse
-    struct asyncio__watch **watches;         // by descriptor
-    size_t watches_size;                     // entries in it
+    // By descriptor; those of a simulated world, whose numbers are far from the
+    // others, have a table of their own.
+    struct asyncio__watch_table {
+        struct asyncio__watch **at;
+        size_t size; // entries in it
+    } watches[2];
     uint64_t *owned;    // a bit for each descriptor that is an open stream's
     size_t owned_words; // in it
     struct asyncio__io *io;       // streams and servers; NULL: there were none

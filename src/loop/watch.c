@@ -12,6 +12,7 @@
 #include <asyncio/error.h>
 
 #include "loop/debug.h"
+#include "platform/simulated.h"
 #include "platform/sys.h"
 
 struct direction {
@@ -98,18 +99,26 @@ static void run_direction(struct asyncio__step *step)
     if (direction->fn && idle) arm(direction);
 }
 
-static int grow_table(struct asyncio_loop *loop, int fd)
+static struct asyncio__watch_table *table_of(struct asyncio_loop *loop, int fd)
 {
-    size_t size = loop->watches_size ? loop->watches_size : 64;
-    while (size <= (size_t)fd)
+    return &loop->watches[asyncio__is_simulated(fd)];
+}
+
+static size_t place_of(int fd)
+{
+    return (size_t)(asyncio__is_simulated(fd) ? fd - ASYNCIO__SIM_FD : fd);
+}
+
+static int grow_table(struct asyncio__watch_table *table, size_t place)
+{
+    size_t size = table->size ? table->size : 64;
+    while (size <= place)
         size *= 2;
-    struct asyncio__watch **table = asyncio__alloc(size * sizeof *table);
-    if (!table) return -ENOMEM;
-    for (size_t i = 0; i < loop->watches_size; i++)
-        table[i] = loop->watches[i];
-    asyncio__free(loop->watches);
-    loop->watches = table;
-    loop->watches_size = size;
+    struct asyncio__watch **at = asyncio__realloc_array(
+        table->at, table->size, size, sizeof(struct asyncio__watch *));
+    if (!at) return -ENOMEM;
+    table->at = at;
+    table->size = size;
     return 0;
 }
 
@@ -125,23 +134,26 @@ static void init_direction(struct direction *direction, int fd, int events)
 static struct asyncio__watch *find_watch(const struct asyncio_loop *loop,
                                          int fd)
 {
-    if (fd < 0 || (size_t)fd >= loop->watches_size) return NULL;
-    return loop->watches[fd];
+    const struct asyncio__watch_table *table =
+        &loop->watches[asyncio__is_simulated(fd)];
+    if (fd < 0 || place_of(fd) >= table->size) return NULL;
+    return table->at[place_of(fd)];
 }
 
 static int make_watch(struct asyncio_loop *loop, int fd,
                       struct asyncio__watch **out)
 {
+    struct asyncio__watch_table *table = table_of(loop, fd);
     *out = find_watch(loop, fd);
     if (*out) return 0;
-    if ((size_t)fd >= loop->watches_size && grow_table(loop, fd) < 0)
+    if (place_of(fd) >= table->size && grow_table(table, place_of(fd)) < 0)
         return -ENOMEM;
     struct asyncio__watch *watch = asyncio__alloc(sizeof *watch);
     if (!watch) return -ENOMEM;
     watch->loop = loop;
     init_direction(&watch->reader, fd, POLLIN);
     init_direction(&watch->writer, fd, POLLOUT);
-    loop->watches[fd] = *out = watch;
+    table->at[place_of(fd)] = *out = watch;
     return 0;
 }
 
@@ -149,13 +161,10 @@ static int make_watch(struct asyncio_loop *loop, int fd,
 
 // A bit for each number, so that a connection costs no more than that. Numbers
 // of a simulated world begin far away; they are counted from there.
-#define SIMULATED (1 << 28)
 
 static size_t bit_of(int fd)
 {
-    bool simulated = fd >= SIMULATED;
-    size_t number = (size_t)(simulated ? fd - SIMULATED : fd);
-    return 2 * number + simulated;
+    return 2 * place_of(fd) + asyncio__is_simulated(fd);
 }
 
 static bool owns(const struct asyncio_loop *loop, int fd)
@@ -268,23 +277,34 @@ int asyncio_remove_writer(int fd)
     return remove_watch(fd, true);
 }
 
+static void cancel_all(struct asyncio__watch_table *table)
+{
+    for (size_t i = 0; i < table->size; i++) {
+        if (!table->at[i]) continue;
+        retire(&table->at[i]->reader);
+        retire(&table->at[i]->writer);
+    }
+}
+
+static void free_all(struct asyncio__watch_table *table)
+{
+    for (size_t i = 0; i < table->size; i++)
+        asyncio__free(table->at[i]);
+    asyncio__free(table->at);
+    *table = (struct asyncio__watch_table){0};
+}
+
 void asyncio__watches_cancel(struct asyncio_loop *loop)
 {
-    for (size_t i = 0; i < loop->watches_size; i++) {
-        if (!loop->watches[i]) continue;
-        retire(&loop->watches[i]->reader);
-        retire(&loop->watches[i]->writer);
-    }
+    cancel_all(&loop->watches[0]);
+    cancel_all(&loop->watches[1]);
 }
 
 void asyncio__watches_free(struct asyncio_loop *loop)
 {
-    for (size_t i = 0; i < loop->watches_size; i++)
-        asyncio__free(loop->watches[i]);
-    asyncio__free(loop->watches);
+    free_all(&loop->watches[0]);
+    free_all(&loop->watches[1]);
     asyncio__free(loop->owned);
-    loop->watches = NULL;
-    loop->watches_size = 0;
     loop->owned = NULL;
     loop->owned_words = 0;
 }

@@ -23,6 +23,10 @@ struct asyncio__poller_kind {
     // Without the finished ones.
     size_t (*working)(const struct asyncio__poller *poller);
     void (*wake)(struct asyncio__poller *poller);
+    // Only of a world with time of its own; else NULL.
+    int64_t (*next)(const struct asyncio__poller *poller);
+    int64_t (*begin)(struct asyncio__poller *poller,
+                     int64_t (*clock)(void *arg), void *arg);
     // SOCK_NONBLOCK, or 0 if it wants descriptors in blocking mode: the kernel
     // of a ring says -EAGAIN for a non-blocking one instead of waiting.
     int mode;
@@ -37,6 +41,7 @@ struct asyncio__poller_kind {
 
 int asyncio__uring_open(struct asyncio__poller **poller);
 int asyncio__epoll_open(struct asyncio__poller **poller);
+int asyncio__sim_open(struct asyncio__poller **poller);
 
 // Notes the result of `op`, which must be in no list, for delivery. Sets right
 // what the kernel says about cancelling: nobody is told -ECANCELED who did not

@@ -15,16 +15,19 @@
 
 #include "base/list.h"
 #include "platform/backend.h"
+#include "platform/simulated.h"
 #include "platform/sys.h"
 
-// The backend that the environment names, or -EINVAL.
+// The backend that this thread's world or the environment names, or -EINVAL.
 static int named_backend(void)
 {
+    if (asyncio__sim_is_here()) return ASYNCIO__BACKEND_SIM;
     const char *name = getenv("ASYNCIO_BACKEND");
     if (!name || !*name || strcmp(name, "auto") == 0)
         return ASYNCIO__BACKEND_AUTO;
     if (strcmp(name, "uring") == 0) return ASYNCIO__BACKEND_URING;
     if (strcmp(name, "epoll") == 0) return ASYNCIO__BACKEND_EPOLL;
+    if (strcmp(name, "sim") == 0) return ASYNCIO__BACKEND_SIM;
     return -EINVAL;
 }
 
@@ -37,6 +40,7 @@ int asyncio__poller_open(struct asyncio__poller **poller,
 
     if (choice == ASYNCIO__BACKEND_URING) return asyncio__uring_open(poller);
     if (choice == ASYNCIO__BACKEND_EPOLL) return asyncio__epoll_open(poller);
+    if (choice == ASYNCIO__BACKEND_SIM) return asyncio__sim_open(poller);
 
     // Containers deny rings, old kernels lack them, a limit on locked memory
     // may leave no room: whatever the reason, epoll says the same.
@@ -189,4 +193,15 @@ size_t asyncio__poller_working(const struct asyncio__poller *poller)
 void asyncio__poller_wake(struct asyncio__poller *poller)
 {
     poller->kind->wake(poller);
+}
+
+int64_t asyncio__poller_begin(struct asyncio__poller *poller,
+                              int64_t (*clock)(void *arg), void *arg)
+{
+    return poller->kind->begin ? poller->kind->begin(poller, clock, arg) : -1;
+}
+
+int64_t asyncio__poller_next(const struct asyncio__poller *poller)
+{
+    return poller->kind->next ? poller->kind->next(poller) : INT64_MAX;
 }

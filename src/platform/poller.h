@@ -147,11 +147,13 @@ enum asyncio__backend {
     ASYNCIO__BACKEND_AUTO, // uring where the kernel allows it, else epoll
     ASYNCIO__BACKEND_URING,
     ASYNCIO__BACKEND_EPOLL,
+    ASYNCIO__BACKEND_SIM,  // the simulator: asyncio/simulator.h
     ASYNCIO__BACKEND_BEST, // as AUTO, whatever the environment says
 };
 
-// Makes a poller. AUTO obeys the environment (ASYNCIO_BACKEND=uring|epoll|auto)
-// and falls back by itself; a backend asked for by name, here or there, that
+// Makes a poller. AUTO is the simulator where this thread uses a world, else
+// obeys the environment (ASYNCIO_BACKEND=uring|epoll|sim|auto), and falls back
+// by itself; a backend asked for by name, here or there, that
 // cannot be had is an error. Returns 0 or a negative errno; -EINVAL for an
 // unknown name, -ENOSYS if the kernel lacks what is needed.
 int asyncio__poller_open(struct asyncio__poller **poller,
@@ -160,7 +162,7 @@ int asyncio__poller_open(struct asyncio__poller **poller,
 // Every operation has to be done. Accepts NULL.
 void asyncio__poller_close(struct asyncio__poller *poller);
 
-// "uring" or "epoll".
+// "uring", "epoll" or "sim".
 const char *asyncio__poller_name(const struct asyncio__poller *poller);
 
 // Queues `op`. Nothing is lost when the kernel's queue is full: it is flushed.
@@ -241,3 +243,15 @@ uint64_t asyncio__poller_delivered(const struct asyncio__poller *poller);
 // Ends the wait that is under way, or makes the next one only look. Any thread,
 // any number of times; costs a system call.
 void asyncio__poller_wake(struct asyncio__poller *poller);
+
+// ---- A world with time of its own -------------------------------------------
+
+// Tells the poller whose time its world has: clock(arg) is asked whenever
+// something is done there. Returns the time from which on that has to go, since
+// no world goes back in time; -1: this poller has none, and asks nobody.
+int64_t asyncio__poller_begin(struct asyncio__poller *poller,
+                              int64_t (*clock)(void *arg), void *arg);
+
+// When the next thing happens in the poller's world, in the time of that clock;
+// INT64_MAX if nothing will by itself.
+int64_t asyncio__poller_next(const struct asyncio__poller *poller);

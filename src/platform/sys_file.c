@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "platform/simulated.h"
 #include "platform/sys_call.h"
 
 int(asyncio__sys_openat)(int folder, const char *path, int flags, mode_t mode,
@@ -24,6 +25,7 @@ int(asyncio__sys_openat)(int folder, const char *path, int flags, mode_t mode,
 // a close reports an error.
 int asyncio__sys_close(int fd)
 {
+    if (asyncio__is_simulated(fd)) return asyncio__sim_close(fd);
     int denied = asyncio__sys_denied(ASYNCIO__SYS_CLOSE, __func__);
     if (fd >= 0) asyncio__sys_gone(ASYNCIO__DESCRIPTOR, (uintptr_t)fd);
 
@@ -35,18 +37,24 @@ int asyncio__sys_close(int fd)
 
 ssize_t asyncio__sys_read(int fd, void *buffer, size_t len)
 {
+    if (asyncio__is_simulated(fd))
+        return asyncio__sim_read(fd, buffer, len, -1);
     return asyncio__sys_try_bytes(ASYNCIO__SYS_READ, __func__, len,
                                   read(fd, buffer, len));
 }
 
 ssize_t asyncio__sys_write(int fd, const void *buffer, size_t len)
 {
+    if (asyncio__is_simulated(fd))
+        return asyncio__sim_write(fd, buffer, len, -1);
     return asyncio__sys_try_bytes(ASYNCIO__SYS_WRITE, __func__, len,
                                   write(fd, buffer, len));
 }
 
 ssize_t asyncio__sys_pread(int fd, void *buffer, size_t len, off_t offset)
 {
+    if (asyncio__is_simulated(fd))
+        return asyncio__sim_read(fd, buffer, len, offset);
     return asyncio__sys_try_bytes(ASYNCIO__SYS_READ, __func__, len,
                                   pread(fd, buffer, len, offset));
 }
@@ -54,6 +62,8 @@ ssize_t asyncio__sys_pread(int fd, void *buffer, size_t len, off_t offset)
 ssize_t asyncio__sys_pwrite(int fd, const void *buffer, size_t len,
                             off_t offset)
 {
+    if (asyncio__is_simulated(fd))
+        return asyncio__sim_write(fd, buffer, len, offset);
     return asyncio__sys_try_bytes(ASYNCIO__SYS_WRITE, __func__, len,
                                   pwrite(fd, buffer, len, offset));
 }
@@ -61,6 +71,8 @@ ssize_t asyncio__sys_pwrite(int fd, const void *buffer, size_t len,
 ssize_t asyncio__sys_preadv2(int fd, const struct iovec *parts, int count,
                              off_t offset, int flags)
 {
+    if (asyncio__is_simulated(fd))
+        return asyncio__sim_readv(fd, parts, count, offset);
     struct asyncio__sys_parts all = {.at = parts, .count = (size_t)count};
     return asyncio__sys_try_unless(
         asyncio__sys_denied_parts(ASYNCIO__SYS_READ, __func__, &all),
@@ -70,6 +82,8 @@ ssize_t asyncio__sys_preadv2(int fd, const struct iovec *parts, int count,
 ssize_t asyncio__sys_pwritev2(int fd, const struct iovec *parts, int count,
                               off_t offset, int flags)
 {
+    if (asyncio__is_simulated(fd))
+        return asyncio__sim_writev(fd, parts, count, offset);
     struct asyncio__sys_parts all = {.at = parts, .count = (size_t)count};
     return asyncio__sys_try_unless(
         asyncio__sys_denied_parts(ASYNCIO__SYS_WRITE, __func__, &all),
@@ -78,11 +92,13 @@ ssize_t asyncio__sys_pwritev2(int fd, const struct iovec *parts, int count,
 
 int asyncio__sys_fsync(int fd)
 {
+    if (asyncio__is_simulated(fd)) return asyncio__sim_fsync(fd);
     return (int)asyncio__sys_try(ASYNCIO__SYS_FSYNC, __func__, fsync(fd));
 }
 
 int asyncio__sys_fdatasync(int fd)
 {
+    if (asyncio__is_simulated(fd)) return asyncio__sim_fsync(fd);
     return (int)asyncio__sys_try(ASYNCIO__SYS_FSYNC, __func__, fdatasync(fd));
 }
 
@@ -96,6 +112,8 @@ int asyncio__sys_renameat2(int old_folder, const char *old_path, int new_folder,
 
 int asyncio__sys_unlinkat(int folder, const char *path, int flags)
 {
+    if (asyncio__sim_has_path(folder, path))
+        return asyncio__sim_unlink(folder, path, flags);
     return (int)asyncio__sys_try(ASYNCIO__SYS_UNLINK, __func__,
                                  unlinkat(folder, path, flags));
 }
@@ -109,6 +127,10 @@ int asyncio__sys_mkdirat(int folder, const char *path, mode_t mode)
 int asyncio__sys_statx(int folder, const char *path, int flags, unsigned mask,
                        struct statx *out)
 {
+    if (asyncio__is_simulated(folder))
+        return asyncio__sim_statx(folder, path, flags, out);
+    if (asyncio__sim_has_path(folder, path))
+        return asyncio__sim_statx(folder, path, flags, out);
     return (int)asyncio__sys_try(ASYNCIO__SYS_LOOK, __func__,
                                  statx(folder, path, flags, mask, out));
 }
@@ -143,6 +165,7 @@ ssize_t asyncio__sys_getdents64(int fd, void *buffer, size_t size)
 
 int asyncio__sys_ftruncate(int fd, off_t len)
 {
+    if (asyncio__is_simulated(fd)) return asyncio__sim_truncate(fd, len);
     return (int)asyncio__sys_try(ASYNCIO__SYS_RESIZE, __func__,
                                  ftruncate(fd, len));
 }
@@ -161,6 +184,8 @@ int asyncio__sys_fchmod(int fd, mode_t mode)
 
 off_t asyncio__sys_lseek(int fd, off_t offset, int whence)
 {
+    if (asyncio__is_simulated(fd))
+        return asyncio__sim_lseek(fd, offset, whence);
     return asyncio__sys_try(ASYNCIO__SYS_SEEK, __func__,
                             lseek(fd, offset, whence));
 }
@@ -185,6 +210,7 @@ ssize_t asyncio__sys_copy_file_range(int from, off_t *from_offset, int to,
 
 bool asyncio__sys_is_storage(int fd)
 {
+    if (asyncio__is_simulated(fd)) return asyncio__sim_is_storage(fd);
     struct stat st;
     int saved = errno;
     int err = fstat(fd, &st);
@@ -196,6 +222,7 @@ bool asyncio__sys_is_storage(int fd)
 
 int asyncio__sys_fd_flags(int fd)
 {
+    if (asyncio__is_simulated(fd)) return asyncio__sim_fd_flags(fd);
     return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
                                  fcntl(fd, F_GETFD));
 }

@@ -35,7 +35,11 @@ static void *obtain(size_t size)
 void *(asyncio__alloc)(size_t size, const char *site)
 {
     if (asyncio__sys_denied(ASYNCIO__SYS_ALLOC, site) < 0) return NULL;
+    return asyncio__alloc_undenied(size, site);
+}
 
+void *asyncio__alloc_undenied(size_t size, const char *site)
+{
     if (size == 0) size = 1;
     void *p = obtain(size);
     if (p) asyncio__sys_made(ASYNCIO__BYTES, (uintptr_t)p, size, site);

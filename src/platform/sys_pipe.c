@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "platform/simulated.h"
 #include "platform/sys_call.h"
 
 #ifndef RWF_NOSIGNAL
@@ -70,12 +71,15 @@ static ssize_t write_quietly(int fd, const struct iovec *parts, int count)
 
 ssize_t asyncio__sys_writev_pipe(int fd, const struct iovec *parts, int count)
 {
+    if (asyncio__is_simulated(fd))
+        return asyncio__sim_writev(fd, parts, count, -1);
     return asyncio__sys_try(ASYNCIO__SYS_WRITE, __func__,
                             write_quietly(fd, parts, count));
 }
 
 unsigned asyncio__sys_file_mode(int fd)
 {
+    if (asyncio__is_simulated(fd)) return asyncio__sim_mode(fd);
     struct stat st;
     int saved = errno;
     int err = fstat(fd, &st);

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "platform/simulated.h"
 #include "platform/sys_call.h"
 
 // --- made -------------------------------------------------------------------
@@ -46,6 +47,8 @@ int(asyncio__sys_pipe)(int fds[2], int flags, const char *site)
 int(asyncio__sys_accept4)(int fd, struct sockaddr *address, socklen_t *len,
                           int flags, const char *site)
 {
+    if (asyncio__is_simulated(fd))
+        return asyncio__sim_accept(fd, address, len, flags);
     long made =
         asyncio__sys_try(ASYNCIO__SYS_ACCEPT, site,
                          accept4(fd, address, len, flags | SOCK_CLOEXEC));
@@ -54,6 +57,7 @@ int(asyncio__sys_accept4)(int fd, struct sockaddr *address, socklen_t *len,
 
 int(asyncio__sys_dup)(int fd, const char *site)
 {
+    if (asyncio__is_simulated(fd)) return asyncio__sim_dup(fd);
     long made = asyncio__sys_try(ASYNCIO__SYS_SOCKET, site,
                                  fcntl(fd, F_DUPFD_CLOEXEC, 0));
     return asyncio__sys_made_fd(made, site);
@@ -63,30 +67,38 @@ int(asyncio__sys_dup)(int fd, const char *site)
 
 int asyncio__sys_bind(int fd, const struct sockaddr *address, socklen_t len)
 {
+    if (asyncio__is_simulated(fd)) return asyncio__sim_bind(fd, address, len);
     return (int)asyncio__sys_try(ASYNCIO__SYS_BIND, __func__,
                                  bind(fd, address, len));
 }
 
 int asyncio__sys_listen(int fd, int backlog)
 {
+    if (asyncio__is_simulated(fd)) return asyncio__sim_listen(fd, backlog);
     return (int)asyncio__sys_try(ASYNCIO__SYS_BIND, __func__,
                                  listen(fd, backlog));
 }
 
 int asyncio__sys_connect(int fd, const struct sockaddr *address, socklen_t len)
 {
+    if (asyncio__is_simulated(fd))
+        return asyncio__sim_connect_fd(fd, address, len);
     return (int)asyncio__sys_try(ASYNCIO__SYS_CONNECT, __func__,
                                  connect(fd, address, len));
 }
 
 int asyncio__sys_getsockname(int fd, struct sockaddr *address, socklen_t *len)
 {
+    if (asyncio__is_simulated(fd))
+        return asyncio__sim_getsockname(fd, address, len);
     return (int)asyncio__sys_try(ASYNCIO__SYS_SOCKOPT, __func__,
                                  getsockname(fd, address, len));
 }
 
 int asyncio__sys_getpeername(int fd, struct sockaddr *address, socklen_t *len)
 {
+    if (asyncio__is_simulated(fd))
+        return asyncio__sim_getpeername(fd, address, len);
     return (int)asyncio__sys_try(ASYNCIO__SYS_SOCKOPT, __func__,
                                  getpeername(fd, address, len));
 }
@@ -95,6 +107,8 @@ int asyncio__sys_getpeername(int fd, struct sockaddr *address, socklen_t *len)
 
 ssize_t asyncio__sys_recv(int fd, void *buffer, size_t len, int flags)
 {
+    if (asyncio__is_simulated(fd))
+        return asyncio__sim_recv(fd, buffer, len, flags);
     return asyncio__sys_try_unless(
         asyncio__sys_denied_on(fd, ASYNCIO__SYS_RECV, __func__, &len),
         recv(fd, buffer, len, flags));
@@ -102,6 +116,8 @@ ssize_t asyncio__sys_recv(int fd, void *buffer, size_t len, int flags)
 
 ssize_t asyncio__sys_send(int fd, const void *buffer, size_t len, int flags)
 {
+    if (asyncio__is_simulated(fd))
+        return asyncio__sim_send(fd, buffer, len, flags);
     return asyncio__sys_try_unless(
         asyncio__sys_denied_on(fd, ASYNCIO__SYS_SEND, __func__, &len),
         send(fd, buffer, len, flags | MSG_NOSIGNAL));
@@ -124,6 +140,8 @@ static int denied_message(int fd, enum asyncio__sys_call call, const char *site,
 
 ssize_t asyncio__sys_recvmsg(int fd, struct msghdr *message, int flags)
 {
+    if (asyncio__is_simulated(fd))
+        return asyncio__sim_recvmsg(fd, message, flags);
     struct iovec *parts = message->msg_iov;
     size_t count = message->msg_iovlen;
     struct asyncio__sys_parts shorter;
@@ -141,6 +159,8 @@ ssize_t asyncio__sys_recvmsg(int fd, struct msghdr *message, int flags)
 
 ssize_t asyncio__sys_sendmsg(int fd, const struct msghdr *message, int flags)
 {
+    if (asyncio__is_simulated(fd))
+        return asyncio__sim_sendmsg(fd, message, flags);
     struct msghdr copy = *message;
     struct asyncio__sys_parts shorter;
     int denied = 0;
@@ -168,6 +188,7 @@ ssize_t asyncio__sys_splice(int in, off_t *in_offset, int out,
 
 int asyncio__sys_shutdown(int fd, int how)
 {
+    if (asyncio__is_simulated(fd)) return asyncio__sim_shutdown(fd, how);
     return (int)asyncio__sys_try(ASYNCIO__SYS_SOCKOPT, __func__,
                                  shutdown(fd, how));
 }
@@ -184,6 +205,8 @@ void asyncio__sys_end_writing(int fd)
 int asyncio__sys_setsockopt(int fd, int level, int option, const void *value,
                             socklen_t len)
 {
+    if (asyncio__is_simulated(fd))
+        return asyncio__sim_setsockopt(fd, level, option, value, len);
     return (int)asyncio__sys_try(ASYNCIO__SYS_SOCKOPT, __func__,
                                  setsockopt(fd, level, option, value, len));
 }
@@ -191,6 +214,8 @@ int asyncio__sys_setsockopt(int fd, int level, int option, const void *value,
 int asyncio__sys_getsockopt(int fd, int level, int option, void *value,
                             socklen_t *len)
 {
+    if (asyncio__is_simulated(fd))
+        return asyncio__sim_getsockopt(fd, level, option, value, len);
     return (int)asyncio__sys_try(ASYNCIO__SYS_SOCKOPT, __func__,
                                  getsockopt(fd, level, option, value, len));
 }
@@ -205,6 +230,7 @@ int asyncio__sys_socket_type(int fd)
 
 int asyncio__sys_status_flags(int fd)
 {
+    if (asyncio__is_simulated(fd)) return asyncio__sim_status_flags(fd);
     return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
                                  fcntl(fd, F_GETFL));
 }
@@ -215,12 +241,16 @@ int asyncio__sys_set_nonblocking(int fd, bool nonblocking)
     if (flags < 0) return flags;
     int wanted = nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
     if (wanted == flags) return 0;
+    if (asyncio__is_simulated(fd))
+        return asyncio__sim_set_status_flags(fd, wanted);
     return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
                                  fcntl(fd, F_SETFL, wanted));
 }
 
 int asyncio__sys_poll(struct pollfd *fds, size_t count, int timeout_ms)
 {
+    if (count > 0 && asyncio__is_simulated(fds->fd))
+        return asyncio__sim_poll(fds, count);
     return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
                                  poll(fds, count, timeout_ms));
 }

@@ -128,6 +128,7 @@ static int set_up(const struct test__run *run)
     asyncio_testing_on_cancel(note_cancel);
 
     int err = asyncio_testing_ledger_start();
+    if (err == 0) err = test__world_open(run);
     if (err < 0 || !run->calls) return err;
     if (test__is_cancel(run->calls)) {
         asyncio__testing.stuck = test->stuck ? NULL : give_up;
@@ -161,6 +162,7 @@ void test__perform(const struct test__run *run)
     test__outcome->harmless =
         asyncio_testing_failure_is_harmless() && !run->test->short_counts;
     if (!run->lenient || test__outcome->harmless) test__check_reports();
+    test__world_close();
     asyncio_testing_ledger_each(note_leak, NULL);
     test__surroundings_compare();
     atomic_store(&test__outcome->finished, true);

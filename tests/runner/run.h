@@ -105,6 +105,12 @@ void test__collect_report(const struct asyncio_report *report, void *arg);
 // Fails the test for each report that nobody expected.
 void test__check_reports(void);
 
+// Makes the simulated world of a test on `sim`, and nothing elsewhere; returns
+// 0 or a negative errno. At the end, what it left open or in its folder is a
+// leak.
+int test__world_open(const struct test__run *run);
+void test__world_close(void);
+
 // What the process holds that the library's ledger does not know of.
 // True if something beyond this thread may still be at work for the test.
 bool test__surroundings_busy(void);

@@ -135,12 +135,13 @@ def run(folder, names=(), env=None, log="testlog", inject=None, seeds=None,
         poller=None):
     """Runs the suites on the pollers that there are. Returns the count.
 
-    `poller` has them run on that one only. With `inject` each test of the
-    runner is repeated with each of its calls of that kind failing, with `seeds`
-    in so many orders; scripts have no such loop and are left out.
+    All pollers are io_uring, epoll and, for what it has a world for, the
+    simulator; `poller` has them run on that one only. With `inject` each test
+    of the runner is repeated with each of its calls of that kind failing, with
+    `seeds` in so many orders; scripts have no such loop and are left out.
     """
     denied = None if poller else why_no_uring()
-    pollers = ["epoll"] if denied else ["uring", "epoll"]
+    pollers = ["epoll", "sim"] if denied else ["uring", "epoll", "sim"]
     pollers = [poller] if poller else pollers
     args = (f"--inject {inject}" if inject
             else f"--seeds {seeds}" if seeds else None)
@@ -195,7 +196,7 @@ def main():
     parser.add_argument("--inject", choices=("alloc", "syscall", "cancel"),
                         help="let each such call of each test fail once, or"
                         " cancel at each of its awaits")
-    parser.add_argument("--poller", choices=("uring", "epoll"),
+    parser.add_argument("--poller", choices=("uring", "epoll", "sim"),
                         help="run the suites on this one only")
     options = parser.parse_intermixed_args()
     if options.seeds is not None and options.seeds < 1:

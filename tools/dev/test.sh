@@ -1,6 +1,7 @@
 #!/bin/sh
 # ./dev test [--seeds N] [NAME...]: builds with gcc and runs the suites, all of
-# them or those named, on both pollers. Ends with a line that counts tests:
+# them or those named, on both pollers and, if they are about what it has, in
+# the simulator. Ends with a line that counts tests:
 # `N passed, N failed`, and `, N skipped` where a poller is denied. --seeds runs
 # each test that has virtual time and checks no order in N orders of its tasks.
 
