@@ -127,7 +127,8 @@ int(asyncio_open_pipe)(struct asyncio_stream **reader,
     struct asyncio_loop *loop = NULL;
     int fds[2];
     int err = asyncio__loop_find(&loop);
-    if (err == 0) err = asyncio__poller_pipe(loop->poller, fds);
+    if (err < 0) return err;
+    err = asyncio__poller_pipe(loop->poller, fds);
     return err < 0 ? err : open_both(reader, writer, fds, options);
 }
 
@@ -138,9 +139,9 @@ int(asyncio_open_pair)(struct asyncio_stream **one,
     struct asyncio_loop *loop = NULL;
     int fds[2];
     int err = asyncio__loop_find(&loop);
-    if (err == 0)
-        err = asyncio__poller_socketpair(loop->poller, AF_UNIX, SOCK_STREAM, 0,
-                                         fds);
+    if (err < 0) return err;
+    err =
+        asyncio__poller_socketpair(loop->poller, AF_UNIX, SOCK_STREAM, 0, fds);
     return err < 0 ? err : open_both(one, other, fds, options);
 }
 
