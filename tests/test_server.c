@@ -553,6 +553,9 @@ TEST(what_cannot_be_is_refused)
     struct asyncio_stream *stream = NULL;
     EXPECT_EQ(asyncio_open_connection(&stream, HERE, 1, .limit = -5), -EINVAL);
     EXPECT_EQ(asyncio_open_connection(&stream, HERE, 70000), -EINVAL);
+    EXPECT_EQ(
+        asyncio_open_connection(&stream, HERE, 1, .happy_eyeballs_delay = -1),
+        -EINVAL);
     EXPECT_EQ(asyncio_open_unix_connection(&stream, ""), -EINVAL);
     EXPECT_EQ(asyncio_open_unix_connection(&stream, in_folder("none")),
               -ENOENT);

@@ -56,8 +56,8 @@ struct asyncio_connection_options {
     int family ASYNCIO__UNSET;          // AF_INET or AF_INET6, else both
     int local_port ASYNCIO__UNSET;
     const char *local_host ASYNCIO__UNSET;
-    // Seconds until the next address is tried beside the first, else 0.25; a
-    // negative number: one after the other.
+    // Until the next address is tried beside those that have not answered,
+    // else 0.25 seconds; ASYNCIO_FOREVER: each only after the one before
     double happy_eyeballs_delay ASYNCIO__UNSET;
     void *reserved_[2] ASYNCIO__UNSET;
 };
@@ -66,8 +66,8 @@ struct asyncio_connection_options {
 // until one answers.
 //
 // returns   0; -ENOENT for a name that is not known; -ECONNREFUSED and what
-//           else the system says of a connection; -EINVAL for a port, limit or
-//           family that cannot be; -ENOMEM
+//           else the system says of a connection; -EINVAL for a port, limit,
+//           family or delay that cannot be; -ENOMEM
 // suspends  always
 // cancel    no connection is left behind
 // owns      asyncio_stream_free

@@ -32,8 +32,7 @@ int(asyncio_open_connection)(struct asyncio_stream **stream, const char *host,
     if (!options) options = &defaults;
     *stream = NULL;
     if (!asyncio__task()) return -EPERM;
-    double delay = options->happy_eyeballs_delay;
-    if (options->limit < 0 || delay != delay) return -EINVAL;
+    if (options->limit < 0) return -EINVAL;
     int fd = asyncio__connect(&(struct asyncio__connect_options){
         .host = host,
         .port = port,
@@ -41,7 +40,7 @@ int(asyncio_open_connection)(struct asyncio_stream **stream, const char *host,
         .family = options->family,
         .local_host = options->local_host,
         .local_port = options->local_port,
-        .delay = delay < 0 ? ASYNCIO_FOREVER : delay,
+        .delay = options->happy_eyeballs_delay,
     });
     if (fd < 0) return fd;
     return stream_on(fd, true, options->limit, options->site, stream);
