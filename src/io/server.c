@@ -88,9 +88,7 @@ static bool is_over(const struct asyncio__server *server)
 void asyncio__server_settle(struct asyncio__server *server)
 {
     if (!is_over(server)) return;
-    struct asyncio_task *task;
-    while ((task = asyncio__first_waiter(&server->closers)))
-        asyncio__wake(task, 0);
+    asyncio__wake_all(&server->closers, 0);
     if (server->calls == 0) asyncio__server_free(server);
 }
 

@@ -82,13 +82,6 @@ void asyncio__stream_leave(struct asyncio_stream *stream)
 
 // --- closing ----------------------------------------------------------------
 
-static void wake_all(struct asyncio_link *list, int result)
-{
-    struct asyncio_task *task;
-    while ((task = asyncio__first_waiter(list)))
-        asyncio__wake(task, result);
-}
-
 static void gone(struct asyncio_stream *stream)
 {
     struct asyncio__io *io = stream->io;
@@ -96,7 +89,7 @@ static void gone(struct asyncio_stream *stream)
     stream->io = NULL;
     list_remove(&stream->link);
     if (list_linked(&stream->retry.link)) list_remove(&stream->retry.link);
-    wake_all(&stream->closers, 0);
+    asyncio__wake_all(&stream->closers, 0);
     if (io->closing) stream->calls = 0; // their tasks will not run any more
     if (stream->protocol && !stream->lost)
         asyncio__stream_lose(stream);
@@ -130,7 +123,7 @@ static void begin_closing(struct asyncio_stream *stream)
     stream->state = ASYNCIO__STREAM_CLOSING;
     if (stream->reading)
         stream->transport->cancel_read(stream, stream->transport_arg);
-    asyncio__stream_wake_drainers(stream, -EBADF);
+    asyncio__wake_all(&stream->drainers, -EBADF);
 }
 
 void asyncio_stream_close(struct asyncio_stream *stream)

@@ -167,8 +167,6 @@ void asyncio__stream_feed_eof(struct asyncio_stream *stream);
 
 // Drops what is unsent and not under way.
 void asyncio__stream_drop_unsent(struct asyncio_stream *stream);
-// Ends the waiting of all who write.
-void asyncio__stream_wake_drainers(struct asyncio_stream *stream, int result);
 
 // --- stream_protocol.c ------------------------------------------------------
 

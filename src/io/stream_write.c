@@ -21,20 +21,13 @@ static struct asyncio__chunk *chunk_of(struct asyncio_link *link)
     return list_entry(link, struct asyncio__chunk, link);
 }
 
-// --- the line of those who wait ---------------------------------------------
-
-void asyncio__stream_wake_drainers(struct asyncio_stream *stream, int result)
-{
-    struct asyncio_task *task;
-    while ((task = asyncio__first_waiter(&stream->drainers)))
-        asyncio__wake(task, result);
-}
+// --- the marks --------------------------------------------------------------
 
 static void resume(struct asyncio_stream *stream)
 {
     if (!stream->paused || stream->unsent > stream->low) return;
     stream->paused = false;
-    asyncio__stream_wake_drainers(stream, 0);
+    asyncio__wake_all(&stream->drainers, 0);
     if (stream->protocol) asyncio__stream_tell_pause(stream);
 }
 
@@ -63,7 +56,7 @@ static void fail(struct asyncio_stream *stream, int err)
     stream->write_error = err;
     stream->paused = false;
     asyncio__stream_drop_unsent(stream);
-    asyncio__stream_wake_drainers(stream, err);
+    asyncio__wake_all(&stream->drainers, err);
     if (stream->protocol && stream->state == ASYNCIO__STREAM_OPEN)
         asyncio_stream_abort(stream);
 }

@@ -16,10 +16,8 @@ static const struct asyncio__wait_kind waiting = {
 void asyncio_event_set(struct asyncio_event *event)
 {
     if (asyncio__waiters_elsewhere(&event->waiters_, __func__)) return;
-    struct asyncio_task *task;
     event->set_ = true;
-    while ((task = asyncio__first_waiter(&event->waiters_)))
-        asyncio__wake(task, 0);
+    asyncio__wake_all(&event->waiters_, 0);
 }
 
 void asyncio_event_clear(struct asyncio_event *event)

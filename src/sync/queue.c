@@ -87,13 +87,6 @@ bool asyncio_queue_full(const struct asyncio_queue *queue)
     return is_full(queue);
 }
 
-static void wake_all(struct asyncio_link *line, int result)
-{
-    struct asyncio_task *task;
-    while ((task = asyncio__first_waiter(line)))
-        asyncio__wake(task, result);
-}
-
 // Brings the getters up to date: all that there is to do when an item came.
 static inline void serve_getters(struct asyncio_queue *queue)
 {
@@ -112,7 +105,7 @@ static inline void serve_putters(struct asyncio_queue *queue)
     }
     // Also for who waited for an item that was promised to another.
     if (queue->shut_ && queue->count_ == 0)
-        wake_all(&queue->getters_, -ESHUTDOWN);
+        asyncio__wake_all(&queue->getters_, -ESHUTDOWN);
 }
 
 static void serve(struct asyncio_queue *queue)
@@ -257,7 +250,7 @@ size_t asyncio_queue_putters(const struct asyncio_queue *queue)
 
 static void finish_one(struct asyncio_queue *queue)
 {
-    if (--queue->unfinished_ == 0) wake_all(&queue->joiners_, 0);
+    if (--queue->unfinished_ == 0) asyncio__wake_all(&queue->joiners_, 0);
 }
 
 int asyncio_queue_task_done(struct asyncio_queue *queue)
@@ -296,7 +289,7 @@ void(asyncio_queue_shutdown)(
 {
     if (is_elsewhere(queue, __func__)) return;
     queue->shut_ = true;
-    wake_all(&queue->putters_, -ESHUTDOWN);
+    asyncio__wake_all(&queue->putters_, -ESHUTDOWN);
     if (options && options->immediate) drop_all(queue, options);
     serve(queue);
 }

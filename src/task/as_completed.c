@@ -56,9 +56,7 @@ static void hand_out(struct asyncio__member *member)
 static void wake_closing(struct asyncio_as_completed *it)
 {
     if (it->own_left_ > 0 || it->inside_ > 0) return;
-    struct asyncio_task *task;
-    while ((task = asyncio__first_waiter(&it->closing_)))
-        asyncio__wake(task, 0);
+    asyncio__wake_all(&it->closing_, 0);
 }
 
 static void count_done(struct asyncio__member *member)
@@ -83,9 +81,7 @@ static void time_is_up(struct asyncio__timer *timer)
     struct asyncio_as_completed *it =
         list_entry(timer, struct asyncio_as_completed, timer_);
     it->state_ = ITERATION_EXPIRED;
-    struct asyncio_task *task;
-    while ((task = asyncio__first_waiter(&it->drawing_)))
-        asyncio__wake(task, -ETIMEDOUT);
+    asyncio__wake_all(&it->drawing_, -ETIMEDOUT);
 }
 
 // --- entering ---------------------------------------------------------------
@@ -292,9 +288,7 @@ void asyncio_as_completed_close(struct asyncio_as_completed *it)
     if (is_elsewhere(it, __func__)) return;
     it->state_ = ITERATION_CLOSED;
     asyncio__timer_disarm(&it->loop_->timers, timer_of(it));
-    struct asyncio_task *task;
-    while ((task = asyncio__first_waiter(&it->drawing_)))
-        asyncio__wake(task, -ESHUTDOWN);
+    asyncio__wake_all(&it->drawing_, -ESHUTDOWN);
     cancel_own(it);
     if (it->own_left_ > 0 || it->inside_ > 0)
         asyncio__members_join(it->members_, it->count_, &it->closing_);

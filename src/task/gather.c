@@ -87,9 +87,7 @@ static void complete_if_over(struct asyncio_gather *gather)
         asyncio_future_done(future))
         return;
     asyncio__future_complete(future, future->result_, future->failure_);
-    struct asyncio_task *closing;
-    while ((closing = asyncio__first_waiter(&gather->closing_)))
-        asyncio__wake(closing, 0);
+    asyncio__wake_all(&gather->closing_, 0);
 }
 
 // All have ended, and none in a way that ended the gather before.

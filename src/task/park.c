@@ -189,6 +189,12 @@ struct asyncio_task *asyncio__first_waiter(const struct asyncio_link *list)
     return link ? asyncio__task_of(link) : NULL;
 }
 
+void asyncio__wake_all(struct asyncio_link *list, int result)
+{
+    while (!list_empty(list))
+        asyncio__wake_first(list, result);
+}
+
 bool asyncio__waiters_are_elsewhere(const struct asyncio_link *list,
                                     const char *call)
 {

@@ -95,6 +95,9 @@ static inline void asyncio__wake_first(struct asyncio_link *list, int result)
     asyncio__wake_removed(asyncio__task_of(list_pop(list)), result);
 }
 
+// Wakes all in `list`, in order of arrival.
+void asyncio__wake_all(struct asyncio_link *list, int result);
+
 // Wakes whoever waits for something that `task`, which ends, has not released.
 void asyncio__wake_orphans(struct asyncio_task *task);
 
