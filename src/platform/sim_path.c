@@ -66,12 +66,12 @@ int asyncio__sim_walk(struct asyncio_simulator *world, int folder_fd,
 {
     char buffer[PATH_MAX], *rest = buffer;
     struct sim_inode *folder;
-    size_t len, links = 0;
-    if (!path[0]) return -ENOENT;
-    if (strlen(path) >= sizeof buffer) return -ENAMETOOLONG;
+    size_t len = strlen(path), links = 0;
+    if (len == 0) return -ENOENT;
+    if (len >= sizeof buffer) return -ENAMETOOLONG;
     int err = start_of(world, folder_fd, path, &folder);
     if (err < 0) return err;
-    strcpy(buffer, path);
+    memcpy(buffer, path, len + 1);
 
     while (next_component(&rest, place->name, &len)) {
         bool last = rest[strspn(rest, "/")] == '\0';
