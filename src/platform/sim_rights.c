@@ -63,17 +63,15 @@ void asyncio__sim_give_rights(struct asyncio_simulator *world,
                               struct sim_file **files, size_t count)
 {
     struct msghdr *message = bytes->message;
+    struct cmsghdr *header = message ? CMSG_FIRSTHDR(message) : NULL;
     size_t room = 0, given = 0;
-    if (message && message->msg_controllen >= CMSG_LEN(sizeof(int)))
-        room = (message->msg_controllen - CMSG_LEN(0)) / sizeof(int);
+    if (header) room = (message->msg_controllen - CMSG_LEN(0)) / sizeof(int);
     for (; given < count && given < room; given++) {
         int fd = asyncio__sim_install(world, files[given]);
         if (fd < 0) break;
-        struct cmsghdr *header = CMSG_FIRSTHDR(message);
         memcpy(CMSG_DATA(header) + given * sizeof fd, &fd, sizeof fd);
     }
     if (given > 0) {
-        struct cmsghdr *header = CMSG_FIRSTHDR(message);
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
         header->cmsg_len = CMSG_LEN(given * sizeof(int));
