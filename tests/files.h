@@ -82,8 +82,7 @@ static inline void empty_folder(void)
 
 // Makes one call on files fail, and no other: the loop itself goes on.
 static const struct asyncio__sys_hooks *files__hooks;
-static atomic_int files__calls;
-static int files__failing, files__code;
+static atomic_int files__calls, files__failing, files__code;
 
 static inline int files__before(enum asyncio__sys_call call, const char *site,
                                 size_t *len)
@@ -98,22 +97,30 @@ static inline int files__before(enum asyncio__sys_call call, const char *site,
                : 0;
 }
 
-// The `ordinal`-th from now fails with `code`, or for 0 moves a byte less.
-static inline void fail_file_call(int ordinal, int code)
+// Once, and for good: a thread that calls looks at the hooks without a lock.
+static inline void files__hook(void)
 {
     static struct asyncio__sys_hooks hooks;
+    if (asyncio__sys_hooks == &hooks) return;
     files__hooks = asyncio__sys_hooks;
     if (files__hooks) hooks = *files__hooks;
     hooks.before = files__before;
-    atomic_store(&files__calls, 0);
-    files__failing = ordinal;
-    files__code = code;
     asyncio__sys_hooks = &hooks;
+}
+
+// The `ordinal`-th from now fails with `code`, or for 0 moves a byte less. The
+// first time, before anything runs on a thread.
+static inline void fail_file_call(int ordinal, int code)
+{
+    files__hook();
+    files__code = code;
+    files__failing = ordinal;
+    files__calls = 0;
 }
 
 // Ends that, and returns how many calls there were.
 static inline int file_calls(void)
 {
-    asyncio__sys_hooks = files__hooks;
-    return atomic_load(&files__calls);
+    files__failing = 0;
+    return files__calls;
 }
