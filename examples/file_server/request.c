@@ -201,9 +201,9 @@ static void read_connection(struct request *request, struct request_text value)
     }
 }
 
-static bool is_control(char c)
+static bool is_control(unsigned char c)
 {
-    return (c >= 0 && c < ' ' && c != '\t') || c == 0x7f;
+    return (c < ' ' && c != '\t') || c == 0x7f;
 }
 
 // A fold, a space before the colon and a field without a name all end here as
@@ -216,7 +216,7 @@ static int read_field(struct request *request, struct request_text line)
 
     trim(&line);
     for (size_t i = 0; i < line.len; i++)
-        if (is_control(line.at[i])) return -400;
+        if (is_control((unsigned char)line.at[i])) return -400;
     if (request_is_nocase(name, "connection")) read_connection(request, line);
     struct request_text *place = place_of(request, name);
     if (place && place->at) return -400;
