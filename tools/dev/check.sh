@@ -135,7 +135,8 @@ check_tsan()
     TSAN_OPTIONS=halt_on_error=1 /usr/bin/python3 tools/dev/suites.py \
         build/tsan threads thread_pool thread_future thread_channel loop_run \
         file threadsafe workers eager watchdog together context_var wrong_thread \
-        thread_queue
+        thread_queue connect socket socket_fd stream transport server folder \
+        draft whole_file
 }
 
 # The other assembly, on an emulated processor: whatever waits and switches.
