@@ -56,12 +56,18 @@ static void end(struct stream_pair *pair)
     EXPECT_EQ(asyncio_stream_wait_closed(pair->writer), 0);
 }
 
-// Reads once, and compares.
+// Reads and compares. It may come in pieces; for "" the end is expected.
 static void expect_read(struct stream_pair *pair, const char *text)
 {
     char buffer[256] = "";
-    int len = asyncio_stream_read(pair->reader, buffer, sizeof buffer - 1);
-    EXPECT_EQ(len, strlen(text));
+    size_t len = 0;
+    int got;
+    do {
+        got = asyncio_stream_read(pair->reader, buffer + len,
+                                  sizeof buffer - 1 - len);
+        if (got > 0) len += (size_t)got;
+    } while (got > 0 && len < strlen(text));
+    if (*text == '\0') EXPECT_EQ(got, 0);
     EXPECT_STR(buffer, text);
 }
 
@@ -188,10 +194,12 @@ CHECK(read_returns_what_is_there)
     MAKE_OR_RETURN(pair);
     char buffer[30];
     put(&pair, "eighteen bytes, so");
+    let_others_run();
     EXPECT_EQ(asyncio_stream_read(pair.reader, buffer, sizeof buffer), 18);
 
     // The same out of the buffer.
     put(&pair, "x\neighteen bytes, so");
+    let_others_run();
     EXPECT_EQ(asyncio_stream_readline(pair.reader, buffer, sizeof buffer), 2);
     EXPECT_EQ(asyncio_stream_read(pair.reader, buffer, sizeof buffer), 18);
     EXPECT_EQ(memcmp(buffer, TEXT("eighteen bytes, so")), 0);
@@ -704,9 +712,9 @@ CHECK(lower_mark_pauses_at_once)
 CHECK(second_reader_is_refused)
 {
     MAKE_OR_RETURN(pair);
-    struct job job = {.stream = pair.reader, .size = 10};
+    struct job job = {.stream = pair.reader, .size = 4};
     char out[8];
-    struct asyncio_task *task = begin(&pair, read_job, &job);
+    struct asyncio_task *task = begin(&pair, exactly_job, &job);
     if (EXPECT(!job.done)) {
         EXPECT_EQ(asyncio_stream_read(pair.reader, out, 8), -EBUSY);
         EXPECT_EQ(asyncio_stream_readline(pair.reader, out, 8), -EBUSY);
@@ -749,13 +757,12 @@ CHECK(cancel_races_the_arrival)
             asyncio_task_cancel(task);
         }
         int result = finish(task);
-        EXPECT(result == 4 || result == -ECANCELED);
+        EXPECT(result > 0 || result == -ECANCELED);
         // A value with a request undelivered counts as cancelled: what the call
         // has returned is in the job.
-        if (job.result == 4)
-            EXPECT_STR(job.buffer, "data");
-        else
-            expect_read(&pair, "data");
+        int had = job.result > 0 ? job.result : 0;
+        EXPECT_EQ(memcmp(job.buffer, "data", (size_t)had), 0);
+        if (had < 4) expect_read(&pair, &"data"[had]);
     }
     unmake(maker, &pair);
 }
@@ -926,7 +933,7 @@ CHECK(half_close_leaves_the_other_half)
     if (pair.both_ways) {
         int err = asyncio_stream_write(pair.reader, TEXT("back"));
         if (EXPECT_EQ(err, 0))
-            EXPECT_EQ(asyncio_stream_read(pair.writer, out, 8), 4);
+            EXPECT_EQ(asyncio_stream_readexactly(pair.writer, out, 4), 4);
     }
     unmake(maker, &pair);
 }
@@ -1129,6 +1136,27 @@ CHECK(protocol_lends_its_buffer)
     EXPECT_EQ(told.len, 27);
     EXPECT_EQ(memcmp(told.bytes, "0123456789abcdefghijklmnopq", 27), 0);
     EXPECT_EQ(told.lost, 1);
+    unmake(maker, &pair);
+}
+
+// What is in the buffer takes two calls, and more has come already: that must
+// not be read to memory which is still needed.
+CHECK(protocol_lends_its_buffer_to_one_at_a_time)
+{
+    MAKE_OR_RETURN(pair);
+    struct told told = {0};
+    char out[8];
+    put(&pair, "a\n0123456789");
+    let_others_run();
+    EXPECT_EQ(asyncio_stream_readline(pair.reader, out, 8), 2);
+    put(&pair, "abcdefghijklmnopq");
+    let_others_run();
+    EXPECT_EQ(asyncio_stream_set_protocol(pair.reader, &lends, &told), 0);
+    let_others_run();
+    end(&pair);
+    let_others_run();
+    EXPECT_EQ(told.len, 27);
+    EXPECT_EQ(memcmp(told.bytes, "0123456789abcdefghijklmnopq", 27), 0);
     unmake(maker, &pair);
 }
 

@@ -25,15 +25,18 @@ struct stream_maker {
     void (*unmake)(struct stream_pair *pair);
 };
 
-#define STREAM_CHECK_LIST(X, kind)                                             \
+// Those that look at what a single call moves.
+#define STREAM_CALL_CHECK_LIST(X, kind)                                        \
     X(kind, read_returns_what_is_there)                                        \
+    X(kind, too_long_for_readline_is_dropped)
+
+#define STREAM_CHECK_LIST(X, kind)                                             \
     X(kind, read_of_nothing_takes_nothing)                                     \
     X(kind, last_line_may_lack_its_newline)                                    \
     X(kind, separator_may_come_in_pieces)                                      \
     X(kind, empty_separator_is_refused)                                        \
     X(kind, end_before_the_separator_hands_over_the_rest)                      \
     X(kind, too_long_for_readuntil_stays)                                      \
-    X(kind, too_long_for_readline_is_dropped)                                  \
     X(kind, limits_are_strict)                                                 \
     X(kind, of_several_separators_the_first_end_counts)                        \
     X(kind, readexactly_of_nothing_or_too_much)                                \
@@ -66,12 +69,14 @@ struct stream_maker {
     X(kind, dropped_stream_is_reported)                                        \
     X(kind, protocol_is_told_in_order)                                         \
     X(kind, protocol_lends_its_buffer)                                         \
+    X(kind, protocol_lends_its_buffer_to_one_at_a_time)                        \
     X(kind, protocol_pauses)                                                   \
     X(kind, protocol_hears_of_the_marks)                                       \
     X(kind, closing_twice_and_freeing_nothing_is_fine)
 
 #define STREAM_CHECK__DECLARE(kind, name)                                      \
     void stream_check_##name(const struct stream_maker *maker);
+STREAM_CALL_CHECK_LIST(STREAM_CHECK__DECLARE, )
 STREAM_CHECK_LIST(STREAM_CHECK__DECLARE, )
 
 // The tests of one kind: their names begin with `kind`.
@@ -80,6 +85,12 @@ STREAM_CHECK_LIST(STREAM_CHECK__DECLARE, )
     {                                                                          \
         stream_check_##name(&kind##_maker);                                    \
     }
+#define STREAM_CALL_CHECK__TEST(kind, name)                                    \
+    TEST(kind##_##name, .short_counts = true)                                  \
+    {                                                                          \
+        stream_check_##name(&kind##_maker);                                    \
+    }
 #define STREAM_CHECKS(kind, ...)                                               \
     static const struct stream_maker kind##_maker = {__VA_ARGS__};             \
+    STREAM_CALL_CHECK_LIST(STREAM_CALL_CHECK__TEST, kind)                      \
     STREAM_CHECK_LIST(STREAM_CHECK__TEST, kind)

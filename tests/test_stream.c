@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "stream_checker.h"
@@ -70,3 +71,82 @@ fail_fds:
 STREAM_CHECKS(tcp, .make = make_tcp)
 STREAM_CHECKS(local, .make = make_unix)
 STREAM_CHECKS(pipe, .make = make_pipe)
+
+// --- a failed write ---------------------------------------------------------
+
+// The peer reads no more, and does not say that it is gone: nothing but the
+// write tells that no answer will come.
+TEST(a_failed_write_ends_the_reads_that_wait)
+{
+    struct asyncio_stream *stream, *peer;
+    char out[8] = "";
+    EXPECT_OR_RETURN(asyncio_open_pair(&stream, &peer) == 0);
+    EXPECT_EQ(asyncio_stream_write(peer, "before", 6), 0);
+    EXPECT_EQ(asyncio_stream_drain(peer), 0);
+    EXPECT_EQ(asyncio_sleep(0.001), 0);
+    EXPECT_EQ(shutdown(asyncio_stream_fileno(peer), SHUT_RD), 0);
+    asyncio_ignore(asyncio_stream_write(stream, "question", 8));
+    EXPECT_EQ(asyncio_sleep(0.001), 0);
+    EXPECT_EQ(asyncio_stream_drain(stream), -EPIPE);
+
+    int len = asyncio_wait_for(asyncio_stream_readexactly(stream, out, 6), 5);
+    EXPECT_EQ(len, 6);
+    EXPECT_STR(out, "before");
+    EXPECT(!asyncio_stream_at_eof(stream));
+    for (int i = 0; i < 2; i++)
+        EXPECT_EQ(asyncio_wait_for(asyncio_stream_read(stream, out, 6), 5),
+                  -EPIPE);
+    EXPECT(!asyncio_stream_at_eof(stream));
+    asyncio_stream_abort(stream);
+    asyncio_stream_free(stream);
+    asyncio_stream_abort(peer);
+    asyncio_stream_free(peer);
+}
+
+static int read_one(void *stream)
+{
+    char byte;
+    return asyncio_stream_read(stream, &byte, 1);
+}
+
+TEST(a_failed_write_ends_the_read_under_way)
+{
+    struct asyncio_stream *stream, *peer;
+    EXPECT_OR_RETURN(asyncio_open_pair(&stream, &peer) == 0);
+    struct asyncio_task *task = asyncio_create_task(read_one, stream);
+    EXPECT_EQ(asyncio_sleep(0.001), 0);
+    EXPECT_EQ(shutdown(asyncio_stream_fileno(peer), SHUT_RD), 0);
+    asyncio_ignore(asyncio_stream_write(stream, "question", 8));
+    EXPECT_EQ(asyncio_wait_for(asyncio_await(task), 5), -EPIPE);
+    asyncio_task_release(task);
+    // The peer writes, too, and is told.
+    EXPECT_EQ(asyncio_stream_write(peer, "x", 1), 0);
+    EXPECT_EQ(asyncio_sleep(0.001), 0);
+    EXPECT_EQ(asyncio_stream_drain(peer), -EPIPE);
+    asyncio_stream_abort(stream);
+    asyncio_stream_free(stream);
+    asyncio_stream_abort(peer);
+    asyncio_stream_free(peer);
+}
+
+// An end that the peer has made itself is one, whatever became of the writes.
+TEST(a_failed_write_leaves_the_end_that_had_come)
+{
+    struct asyncio_stream *stream, *peer;
+    char out[8] = "";
+    EXPECT_OR_RETURN(asyncio_open_pair(&stream, &peer) == 0);
+    EXPECT_EQ(asyncio_stream_write(peer, "bye", 3), 0);
+    EXPECT_EQ(asyncio_sleep(0.001), 0);
+    EXPECT_EQ(shutdown(asyncio_stream_fileno(peer), SHUT_RDWR), 0);
+    asyncio_ignore(asyncio_stream_write(stream, "question", 8));
+    EXPECT_EQ(asyncio_sleep(0.001), 0);
+    EXPECT_EQ(asyncio_stream_drain(stream), -EPIPE);
+    EXPECT_EQ(asyncio_wait_for(asyncio_stream_readexactly(stream, out, 3), 5),
+              3);
+    EXPECT_EQ(asyncio_wait_for(asyncio_stream_read(stream, out, 8), 5), 0);
+    EXPECT(asyncio_stream_at_eof(stream));
+    asyncio_stream_abort(stream);
+    asyncio_stream_free(stream);
+    asyncio_stream_abort(peer);
+    asyncio_stream_free(peer);
+}

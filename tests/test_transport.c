@@ -93,13 +93,15 @@ static void on_resume(struct asyncio_stream *stream, void *arg)
 static void on_lost(struct asyncio_stream *stream, void *arg, int err)
 {
     struct veil *veil = arg;
-    veil->ended = veil->lost = true;
+    veil->ended = true;
     veil->err = err;
     if (veil->writing) {
         veil->writing = false;
         asyncio_stream_did_write(veil->outer, err ? err : -EPIPE);
     }
     serve_reader(veil);
+    // Not before: what they were told may have had them close.
+    veil->lost = true;
     if (!veil->closing) return;
     asyncio_stream_free(stream);
     asyncio_stream_did_close(veil->outer);

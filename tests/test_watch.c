@@ -128,10 +128,12 @@ TEST(second_reader_of_a_descriptor_replaces_the_first)
     EXPECT_OR_RETURN(open_channel(&channel));
     EXPECT_EQ(asyncio_add_reader(channel.fds[0], look_only, &other), 0);
     EXPECT_EQ(asyncio_sleep(1), 0);
-    EXPECT_EQ(asyncio_add_reader(channel.fds[0], take_byte, &channel), 0);
-    fill(&channel, 2);
-    EXPECT_EQ(asyncio_sleep(1), 0);
-    EXPECT_EQ(channel.calls, 2);
+    // The first would be called for ever: it takes nothing.
+    if (EXPECT_EQ(asyncio_add_reader(channel.fds[0], take_byte, &channel), 0)) {
+        fill(&channel, 2);
+        EXPECT_EQ(asyncio_sleep(1), 0);
+        EXPECT_EQ(channel.calls, 2);
+    }
     EXPECT_EQ(other.calls, 0);
     close_channel(&channel);
 }

@@ -254,8 +254,9 @@ ASYNCIO_API int asyncio_stream_set_limit(struct asyncio_stream *stream,
 
 // Writes all of it. Waits as long as writing is paused, then takes the bytes;
 // they are sent while others run. That it returned 0 says nothing about the
-// peer: an error in sending is returned by the next call that writes, by drain
-// and by wait_closed.
+// peer: an error in sending ends the connection. The next call that writes
+// returns it, and so do drain, wait_closed, and reads, when all was read that
+// had come.
 //
 // returns   0; -EPIPE, -ECONNRESET and the like if the peer is gone; -ENOMEM
 // suspends  only while writing is paused

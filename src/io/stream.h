@@ -52,7 +52,8 @@ struct asyncio__stream_fds {
     uint8_t read_kind;     // enum asyncio__fd_kind
     uint8_t write_kind;
     bool keep_open;
-    bool more; // the last read was filled: there may be more at once
+    bool more;   // the last read was filled: there may be more at once
+    int failure; // of a write: what reads return at the end that we have made
     struct msghdr message;
     struct iovec parts[ASYNCIO__PARTS_MAX]; // of what is under way
 };
@@ -186,6 +187,9 @@ void asyncio__stream_tell_pause(struct asyncio_stream *stream);
 
 // Whether the direction of writing can be ended by itself.
 bool asyncio__fds_can_end(const struct asyncio__stream_fds *fds);
+
+// A write has failed for good: ends both directions of the connection.
+void asyncio__fds_cut_off(struct asyncio_stream *stream, int err);
 
 // A stream on a socket of ours that is connected; on failure the descriptor is
 // still the caller's.

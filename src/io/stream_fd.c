@@ -31,12 +31,18 @@ static int submit(struct asyncio_stream *stream, struct asyncio__op *op)
 
 // --- reading ----------------------------------------------------------------
 
+// A connection that we have cut off seems to end.
+static int end_or_failure(const struct asyncio__stream_fds *fds, int result)
+{
+    return result == 0 ? fds->failure : result;
+}
+
 static void read_done(struct asyncio__op *op)
 {
     struct asyncio_stream *stream =
         list_entry(op, struct asyncio_stream, fds.read_op);
     stream->fds.more = op->result == (int)op->len;
-    asyncio_stream_did_read(stream, op->result);
+    asyncio_stream_did_read(stream, end_or_failure(&stream->fds, op->result));
 }
 
 // Where a call costs no more than a request to the poller, and there is likely
@@ -56,7 +62,7 @@ static int fds_read(struct asyncio_stream *stream, void *arg, void *buffer,
     bool socket = fds->read_kind == ASYNCIO__FD_SOCKET;
     if (socket && fds->more && stream->io->tries_first) {
         int got = try_read(fds, buffer, size);
-        if (got != -EAGAIN) return got;
+        if (got != -EAGAIN) return end_or_failure(fds, got);
     }
     fds->read_op = (struct asyncio__op){
         .code = socket ? ASYNCIO__OP_RECV : ASYNCIO__OP_READ,
@@ -74,16 +80,33 @@ static void fds_cancel_read(struct asyncio_stream *stream, void *arg)
     asyncio__poller_cancel(stream->loop->poller, &fds_of(arg)->read_op);
 }
 
+// No more will come to the socket, but there may be bytes that have come.
+static bool has_ended(int fd)
+{
+    struct pollfd poll = {.fd = fd, .events = POLLRDHUP};
+    if (asyncio__sys_poll(&poll, 1, 0) < 0) return false;
+    return poll.revents & (POLLRDHUP | POLLHUP);
+}
+
+// An answer is there, so whatever else is said is worth another try.
+static bool is_drained(int fd)
+{
+    char byte;
+    ssize_t got = -EINTR;
+    for (int i = 0; i < 3 && (got == -EINTR || got == -EAGAIN); i++)
+        got = asyncio__sys_recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0;
+}
+
 // The end without a byte before it, as far as the system knows by now.
 static bool fds_at_eof(const struct asyncio_stream *stream, void *arg)
 {
     (void)stream;
     const struct asyncio__stream_fds *fds = fds_of(arg);
     struct pollfd poll = {.fd = fds->read_fd, .events = POLLIN};
-    char byte;
+    if (fds->failure) return false;
     if (fds->read_kind == ASYNCIO__FD_SOCKET)
-        return asyncio__sys_recv(fds->read_fd, &byte, 1,
-                                 MSG_PEEK | MSG_DONTWAIT) == 0;
+        return has_ended(fds->read_fd) && is_drained(fds->read_fd);
     if (fds->read_kind != ASYNCIO__FD_PIPE) return false;
     if (asyncio__sys_poll(&poll, 1, 0) < 0) return false;
     return (poll.revents & POLLHUP) && !(poll.revents & POLLIN);
@@ -217,6 +240,22 @@ static int fds_write_eof(struct asyncio_stream *stream, void *arg)
     fds->write_fd = -1;
     fds->write_kind = ASYNCIO__FD_NONE;
     return 0;
+}
+
+// Bytes are missing from here on, so nothing that follows would mean anything:
+// the peer is to see an end, and who waits here for an answer is to know that
+// none will come. What has come before can still be read.
+void asyncio__fds_cut_off(struct asyncio_stream *stream, int err)
+{
+    struct asyncio__stream_fds *fds = &stream->fds;
+    if (fds->keep_open) return;
+    if (fds->write_kind == ASYNCIO__FD_SOCKET &&
+        fds->read_fd == fds->write_fd) {
+        if (!has_ended(fds->read_fd)) fds->failure = err;
+        asyncio__sys_shutdown(fds->write_fd, SHUT_RDWR);
+    } else if (asyncio__fds_can_end(fds)) {
+        fds_write_eof(stream, fds);
+    }
 }
 
 static int fds_close(struct asyncio_stream *stream, void *arg, bool abort)

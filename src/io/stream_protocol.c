@@ -115,6 +115,7 @@ static void read_next(struct asyncio_stream *stream)
     if (!wants_bytes(stream) || stream->reading || stream->has_fed ||
         stream->eof || stream->read_error)
         return;
+    if (stream->len > 0) return; // which the memory is needed for first
     size_t size = 0;
     void *memory = memory_for_read(stream, &size);
     if (!wants_bytes(stream)) return;

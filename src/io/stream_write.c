@@ -51,14 +51,23 @@ void asyncio__stream_drop_unsent(struct asyncio_stream *stream)
     stream->unsent = 0;
 }
 
+static void cut_off(struct asyncio_stream *stream, int err)
+{
+    if (stream->transport == &asyncio__fd_transport)
+        asyncio__fds_cut_off(stream, err);
+}
+
 static void fail(struct asyncio_stream *stream, int err)
 {
     stream->write_error = err;
     stream->paused = false;
     asyncio__stream_drop_unsent(stream);
     asyncio__wake_all(&stream->drainers, err);
-    if (stream->protocol && stream->state == ASYNCIO__STREAM_OPEN)
+    if (stream->state != ASYNCIO__STREAM_OPEN) return;
+    if (stream->protocol)
         asyncio_stream_abort(stream);
+    else
+        cut_off(stream, err);
 }
 
 static void consume(struct asyncio_stream *stream, size_t sent)
@@ -126,8 +135,10 @@ static void end_direction(struct asyncio_stream *stream)
         return;
     stream->write_ended = true;
     int err = stream->transport->write_eof(stream, stream->transport_arg);
-    // A peer that is gone needs not be told.
-    if (err < 0 && err != -ENOTCONN) stream->write_error = err;
+    if (err == -ENOTCONN)
+        cut_off(stream, 0); // a peer that is gone needs not be told
+    else if (err < 0)
+        fail(stream, err);
 }
 
 // Begins to send what is there, unless that is under way.

@@ -25,6 +25,9 @@
 #define QUICK_PASSES_MAX 64
 #define LOOK_EVERY_NS    50000
 
+// Refused so often, a loop that closes gives up.
+#define DRAIN_FAILURES_MAX 1000
+
 // With more jobs out than this, sleeping until several have ended costs less
 // than seeing each at once.
 #define SPIN_FOR_MAX 4
@@ -154,15 +157,18 @@ void asyncio__loop_at_close(struct asyncio_loop *loop,
     list_add_head(&loop->at_close, &hook->link);
 }
 
-// Waits until every operation has ended: each was asked to.
+// Waits until every operation has ended: each was asked to. What the kernel
+// refuses, for want of memory for one, it does not refuse for ever.
 static void drain_poller(struct asyncio_loop *loop)
 {
+    int failures = 0;
     asyncio__watches_cancel(loop);
-    while (asyncio__poller_pending(loop->poller) > 0) {
+    while (asyncio__poller_pending(loop->poller) > 0 &&
+           failures < DRAIN_FAILURES_MAX) {
         int64_t next_ns = asyncio__poller_next(loop->poller);
         bool jump = next_ns != ASYNCIO__NEVER;
         if (jump) asyncio__testing_clock_advance(loop->clock, next_ns);
-        if (asyncio__poller_wait(loop->poller, jump ? 0 : -1) < 0) break;
+        if (asyncio__poller_wait(loop->poller, jump ? 0 : -1) < 0) failures++;
     }
     asyncio__watches_free(loop);
 }

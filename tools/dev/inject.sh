@@ -13,6 +13,10 @@
 kind=${1:-}
 case $kind in
 alloc | syscall | cancel | workers) shift ;;
+syscalls)
+    kind=syscall
+    shift
+    ;;
 *) fail 2 "inject what? ./dev inject alloc, syscall or cancel, and names of" \
     "tests; or ./dev inject workers" ;;
 esac
