@@ -314,6 +314,17 @@ static bool peer_is_gone(const struct sim_socket *socket)
     return !connection->host[0] && !connection->end[!socket->side];
 }
 
+// Over a network nobody learns that the other end reads no more; on one machine
+// it is known at once (unix(7)).
+static bool peer_is_deaf(const struct sim_socket *socket)
+{
+    const struct sim_connection *connection = socket->connection;
+    const struct sim_file *peer = connection->end[!socket->side];
+    if (connection->host[0] || !peer) return false;
+    return peer->kind == &asyncio__sim_socket_kind &&
+           ((const struct sim_socket *)peer)->read_shut;
+}
+
 static int send_bytes(struct asyncio_simulator *world,
                       struct sim_socket *socket, const struct sim_bytes *bytes)
 {
@@ -324,6 +335,7 @@ static int send_bytes(struct asyncio_simulator *world,
     if (socket->state != SIM_CONNECTED) return -ENOTCONN;
     if (peer_is_gone(socket))
         return socket->type == SOCK_DGRAM ? -ECONNREFUSED : -EPIPE;
+    if (peer_is_deaf(socket)) return -EPIPE;
     return asyncio__sim_flow_send(world, socket->connection, socket->side,
                                   bytes);
 }
@@ -352,7 +364,8 @@ static uint16_t connected_ready(const struct sim_socket *socket)
     if (ended) events |= POLLRDHUP;
     if (ended && (socket->write_shut || peer_is_gone(socket)))
         events |= POLLHUP;
-    if (asyncio__sim_flow_room(out) > 0 || peer_is_gone(socket))
+    if (asyncio__sim_flow_room(out) > 0 || peer_is_gone(socket) ||
+        peer_is_deaf(socket))
         events |= POLLOUT | POLLWRNORM;
     return events;
 }
@@ -389,7 +402,11 @@ int asyncio__sim_stream_shutdown(struct asyncio_simulator *world,
 {
     if (socket->state == SIM_LISTENING) return 0;
     if (socket->state != SIM_CONNECTED) return -ENOTCONN;
-    if (how != SHUT_WR) socket->read_shut = true;
+    if (how != SHUT_WR) {
+        socket->read_shut = true;
+        if (socket->connection && !socket->connection->host[0])
+            asyncio__sim_poke(world, socket->connection->end[!socket->side]);
+    }
     if (how == SHUT_RD) return 0;
     socket->write_shut = true;
     if (socket->connection)
