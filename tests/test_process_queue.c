@@ -195,6 +195,125 @@ TEST(shutdown_lets_in_nobody_who_waits_outside, .ordered = true)
     asyncio_executor_shutdown(ending.pool);
 }
 
+// --- without waiting --------------------------------------------------------
+
+TEST(shutdown_without_waiting_lets_jobs_come_to_their_ends, .ordered = true)
+{
+    struct ending ending;
+    EXPECT_OR_RETURN(fill(&ending));
+    asyncio_executor_shutdown(ending.pool, .nowait = true);
+    EXPECT_EQ(atomic_load(&shared->calls), 0); // and yet it has returned
+    EXPECT_EQ(asyncio_run_in_executor(ending.pool, count_call, NULL),
+              -ESHUTDOWN);
+    asyncio_executor_shutdown(ending.pool); // finds none
+    EXPECT_EQ(asyncio_executor_kill(ending.pool), 0);
+    EXPECT_EQ(atomic_load(&shared->calls), 0);
+    sem_post(&shared->gate);
+    expect_ends(&ending, 0, 1, -ESHUTDOWN);
+}
+
+TEST(shutdown_without_waiting_can_take_back_what_has_not_begun, .ordered = true)
+{
+    struct ending ending;
+    EXPECT_OR_RETURN(fill(&ending));
+    asyncio_executor_shutdown(ending.pool, .nowait = true,
+                              .cancel_pending = true);
+    EXPECT_EQ(atomic_load(&shared->calls), 0);
+    sem_post(&shared->gate);
+    expect_ends(&ending, 0, -ECANCELED, -ESHUTDOWN);
+    EXPECT_EQ(atomic_load(&shared->calls), 1);
+}
+
+// What is left is taken back, and killed, by those who called for it.
+TEST(shutdown_without_waiting_survives_cancels_of_all_that_is_left,
+     .ordered = true)
+{
+    struct ending ending;
+    EXPECT_OR_RETURN(fill(&ending));
+    asyncio_executor_shutdown(ending.pool, .nowait = true);
+    asyncio_task_cancel(ending.running);
+    asyncio_task_cancel(ending.queued);
+    expect_ends(&ending, -ECANCELED, -ECANCELED, -ESHUTDOWN);
+    EXPECT(!is_alive(atomic_load(&shared->pid)));
+}
+
+// While the loop turns: its end is not needed for that.
+TEST(shutdown_without_waiting_ends_the_workers_in_time, .real_time = true)
+{
+    struct asyncio_executor *pool = make_pool(2);
+    EXPECT_OR_RETURN(pool);
+    struct call call = {.pool = pool, .fn = pass_gate};
+    struct asyncio_task *task = begin_gate(&call);
+    asyncio_executor_shutdown(pool, .nowait = true);
+    if (task) {
+        pid_t worker = atomic_load(&shared->pid);
+        sem_post(&shared->gate);
+        EXPECT_EQ(asyncio_await(task), 0);
+        while (is_alive(worker))
+            if (asyncio_sleep(0.001) < 0) break;
+    }
+    asyncio_task_release(task);
+}
+
+static int leave_a_pool(void *arg)
+{
+    struct asyncio_executor *pool = make_pool(1);
+    struct call call = {.pool = pool, .fn = pass_gate, .abandon = true};
+    (void)arg;
+    if (!pool) return -ENOMEM;
+    struct asyncio_task *task = begin_gate(&call);
+    asyncio_executor_shutdown(pool, .nowait = true);
+    if (!task) return -ENOMEM;
+    asyncio_task_cancel(task);
+    asyncio_ignore(asyncio_await(task));
+    asyncio_task_release(task);
+    return 0;
+}
+
+// Nobody lets it pass the gate: it is killed, and nothing waits for ever.
+TEST_PLAIN(loop_that_closes_ends_a_pool_that_nobody_waits_for)
+{
+    EXPECT_OR_RETURN(asyncio_run(leave_a_pool, NULL) == 0);
+    EXPECT(!is_alive(atomic_load(&shared->pid)));
+}
+
+TEST(shutdown_without_waiting_ends_a_pool_with_nothing_to_do)
+{
+    struct asyncio_executor *pool = make_pool(1);
+    EXPECT_OR_RETURN(pool);
+    asyncio_executor_shutdown(pool, .nowait = true);
+    pool = make_pool(1);
+    EXPECT_OR_RETURN(pool);
+    EXPECT_EQ(asyncio_run_in_executor(pool, count_call, NULL), 0);
+    asyncio_executor_shutdown(pool, .nowait = true);
+    EXPECT_EQ(asyncio_run_in_executor(pool, count_call, NULL), -ESHUTDOWN);
+}
+
+static int count_in_map(void *arg)
+{
+    return count_call(arg) < 0 ? -1 : 0;
+}
+
+static int map_a_lot(void *pool)
+{
+    static char items[300];
+    return asyncio_executor_map(pool, count_in_map, items, 1, sizeof items);
+}
+
+// It was handed in as a whole.
+TEST(map_goes_on_behind_a_shutdown_that_does_not_wait)
+{
+    struct asyncio_executor *pool = make_pool(1);
+    EXPECT_OR_RETURN(pool);
+    struct asyncio_task *task = asyncio_create_task(map_a_lot, pool);
+    EXPECT_EQ(asyncio_sleep(0), 0);
+    bool begun = !asyncio_task_done(task);
+    asyncio_executor_shutdown(pool, .nowait = true);
+    int err = asyncio_await(task);
+    if (begun && EXPECT_EQ(err, 0)) EXPECT_EQ(atomic_load(&shared->calls), 300);
+    asyncio_task_release(task);
+}
+
 static void expect_stopped(int (*stop)(struct asyncio_executor *pool))
 {
     struct ending ending;

@@ -191,6 +191,125 @@ TEST(shutdown_leaves_a_loop_that_closes_with_jobs_outside_whole)
     EXPECT_LE(atomic_load(&calls), 3);
 }
 
+// --- the end, without waiting ------------------------------------------------
+
+// like Executor.shutdown(wait=False): test_hang_issue39205,
+// test_shutdown_no_wait
+TEST(shutdown_without_waiting_lets_jobs_come_to_their_ends, .ordered = true)
+{
+    struct asyncio_executor *pool = make_pool(1, 1);
+    EXPECT_OR_RETURN(pool);
+    struct call first = {.pool = pool, .fn = pass_gate};
+    struct call second = {.pool = pool, .fn = count_call}, third = second;
+    struct asyncio_task *running = begin_running(&first);
+    if (running) {
+        struct asyncio_task *queued = begin_call(&second);
+        struct asyncio_task *waiting = begin_call(&third);
+        asyncio_executor_shutdown(pool, .nowait = true);
+        EXPECT_EQ(atomic_load(&calls), 0); // and yet it has returned
+        EXPECT_EQ(asyncio_run_in_executor(pool, count_call, NULL), -ESHUTDOWN);
+        asyncio_executor_shutdown(pool); // finds none
+        EXPECT_EQ(atomic_load(&calls), 0);
+        sem_post(&gate);
+        EXPECT_EQ(asyncio_await(waiting), -ESHUTDOWN);
+        EXPECT_EQ(asyncio_await(running), 7);
+        EXPECT_EQ(asyncio_await(queued), 1);
+        asyncio_task_release(queued);
+        asyncio_task_release(waiting);
+    }
+    asyncio_task_release(running);
+    asyncio_executor_shutdown(pool);
+}
+
+TEST(shutdown_without_waiting_can_take_back_what_has_not_begun, .ordered = true)
+{
+    struct asyncio_executor *pool = make_pool(1, 0);
+    EXPECT_OR_RETURN(pool);
+    struct call first = {.pool = pool, .fn = pass_gate};
+    struct call second = {.pool = pool, .fn = count_call};
+    struct asyncio_task *running = begin_running(&first);
+    if (running) {
+        struct asyncio_task *queued = begin_call(&second);
+        asyncio_executor_shutdown(pool, .nowait = true, .cancel_pending = true);
+        EXPECT_EQ(asyncio_await(queued), -ECANCELED);
+        sem_post(&gate);
+        EXPECT_EQ(asyncio_await(running), 7);
+        EXPECT_EQ(atomic_load(&calls), 1);
+        asyncio_task_release(queued);
+    }
+    asyncio_task_release(running);
+    asyncio_executor_shutdown(pool);
+}
+
+TEST(shutdown_without_waiting_ends_a_pool_with_nothing_to_do)
+{
+    struct asyncio_executor *pool = make_pool(2, 0);
+    EXPECT_OR_RETURN(pool);
+    asyncio_executor_shutdown(pool, .nowait = true);
+    EXPECT_EQ(asyncio_run_in_executor(pool, count_call, NULL), -ESHUTDOWN);
+    pool = make_pool(2, 0);
+    EXPECT_OR_RETURN(pool);
+    EXPECT_EQ(asyncio_run_in_executor(pool, count_call, NULL), 0);
+    asyncio_executor_shutdown(pool, .nowait = true);
+    EXPECT_EQ(asyncio_run_in_executor(pool, count_call, NULL), -ESHUTDOWN);
+}
+
+// What was queued goes back with its caller, who is gone.
+TEST(shutdown_without_waiting_survives_cancels_of_all_that_is_left,
+     .ordered = true)
+{
+    struct asyncio_executor *pool = make_pool(1, 0);
+    EXPECT_OR_RETURN(pool);
+    struct call first = {.pool = pool, .fn = pass_gate, .abandon = true};
+    struct call second = {.pool = pool, .fn = count_call};
+    struct asyncio_task *running = begin_running(&first);
+    if (running) {
+        struct asyncio_task *queued = begin_call(&second);
+        asyncio_executor_shutdown(pool, .nowait = true);
+        asyncio_task_cancel(queued);
+        asyncio_task_cancel(running);
+        EXPECT_EQ(asyncio_await(queued), -ECANCELED);
+        EXPECT_EQ(asyncio_await(running), -ECANCELED);
+        sem_post(&gate); // nobody waits for it but the loop's end
+        asyncio_task_release(queued);
+    }
+    asyncio_task_release(running);
+    asyncio_executor_shutdown(pool);
+}
+
+static int leave_a_pool(void *arg)
+{
+    struct asyncio_executor *pool;
+    struct call call = {.fn = pass_gate, .abandon = true};
+    (void)arg;
+    int err = asyncio_thread_pool_create(&pool, .max_workers = 1);
+    if (err < 0) return err;
+    call.pool = pool;
+    struct asyncio_task *task = begin_running(&call);
+    asyncio_executor_shutdown(pool, .nowait = true);
+    if (!task) return -ENOMEM;
+    asyncio_task_cancel(task);
+    asyncio_ignore(asyncio_await(task));
+    asyncio_task_release(task);
+    sem_post(&gate);
+    return 0;
+}
+
+TEST_PLAIN(loop_that_closes_waits_for_a_pool_that_nobody_waits_for)
+{
+    make_gates();
+    if (EXPECT_EQ(asyncio_run(leave_a_pool, NULL), 0))
+        EXPECT_EQ(atomic_load(&calls), 1);
+}
+
+TEST_PLAIN(shutdown_without_waiting_waits_where_there_is_no_loop)
+{
+    struct asyncio_executor *pool;
+    EXPECT_OR_RETURN(asyncio_thread_pool_create(&pool) == 0);
+    asyncio_executor_shutdown(pool, .nowait = true);
+    asyncio_executor_shutdown(pool, .nowait = true);
+}
+
 // --- another size, numbers, refusals ----------------------------------------
 
 TEST(pool_that_grows_runs_what_waits_at_once)

@@ -42,7 +42,7 @@ static int in_threads(void)
     err = asyncio_thread_pool_create(&pool, .max_workers = 2, .name = "adder");
     if (err < 0) return err;
     err = asyncio_executor_map(pool, add, parts, sizeof *parts, 3);
-    asyncio_executor_shutdown(pool);
+    asyncio_executor_shutdown(pool, .nowait = true); // its jobs would go on
     printf("a pool says %ld\n",
            parts[0].total + parts[1].total + parts[2].total);
     if (err < 0) return err;

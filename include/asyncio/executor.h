@@ -184,6 +184,7 @@ ASYNCIO_API int(asyncio_process_pool_create)(
 struct asyncio_shutdown_options {
     ASYNCIO__OPTIONS_HEAD
     bool cancel_pending ASYNCIO__UNSET; // jobs that have not begun never will
+    bool nowait ASYNCIO__UNSET;         // jobs go on behind the call
     void *reserved_[4] ASYNCIO__UNSET;
 };
 
@@ -192,7 +193,13 @@ struct asyncio_shutdown_options {
 // in a full queue end with -ESHUTDOWN; those whose jobs .cancel_pending takes
 // back, with -ECANCELED.
 //
-// suspends  in a task, while jobs run; elsewhere it blocks
+// With .nowait it returns while jobs run or wait for their turn: they come to
+// their ends, and whoever called for them gets the outcome. The last of them
+// frees the pool on the caller's loop; if that closes first, it waits for
+// threads, and kills processes, as it does for any pool.
+//
+// suspends  in a task, while jobs run; elsewhere it blocks. Never with .nowait,
+//           but where no loop runs: there that changes nothing
 // cancel    waits all the same; the request is for the task's next wait
 // thread    for processes: that of the loop that uses them
 // like      Executor.shutdown, cancel_futures

@@ -42,14 +42,15 @@ static bool elsewhere(struct asyncio_executor *executor, const char *call)
 void(asyncio_executor_shutdown)(struct asyncio_executor *executor,
                                 const struct asyncio_shutdown_options *options)
 {
+    static const struct asyncio_shutdown_options none;
     if (elsewhere(executor, __func__)) return;
     if (!asyncio__executor_leave(executor)) return;
 
     struct asyncio_loop *loop = asyncio__running_loop;
     if (loop && loop->default_executor == executor)
         loop->default_executor = &shut_down;
-    executor->ops->shutdown(executor, options && options->cancel_pending);
-    asyncio__executor_drop(executor);
+    if (executor->ops->shutdown(executor, options ? options : &none))
+        asyncio__executor_drop(executor);
 }
 
 static int stop(struct asyncio_executor *executor, int signal, const char *call)

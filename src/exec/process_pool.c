@@ -1,14 +1,8 @@
-// The process pool as an executor: how it begins and ends, and hears of what
-// happens.
-//
-// While a loop runs, it hears the pool's two descriptors as readers. Where no
-// task can wait, at the end of a loop or of the program, the same two are heard
-// by poll.
+// The process pool as an executor: how it begins, and hears of what happens:
+// while a loop runs, that has the pool's two descriptors as readers.
 
 #include <asyncio/executor.h>
 
-#include <poll.h>
-#include <signal.h>
 #include <sys/socket.h>
 
 #include "exec/launcher.h"
@@ -37,6 +31,7 @@ static int on_foreman(void *arg)
     asyncio__pool_hear_foreman(pool);
     // At its end it is readable for ever; so is the bell.
     if (pool->orphan) asyncio_remove_reader(pool->socket);
+    if (pool->orphan) asyncio__pool_end_soon(pool);
     wake_waiter(pool);
     return 0;
 }
@@ -60,7 +55,7 @@ static bool on_look(struct asyncio__source *source)
 }
 
 // Only a loop that sleeps wants to hear the bell.
-static bool listen_to_workers(struct asyncio__process_pool *pool, bool listen)
+bool asyncio__pool_listen(struct asyncio__process_pool *pool, bool listen)
 {
     bool any = false;
     for (uint32_t i = 0; i < pool->count; i++) {
@@ -76,7 +71,7 @@ static bool listen_to_workers(struct asyncio__process_pool *pool, bool listen)
 
 static bool on_sleep(struct asyncio__source *source, bool sleeps)
 {
-    return listen_to_workers(
+    return asyncio__pool_listen(
         list_entry(source, struct asyncio__process_pool, source), sleeps);
 }
 
@@ -102,12 +97,13 @@ static void remove_readers(struct asyncio__process_pool *pool)
     asyncio__running_loop = running;
 }
 
-static void leave_loop(struct asyncio__process_pool *pool)
+void asyncio__pool_leave_loop(struct asyncio__process_pool *pool)
 {
     if (!pool->loop) return;
     remove_readers(pool);
     if (list_linked(&pool->retry.link)) list_remove(&pool->retry.link);
     if (list_linked(&pool->source.link)) list_remove(&pool->source.link);
+    if (list_linked(&pool->ending.link)) list_remove(&pool->ending.link);
     asyncio__home_exit(&pool->guest);
     pool->loop = NULL;
 }
@@ -128,144 +124,10 @@ int asyncio__pool_join_loop(struct asyncio__process_pool *pool,
     pool->loop = loop;
     err = asyncio_add_reader(pool->bell, on_bell, pool);
     if (err < 0)
-        leave_loop(pool);
+        asyncio__pool_leave_loop(pool);
     else
         asyncio__home_enter(home, &pool->guest);
     return err;
-}
-
-// --- without a loop ---------------------------------------------------------
-
-// How long until a job's time is up; -1: none has a limit. Those whose time is
-// up are dealt with.
-static int next_timeout_ms(struct asyncio__process_pool *pool)
-{
-    int64_t first_ns = ASYNCIO__NEVER;
-    if (!pool->loop) return -1;
-
-    int64_t now_ns = asyncio__loop_now(pool->loop);
-    for (uint32_t i = 0; i < pool->count; i++) {
-        struct asyncio__timer *timer = &pool->workers[i]->timer;
-        if (!asyncio__timer_armed(timer)) continue;
-        if (timer->when_ns < first_ns) first_ns = timer->when_ns;
-        if (timer->when_ns > now_ns) continue;
-        asyncio__timer_disarm(&pool->loop->timers, timer);
-        timer->fire(timer);
-        return 0;
-    }
-    if (first_ns == ASYNCIO__NEVER) return -1;
-    int64_t ms = (first_ns - now_ns) / 1000000 + 1;
-    return ms < 1000 ? (int)ms : 1000;
-}
-
-static void hear_by_poll(struct asyncio__process_pool *pool)
-{
-    struct pollfd fds[] = {
-        {.fd = pool->silent ? -1 : pool->bell, .events = POLLIN},
-        {.fd = pool->orphan ? -1 : pool->socket, .events = POLLIN},
-    };
-    int timeout_ms = pool->unsent ? 1 : next_timeout_ms(pool);
-    bool answered = listen_to_workers(pool, true);
-    int n = asyncio__sys_poll(fds, 2, answered ? 0 : timeout_ms);
-
-    if (answered) asyncio__pool_collect(pool);
-    if (n > 0 && fds[0].revents) asyncio__pool_hear_bell(pool);
-    if (n > 0 && fds[1].revents) asyncio__pool_hear_foreman(pool);
-    if (pool->unsent) asyncio__pool_go_on(pool);
-}
-
-// --- the end ----------------------------------------------------------------
-
-static bool stay(struct asyncio_task *task,
-                 const struct asyncio_cancel_options *options)
-{
-    (void)task, (void)options;
-    return false; // the request is for the task's next wait
-}
-
-static const struct asyncio__wait_kind shutting_down = {
-    .name = "executor shutdown",
-    .cancel = stay,
-    .keeps_result = true,
-};
-
-static void hear_something(struct asyncio__process_pool *pool)
-{
-    struct asyncio_task *task = asyncio__task();
-    if (!task || pool->loop != task->future.loop_) {
-        hear_by_poll(pool);
-        return;
-    }
-    pool->waiter = task;
-    pool->loop->held++;
-    asyncio_ignore(asyncio__park(&shutting_down, pool, NULL));
-    pool->loop->held--;
-}
-
-static void shut(struct asyncio_executor *executor, bool cancel_pending)
-{
-    struct asyncio__process_pool *pool = pool_of(executor);
-
-    asyncio__pool_fail_door(pool, -ESHUTDOWN, NULL);
-    if (cancel_pending) {
-        pool->closed = true;
-        asyncio__pool_recall(pool);
-        asyncio__pool_fail_queue(pool, -ECANCELED, NULL);
-    }
-    while (pool->out > 0)
-        hear_something(pool);
-    // The foreman kills and reaps its workers, and then itself ends.
-    asyncio__sys_end_writing(pool->socket);
-    while (!pool->orphan)
-        hear_something(pool);
-
-    leave_loop(pool);
-    asyncio__sys_close(pool->socket);
-    asyncio__sys_close(pool->bell);
-    asyncio__symbols_close(&pool->symbols);
-    asyncio__launcher_drop();
-}
-
-static void lose(struct asyncio__process_pool *pool, struct asyncio__job *job)
-{
-    job->worker = NULL;
-    pool->out--;
-    job->lost(job);
-    asyncio__job_unref(job);
-}
-
-// Nobody will ever take what these jobs bring.
-static void drop_jobs(struct asyncio__process_pool *pool)
-{
-    struct asyncio__job *job;
-    for (uint32_t i = 0; i < pool->count; i++) {
-        struct asyncio__worker *worker = pool->workers[i];
-        asyncio__worker_kill(worker, -ECANCELED);
-        while ((job = asyncio__worker_drop_oldest(worker)))
-            lose(pool, job);
-    }
-    while ((job = asyncio__pool_pop(pool)))
-        lose(pool, job);
-}
-
-// The loop closes: the workers end, and the pool is there for another loop.
-static void loop_closes(struct asyncio__guest *guest)
-{
-    struct asyncio__process_pool *pool =
-        list_entry(guest, struct asyncio__process_pool, guest);
-
-    drop_jobs(pool);
-    pool->waiter = NULL;
-    while (pool->alive > 0)
-        hear_by_poll(pool);
-    leave_loop(pool);
-}
-
-static void free_pool(struct asyncio_executor *executor)
-{
-    struct asyncio__process_pool *pool = pool_of(executor);
-    asyncio__pool_free_places(pool);
-    asyncio__free(pool);
 }
 
 // --- while it is there ------------------------------------------------------
@@ -320,24 +182,14 @@ static void tell_statistics(struct asyncio_executor *executor,
     statistics->replaced = pool->replaced;
 }
 
-// What runs fails when its worker has ended.
-static void stop(struct asyncio_executor *executor, int signal)
+// --- the beginning ----------------------------------------------------------
+
+static void free_pool(struct asyncio_executor *executor)
 {
     struct asyncio__process_pool *pool = pool_of(executor);
-
-    pool->closed = true;
-    asyncio__pool_recall(pool);
-    asyncio__pool_fail_queue(pool, -ECANCELED, NULL);
-    asyncio__pool_fail_door(pool, -ECANCELED, NULL);
-    for (uint32_t i = 0; i < pool->count; i++) {
-        if (signal == SIGKILL)
-            asyncio__worker_kill(pool->workers[i], -EOWNERDEAD);
-        else
-            asyncio__worker_signal(pool->workers[i], signal);
-    }
+    asyncio__pool_free_places(pool);
+    asyncio__free(pool);
 }
-
-// --- the beginning ----------------------------------------------------------
 
 static const struct asyncio__executor_ops ops = {
     .call = asyncio__job_call,
@@ -349,8 +201,8 @@ static const struct asyncio__executor_ops ops = {
     .width = width,
     .resize = resize,
     .statistics = tell_statistics,
-    .stop = stop,
-    .shutdown = shut,
+    .stop = asyncio__pool_stop,
+    .shutdown = asyncio__pool_shut,
     .free = free_pool,
 };
 
@@ -394,7 +246,8 @@ static int set_options(struct asyncio__process_pool *pool,
     pool->retry.run = on_retry;
     pool->source.look = on_look;
     pool->source.sleep = on_sleep;
-    pool->guest.leave = loop_closes;
+    pool->ending.run = asyncio__pool_end;
+    pool->guest.leave = asyncio__pool_loop_closes;
     return asyncio__pool_make_places(pool, pool->limit);
 }
 

@@ -8,7 +8,8 @@
 // belongs to the thread of one loop, the one whose task used the pool first,
 // until that loop closes.
 //
-//     process_pool.c     its loop, its beginning and end
+//     process_pool.c     its loop, its beginning
+//     process_end.c      its end
 //     process_queue.c    jobs that wait
 //     process_jobs.c     jobs on their way to workers, and back
 //     process_worker.c   workers: their places, orders to them
@@ -63,14 +64,17 @@ struct asyncio__process_pool {
     struct asyncio_executor executor;
     struct asyncio_loop *loop; // NULL: of no loop now
     struct asyncio__guest guest;
-    int socket;                 // to the foreman
-    int bell;                   // the workers ring it
-    bool orphan;                // the foreman has gone
-    bool silent;                // nobody is left who could ring the bell
-    bool unsent;                // an order waits to be sent
-    bool closed;                // no more jobs
-    bool barren;                // no worker could be started; wait for news
-    struct asyncio__step retry; // queued to send it in the next pass
+    int socket;                  // to the foreman
+    int bell;                    // the workers ring it
+    bool orphan;                 // the foreman has gone
+    bool silent;                 // nobody is left who could ring the bell
+    bool unsent;                 // an order waits to be sent
+    bool closed;                 // no more jobs
+    bool unattended;             // it is shut down, and no task waits for that
+    bool ended;                  // the foreman was told
+    bool barren;                 // no worker could be started; wait for news
+    struct asyncio__step retry;  // queued to send it in the next pass
+    struct asyncio__step ending; // queued to go on with the end
 
     int64_t timeout_ns;              // of a job, or ASYNCIO__NEVER
     double timeout;                  // as it was given
@@ -103,11 +107,32 @@ struct asyncio__process_pool {
     struct asyncio__worker **workers;
 };
 
-// --- jobs (process_queue.c) -------------------------------------------------
+// --- its loop (process_pool.c) ----------------------------------------------
 
-// Has the pool's loop hear it; process_pool.c.
+// Has the loop hear it, until it leaves.
 int asyncio__pool_join_loop(struct asyncio__process_pool *pool,
                             struct asyncio_loop *loop);
+void asyncio__pool_leave_loop(struct asyncio__process_pool *pool);
+
+// Asks workers to ring, or not to. True if an answer is there already.
+bool asyncio__pool_listen(struct asyncio__process_pool *pool, bool listen);
+
+// --- its end (process_end.c) ------------------------------------------------
+
+// What the pool is for those who end it (task/executor.h).
+bool asyncio__pool_shut(struct asyncio_executor *executor,
+                        const struct asyncio_shutdown_options *options);
+void asyncio__pool_stop(struct asyncio_executor *executor, int signal);
+
+// The loop closes under it.
+void asyncio__pool_loop_closes(struct asyncio__guest *guest);
+
+// The next step of a shutdown that nobody waits for; and has it taken in the
+// next pass, if it is due.
+void asyncio__pool_end(struct asyncio__step *step);
+void asyncio__pool_end_soon(struct asyncio__process_pool *pool);
+
+// --- jobs (process_queue.c) -------------------------------------------------
 
 // What the pool is for those who hand in jobs (task/executor.h).
 int asyncio__pool_start(struct asyncio_executor *executor,

@@ -129,6 +129,7 @@ void asyncio__pool_land(struct asyncio__process_pool *pool,
     pool->out--;
     job->landed(job);
     asyncio__job_unref(job);
+    asyncio__pool_end_soon(pool);
 }
 
 static void fail_job(struct asyncio__process_pool *pool,
@@ -169,10 +170,11 @@ static int check_function(const struct asyncio__job *job)
 static int check_pool(const struct asyncio__process_pool *pool)
 {
     if (pool->broken[0]) return asyncio_raise(-EOWNERDEAD, "%s", pool->broken);
+    if (pool->closed) return -ESHUTDOWN;
     if (pool->orphan)
         return asyncio_raise(-EOWNERDEAD,
                              "the process that forks the workers has gone");
-    return pool->closed ? -ESHUTDOWN : 0;
+    return 0;
 }
 
 static int check_job(const struct asyncio__process_pool *pool,
@@ -208,6 +210,7 @@ static void take_out(struct asyncio__process_pool *pool,
     pool->out--;
     asyncio__pool_admit(pool);
     asyncio__job_unref(job);
+    asyncio__pool_end_soon(pool);
 }
 
 static void put_in(struct asyncio__process_pool *pool, struct asyncio__job *job)

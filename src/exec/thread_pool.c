@@ -213,28 +213,37 @@ static const struct asyncio__wait_kind draining = {
     .keeps_result = true,
 };
 
-// Lets the task wait until no job is out. Where that is not possible, closing
-// the crew blocks for as long.
-static void wait_until_drained(struct asyncio__thread_pool *pool)
+// Has `run` called on this loop when no job is out. False if none is, or the
+// loop has no home.
+static bool hear_when_drained(struct asyncio__thread_pool *pool,
+                              void (*run)(struct asyncio__step *step))
 {
-    struct asyncio_task *task = asyncio__task();
     struct asyncio__home *home;
-    if (!task || asyncio__home_of(task->future.loop_, &home) < 0) return;
+    if (asyncio__home_of(asyncio__running_loop, &home) < 0) return false;
 
     pthread_mutex_lock(&pool->lock);
     bool wait = pool->out > 0;
     if (wait) {
         pool->drained_home = asyncio__home_ref(home);
-        pool->drained_task = task;
-        pool->drained.step.run = wake_drained;
+        pool->drained.step.run = run;
     }
     pthread_mutex_unlock(&pool->lock);
-    if (!wait) return;
+    return wait;
+}
+
+// Lets the task wait until no job is out. Where that is not possible, closing
+// the crew blocks for as long.
+static void wait_until_drained(struct asyncio__thread_pool *pool)
+{
+    struct asyncio_task *task = asyncio__task();
+    if (!task) return;
+    pool->drained_task = task;
+    if (!hear_when_drained(pool, wake_drained)) return;
 
     task->future.loop_->held++;
     asyncio_ignore(asyncio__park(&draining, pool, NULL));
     task->future.loop_->held--;
-    asyncio__home_unref(home);
+    asyncio__home_unref(pool->drained_home);
 }
 
 // Nobody takes these any more, neither at the door nor, if so wanted, in the
@@ -252,19 +261,61 @@ static void turn_away(struct asyncio__thread_pool *pool, bool cancel_pending)
             list_entry(offload, struct asyncio__job, offload), -ECANCELED);
 }
 
-static void shut(struct asyncio_executor *executor, bool cancel_pending)
+// Joins the threads; whatever they still do is waited for.
+static void close_crew(struct asyncio__thread_pool *pool)
 {
-    struct asyncio__thread_pool *pool = pool_of(executor);
-
-    asyncio__offload_shutdown(pool->crew);
-    turn_away(pool, cancel_pending);
-    wait_until_drained(pool);
-
     pthread_mutex_lock(&pool->lock);
     struct asyncio__offload *crew = pool->crew;
     pool->crew = NULL;
     pthread_mutex_unlock(&pool->lock);
     asyncio__offload_close(crew);
+}
+
+// A shutdown that did not wait comes to its end: with the last job, or with the
+// loop.
+static void retire(struct asyncio__thread_pool *pool)
+{
+    asyncio__home_exit(&pool->guest);
+    close_crew(pool);
+    asyncio__home_unref(pool->drained_home);
+    asyncio__executor_drop(&pool->executor);
+}
+
+static void retire_drained(struct asyncio__step *step)
+{
+    retire(list_entry(step, struct asyncio__thread_pool, drained.step));
+}
+
+// The loop's own jobs are guests that came earlier, and have left.
+static void retire_with_loop(struct asyncio__guest *guest)
+{
+    struct asyncio__thread_pool *pool =
+        list_entry(guest, struct asyncio__thread_pool, guest);
+    if (list_linked(&pool->drained.step.link))
+        list_remove(&pool->drained.step.link);
+    retire(pool);
+}
+
+static bool retires_later(struct asyncio__thread_pool *pool)
+{
+    if (!asyncio__running_loop || !hear_when_drained(pool, retire_drained))
+        return false;
+    pool->guest = (struct asyncio__guest){.leave = retire_with_loop};
+    asyncio__home_enter(pool->drained_home, &pool->guest);
+    return true;
+}
+
+static bool shut(struct asyncio_executor *executor,
+                 const struct asyncio_shutdown_options *options)
+{
+    struct asyncio__thread_pool *pool = pool_of(executor);
+
+    asyncio__offload_shutdown(pool->crew);
+    turn_away(pool, options->cancel_pending);
+    if (options->nowait && retires_later(pool)) return false;
+    wait_until_drained(pool);
+    close_crew(pool);
+    return true;
 }
 
 static void free_pool(struct asyncio_executor *executor)

@@ -31,9 +31,10 @@ struct asyncio__thread_pool {
     size_t waiting;            // how many these are
     uint64_t finished, failed; // as in the statistics
     size_t out;                // jobs that threads may still touch the pool for
-    struct asyncio__home *drained_home; // whose task waits for `out` to be 0
+    struct asyncio__home *drained_home; // who waits for `out` to be 0
     struct asyncio__post drained;       // what is posted there then
-    struct asyncio_task *drained_task;
+    struct asyncio_task *drained_task;  // of a shutdown that waits
+    struct asyncio__guest guest;        // of one that does not
 };
 
 // --- jobs (thread_job.c) ----------------------------------------------------

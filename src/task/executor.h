@@ -45,8 +45,11 @@ struct asyncio__executor_ops {
     void (*stop)(struct asyncio_executor *executor, int signal);
 
     // Waits for the jobs it has and lets go of threads and processes; may end
-    // those that have not begun. Called once, when no new call can come.
-    void (*shutdown)(struct asyncio_executor *executor, bool cancel_pending);
+    // those that have not begun. Called once, when no new call can come. False
+    // if that goes on without the caller: the list's reference goes along, and
+    // is dropped at the end.
+    bool (*shutdown)(struct asyncio_executor *executor,
+                     const struct asyncio_shutdown_options *options);
     void (*free)(struct asyncio_executor *executor); // the memory, last of all
 };
 
