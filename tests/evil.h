@@ -24,7 +24,7 @@ struct target {
     const char *secret; // in the parent's memory
     char file[256];     // a file of the parent's
     char folder[200];
-    int bell, channel; // the descriptors that a sandboxed worker has
+    int bell, log, channel; // the descriptors that a sandboxed worker has
     long result;
 };
 
@@ -96,15 +96,15 @@ static inline void check_canary(const struct target *target)
     unlink(target->file);
 }
 
-// The bell is the one descriptor that the filter lets be written to.
-static inline int find_bell(void)
+// The next descriptor that the filter lets be written to.
+static inline int find_pipe(int fd)
 {
-    for (int fd = 0; fd < 256; fd++)
+    for (; fd < 256; fd++)
         if (syscall(SYS_write, fd, "", 0) == 0) return fd;
     return -1;
 }
 
-// And the channel the one that it may receive by.
+// And the channel is the one that it may receive by.
 static inline int find_channel(void)
 {
     for (int fd = 0; fd < 256; fd++) {
@@ -118,9 +118,11 @@ static inline int report_self(void *arg)
 {
     struct target *target = arg;
     target->parent = getpid();
-    target->bell = find_bell();
+    target->bell = find_pipe(0); // it was there before the worker
+    target->log = find_pipe(target->bell + 1);
     target->channel = find_channel();
-    return target->bell < 0 || target->channel < 0 ? -EBADF : 0;
+    bool all = target->bell >= 0 && target->log >= 0 && target->channel >= 0;
+    return all ? 0 : -EBADF;
 }
 
 // Fills in who is who. Returns the worker, or 0.

@@ -118,6 +118,18 @@ ESCAPE(accept, SYS_accept4, it->bell, NULL, NULL, 0)
 ESCAPE(send_to_an_address, SYS_sendto, it->bell, page, 1, 0, NULL, 0)
 ESCAPE(receive_a_descriptor, SYS_recvmsg, it->bell, page, 0)
 
+// --- its log ----------------------------------------------------------------
+
+ESCAPE(make_its_log_block, SYS_fcntl, it->log, F_SETFL, 0)
+ESCAPE(widen_its_log, SYS_fcntl, it->log, F_SETPIPE_SZ, 1 << 20)
+ESCAPE(take_back_what_it_logged, SYS_read, it->log, page, sizeof page)
+ESCAPE(lay_pages_into_its_log, SYS_vmsplice, it->log,
+       (&(struct iovec){page, sizeof page}), 1, 0)
+ESCAPE(log_in_pieces_of_memory, SYS_writev, it->log,
+       (&(struct iovec){page, sizeof page}), 1)
+ESCAPE(copy_its_log, SYS_dup, it->log)
+ESCAPE(close_its_log, SYS_close, it->log)
+
 // --- processes --------------------------------------------------------------
 
 static char *const no_words[] = {NULL};

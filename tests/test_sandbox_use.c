@@ -94,18 +94,51 @@ static int abort_at_once(void *arg)
     abort();
 }
 
+__attribute__((noinline)) static int read_pixel(volatile int *where)
+{
+    return *where + 1;
+}
+
+__attribute__((noinline)) static int read_line(volatile int *where)
+{
+    return read_pixel(where) + 1;
+}
+
+static int read_picture(void *arg)
+{
+    volatile int *volatile where = (volatile int *)(uintptr_t)0x18;
+    (void)arg;
+    return read_line(where) + 1;
+}
+
+TEST(sandboxed_worker_that_crashes_says_where)
+{
+    struct asyncio_executor *pool = make_sandbox(1);
+    if (!pool) return;
+    for (int i = 0; i < 3; i++) { // in each worker
+        EXPECT_EQ(asyncio_run_in_executor(pool, read_picture, NULL),
+                  -EOWNERDEAD);
+        EXPECT_CONTAINS(asyncio_strerror(-EOWNERDEAD),
+                        "signal 11 (SIGSEGV) at 0x18 in "
+                        "read_pixel < read_line < read_picture");
+    }
+    EXPECT_EQ(asyncio_run_in_executor(pool, count_call, NULL), 0);
+    asyncio_executor_shutdown(pool);
+}
+
 TEST(sandboxed_worker_that_aborts_is_named_and_replaced)
 {
     struct asyncio_executor *pool = make_sandbox(1);
     if (!pool) return;
     EXPECT_EQ(asyncio_run_in_executor(pool, abort_at_once, NULL), -EOWNERDEAD);
     EXPECT_CONTAINS(asyncio_strerror(-EOWNERDEAD), "SIGABRT");
+    EXPECT_CONTAINS(asyncio_strerror(-EOWNERDEAD), "abort_at_once");
     EXPECT_EQ(asyncio_run_in_executor(pool, count_call, NULL), 0);
     asyncio_executor_shutdown(pool);
 }
 
-// Its bell, and the channel by which shared memory comes.
-TEST(sandboxed_worker_has_two_descriptors)
+// Its bell, its log, and the channel by which shared memory comes.
+TEST(sandboxed_worker_has_three_descriptors)
 {
     pid_t worker = 0;
     char path[64];
@@ -121,7 +154,7 @@ TEST(sandboxed_worker_has_two_descriptors)
     while (folder && (entry = readdir(folder)))
         if (entry->d_name[0] != '.') count++;
     if (folder)
-        EXPECT_EQ(count, 2);
+        EXPECT_EQ(count, 3);
     else if (worker)
         SKIP("only root may look: its memory and descriptors are hidden");
     if (folder) closedir(folder);

@@ -52,7 +52,9 @@ static _Noreturn void become_worker(struct foreman *foreman,
     asyncio__sys_sigprocmask(SIG_SETMASK, &foreman->mask, NULL);
     asyncio__free(foreman->workers);
     asyncio__worker_set_up(foreman->setup, fds[1]);
-    asyncio__worker_run(fds[0], foreman->bell, fds[2],
+    asyncio__worker_run(fds[0],
+                        &(struct asyncio__doors){foreman->bell, .log = fds[1],
+                                                 .channel = fds[2]},
                         (uint32_t)foreman->setup->sandbox);
 }
 

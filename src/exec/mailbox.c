@@ -134,24 +134,25 @@ static void answer(struct worker *worker, struct asyncio__slot *slot)
 
 // Here the worker turns into one that nobody needs to trust. What a job is to
 // load or to open, an initialiser has done before.
-static void confine(int bell, int channel, uint32_t sandbox)
+static void confine(const struct asyncio__doors *doors, uint32_t sandbox)
 {
     enum asyncio__sandbox_step step;
-    if (sandbox && asyncio__sandbox_enter(bell, channel, &step) < 0)
+    if (sandbox && asyncio__sandbox_enter(doors, &step) < 0)
         asyncio__sys_exit(126);
 }
 
-_Noreturn void asyncio__worker_run(int memory, int bell, int channel,
+_Noreturn void asyncio__worker_run(int memory,
+                                   const struct asyncio__doors *doors,
                                    uint32_t sandbox)
 {
-    struct worker worker = {.bell = bell};
+    struct worker worker = {.bell = doors->bell};
     void *address;
     int err = asyncio__sys_mmap_shared(&address, sizeof *worker.box, memory);
     if (err < 0) asyncio__sys_exit(127);
     asyncio__sys_close(memory);
     worker.box = address;
-    asyncio__desk_serve(channel);
-    confine(bell, channel, sandbox);
+    asyncio__desk_serve(doors->channel);
+    confine(doors, sandbox);
 
     for (;;) {
         struct asyncio__slot *slot = begin(&worker);

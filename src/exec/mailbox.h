@@ -75,8 +75,10 @@ asyncio__slot_of(struct asyncio__mailbox *box, uint32_t number)
     return &box->slots[number % ASYNCIO__MAILBOX_SLOTS];
 }
 
-// Works through a mailbox until it is killed. `bell` is the pipe to ring,
-// descriptors of shared memory come by `channel`, and `sandbox` is enum
-// asyncio_sandbox: it is entered before the first job.
-_Noreturn void asyncio__worker_run(int memory, int bell, int channel,
+// Works through a mailbox until it is killed. `doors` are the pipes to ring and
+// to log to, and the channel by which descriptors of shared memory come;
+// `sandbox` is enum asyncio_sandbox: it is entered before the first job.
+struct asyncio__doors;
+_Noreturn void asyncio__worker_run(int memory,
+                                   const struct asyncio__doors *doors,
                                    uint32_t sandbox);

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "exec/harmless.h"
 #include "exec/job.h"
 #include "exec/objects.h"
 #include "exec/shared.h"
@@ -149,20 +150,6 @@ static struct asyncio__job *remove_job(struct asyncio__ring *ring,
     return job;
 }
 
-// What a terminal would obey is shown as a question mark: words come from a
-// process that nobody trusts, and are printed. In UTF-8, the controls above
-// ASCII begin with C2.
-static void make_harmless(char *text)
-{
-    unsigned char before = 0;
-    for (unsigned char *at = (unsigned char *)text; *at; before = *at++) {
-        bool high = *at >= 0x80 && *at < 0xa0 && before == 0xc2;
-        bool low = *at < 0x20 && *at != '\t' && *at != '\n';
-        if (high) at[-1] = at[0] = '?';
-        if (low || *at == 0x7f) *at = '?';
-    }
-}
-
 // The text is copied before it is looked at: it may change under our eyes.
 static struct asyncio__failure *take_words(const struct asyncio__words *shared,
                                            int code)
@@ -172,8 +159,8 @@ static struct asyncio__failure *take_words(const struct asyncio__words *shared,
     words.text[sizeof words.text - 1] = '\0';
     words.task[sizeof words.task - 1] = '\0';
     if (!words.text[0]) return NULL;
-    make_harmless(words.text);
-    make_harmless(words.task);
+    asyncio__make_harmless(words.text);
+    asyncio__make_harmless(words.task);
     return asyncio__failure_make(
         code, words.text, asyncio__objects_constant(words.site), words.task);
 }

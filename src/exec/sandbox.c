@@ -66,11 +66,6 @@ static const uint32_t futexes[] = {
     FUTEX_WAKE_BITSET,
 };
 
-// Descriptors: two that stay, and the number of the one that may come.
-struct doors {
-    int bell, channel, next;
-};
-
 struct filter {
     struct sock_filter code[128];
     unsigned short len;
@@ -127,6 +122,16 @@ static void allow_on(struct filter *filter, uint32_t number, uint32_t value)
     end_call(filter, begin);
 }
 
+static void allow_write(struct filter *filter,
+                        const struct asyncio__doors *doors)
+{
+    unsigned short begin = begin_call(filter, SYS_write);
+    load_argument(filter, 0);
+    allow_if_equal(filter, (uint32_t)doors->bell);
+    allow_if_equal(filter, (uint32_t)doors->log);
+    end_call(filter, begin);
+}
+
 static void allow_unless_executable(struct filter *filter, uint32_t number)
 {
     unsigned short begin = begin_call(filter, number);
@@ -147,7 +152,9 @@ static void allow_futexes(struct filter *filter)
     end_call(filter, begin);
 }
 
-static void write_filter(struct filter *filter, const struct doors *doors)
+// `next` is the number of the descriptor that may come.
+static void write_filter(struct filter *filter,
+                         const struct asyncio__doors *doors, int next)
 {
     const uint32_t self = (uint32_t)asyncio__sys_getpid();
 
@@ -159,9 +166,9 @@ static void write_filter(struct filter *filter, const struct doors *doors)
     for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
         allow_if_equal(filter, harmless[i]);
     allow_futexes(filter);
-    allow_on(filter, SYS_write, (uint32_t)doors->bell);
+    allow_write(filter, doors);
     allow_on(filter, SYS_recvmsg, (uint32_t)doors->channel);
-    allow_on(filter, SYS_close, (uint32_t)doors->next);
+    allow_on(filter, SYS_close, (uint32_t)next);
     allow_on(filter, SYS_kill, self);
     allow_on(filter, SYS_tgkill, self);
     allow_unless_executable(filter, SYS_mmap);
@@ -169,12 +176,12 @@ static void write_filter(struct filter *filter, const struct doors *doors)
     answer(filter, SECCOMP_RET_ERRNO | EPERM);
 }
 
-static int filter_calls(const struct doors *doors)
+static int filter_calls(const struct asyncio__doors *doors, int next)
 {
     if (ARCHITECTURE == 0) return -EOPNOTSUPP;
 
     struct filter filter = {.len = 0};
-    write_filter(&filter, doors);
+    write_filter(&filter, doors, next);
     return asyncio__sys_seccomp(
         &(const struct sock_fprog){filter.len, filter.code});
 }
@@ -221,32 +228,37 @@ static void volunteer(void)
     asyncio__sys_close(fd);
 }
 
-static int close_all_but(const struct doors *doors)
+static bool is_door(const struct asyncio__doors *doors, int fd)
 {
-    bool ordered = doors->bell < doors->channel;
-    int low = ordered ? doors->bell : doors->channel;
-    int high = ordered ? doors->channel : doors->bell;
-    int err = asyncio__sys_close_range(0, low - 1);
-    if (err == 0) err = asyncio__sys_close_range(low + 1, high - 1);
-    return err < 0 ? err : asyncio__sys_close_range(high + 1, INT_MAX);
+    return fd == doors->bell || fd == doors->log || fd == doors->channel;
+}
+
+static int close_all_but(const struct asyncio__doors *doors)
+{
+    int err = 0, last = doors->bell;
+    if (doors->log > last) last = doors->log;
+    if (doors->channel > last) last = doors->channel;
+    for (int fd = 0; fd < last && err == 0; fd++)
+        if (!is_door(doors, fd)) err = asyncio__sys_close_range(fd, fd);
+    return err < 0 ? err : asyncio__sys_close_range(last + 1, INT_MAX);
 }
 
 // The lowest number that is free is the next one's.
-static int next_after(int bell, int channel)
+static int next_after(const struct asyncio__doors *doors)
 {
     int next = 0;
-    while (next == bell || next == channel)
+    while (is_door(doors, next))
         next++;
     return next;
 }
 
 // The limit of descriptors is one of their numbers: the next one fits, and none
 // beside it.
-static int set_limits(const struct doors *doors)
+static int set_limits(int next)
 {
     static const int none[] = {RLIMIT_FSIZE, RLIMIT_CORE, RLIMIT_NPROC,
                                RLIMIT_MSGQUEUE, RLIMIT_MEMLOCK};
-    int err = asyncio__sys_limit(RLIMIT_NOFILE, (uint64_t)doors->next + 1);
+    int err = asyncio__sys_limit(RLIMIT_NOFILE, (uint64_t)next + 1);
     if (err < 0) return err;
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
         err = asyncio__sys_limit(none[i], 0);
@@ -281,14 +293,14 @@ const char *asyncio__sandbox_step_name(uint32_t step)
 
 // Landlock needs a descriptor, so that the limits come behind it; the filter
 // would refuse all the others, so it is last.
-int asyncio__sandbox_enter(int bell, int channel,
+int asyncio__sandbox_enter(const struct asyncio__doors *doors,
                            enum asyncio__sandbox_step *step)
 {
-    const struct doors doors = {bell, channel, next_after(bell, channel)};
+    int next = next_after(doors);
     volunteer();
 
     *step = ASYNCIO__SANDBOX_DESCRIPTORS;
-    int err = close_all_but(&doors);
+    int err = close_all_but(doors);
     if (err < 0) return err;
     *step = ASYNCIO__SANDBOX_PRIVILEGES;
     err = drop_privileges();
@@ -297,15 +309,16 @@ int asyncio__sandbox_enter(int bell, int channel,
     err = drop_files();
     if (err < 0) return err;
     *step = ASYNCIO__SANDBOX_LIMITS;
-    err = set_limits(&doors);
+    err = set_limits(next);
     if (err < 0) return err;
     *step = ASYNCIO__SANDBOX_SECCOMP;
-    return filter_calls(&doors);
+    return filter_calls(doors, next);
 }
 
 int asyncio__sandbox_try(int socket, enum asyncio__sandbox_step *step)
 {
-    int err = asyncio__sandbox_enter(socket, socket, step);
+    const struct asyncio__doors doors = {socket, socket, socket};
+    int err = asyncio__sandbox_enter(&doors, step);
     if (err < 0) return err;
 
     *step = ASYNCIO__SANDBOX_TRIAL;

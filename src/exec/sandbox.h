@@ -1,6 +1,6 @@
 // The sandbox: what a worker process is left with when its job may turn on it.
 //
-//     a bell to ring                        write, on that descriptor only
+//     a bell to ring, its log               write, on these descriptors only
 //     shared memory that it is given        recvmsg and close, the same
 //     the memory that it has                mmap, mprotect, never to execute
 //     the time, sleep, futexes, signals     signals to itself only
@@ -25,11 +25,15 @@ enum asyncio__sandbox_step {
 };
 const char *asyncio__sandbox_step_name(uint32_t step);
 
-// Confines this process for good, keeping only the descriptors `bell`, to be
-// written to, and `channel`, by which it may get one more at a time. They may
-// be the same. Returns 0, or a negative errno with the step that failed: the
-// process is not to go on.
-int asyncio__sandbox_enter(int bell, int channel,
+// The descriptors that a worker keeps: two to be written to, and one by which
+// it may get one more at a time. They may be the same.
+struct asyncio__doors {
+    int bell, log, channel;
+};
+
+// Confines this process for good, keeping only these descriptors. Returns 0, or
+// a negative errno with the step that failed: the process is not to go on.
+int asyncio__sandbox_enter(const struct asyncio__doors *doors,
                            enum asyncio__sandbox_step *step);
 
 // The same, and looks whether the sandbox holds.

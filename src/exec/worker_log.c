@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "exec/harmless.h"
 #include "platform/symbols.h"
 #include "platform/sys.h"
 
@@ -22,6 +23,7 @@ void asyncio__log_read(int log, struct asyncio__log_entry *entry)
     if (n != (ssize_t)sizeof *entry) *entry = (struct asyncio__log_entry){0};
 
     entry->text[sizeof entry->text - 1] = '\0';
+    asyncio__make_harmless(entry->text);
     if (entry->frame_count > ASYNCIO__LOG_FRAMES)
         entry->frame_count = ASYNCIO__LOG_FRAMES;
 }

@@ -6,7 +6,11 @@
 //
 // What stands in a pipe cannot be taken back. So a job that has turned against
 // its parent may add lies about its own end, but not that its worker never came
-// to be. The parent reads the log when the worker has ended.
+// to be. It can fill the pipe, and no more: its end never blocks, and the
+// parent reads a few entries when the worker has ended. Of what a job may have
+// written it shows two numbers and names of its own functions. A sandbox lets
+// the log be written to: whose job is hostile wants to know most where it
+// crashed.
 #pragma once
 
 #include <asyncio/base.h>

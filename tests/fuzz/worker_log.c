@@ -22,6 +22,7 @@ static int read_log(int log)
     for (int count = 0;; count++) {
         asyncio__log_read(log, &entry);
         MUST(memchr(entry.text, '\0', sizeof entry.text));
+        MUST(!strpbrk(entry.text, "\033\a\r\b\x7f"));
         MUST(entry.frame_count <= ASYNCIO__LOG_FRAMES);
         char text[512];
         memset(text, 'x', sizeof text);
