@@ -306,3 +306,166 @@ TEST_PLAIN(size_is_sealed)
     asyncio__block_drop(block);
     asyncio_shared_free(&handle);
 }
+
+// --- sealed -----------------------------------------------------------------
+
+static unsigned char *kept; // in a worker: where a job before had its memory
+
+static int keep(void *arg)
+{
+    struct work *work = arg;
+    kept = asyncio_shared_data(&work->block);
+    return kept ? 0 : -ENXIO;
+}
+
+// Of a worker that a job has broken into: it goes on writing.
+static int write_to_what_was_kept(void *arg)
+{
+    if (kept) memset(kept, *(unsigned char *)arg, 5000);
+    return kept ? 0 : -ENXIO;
+}
+
+static int write_late(struct asyncio_executor *pool, unsigned char value)
+{
+    return asyncio_run_in_executor(pool, write_to_what_was_kept, &value,
+                                   .size = sizeof value);
+}
+
+// Whether it is the kernel that keeps it as it is; `memory` is its descriptor.
+static bool content_is_sealed(int memory)
+{
+    return ((unsigned)fcntl(memory, F_GET_SEALS) & F_SEAL_WRITE) > 0;
+}
+
+static int take_descriptor(const struct asyncio_shared *handle)
+{
+    struct asyncio__block *block = asyncio__block_hold(handle);
+    int fd = block ? dup(block->memory) : -1;
+    asyncio__block_drop(block);
+    return fd;
+}
+
+static void expect_out_of_reach(struct asyncio_executor *pool,
+                                struct work *work)
+{
+    unsigned char *bytes = asyncio_shared_data(&work->block);
+    int memory = take_descriptor(&work->block);
+    EXPECT_EQ(asyncio_run_in_executor(pool, keep, work, .size = sizeof *work,
+                                      .shared = &work->block),
+              0);
+    EXPECT_EQ(write_late(pool, 1), 0);
+    EXPECT_EQ(bytes[4999], 1); // until it is sealed
+
+    int err = asyncio_shared_seal(&work->block);
+    if (EXPECT_EQ(err, 0)) {
+        EXPECT_SAME(asyncio_shared_data(&work->block), bytes);
+        EXPECT_EQ(write_late(pool, 2), 0);
+        EXPECT_EQ(bytes[0], 1);
+        EXPECT_EQ(bytes[4999], 1);
+        EXPECT(!content_is_sealed(memory)); // the worker could write: a copy
+        EXPECT_EQ(asyncio_shared_seal(&work->block), 0);
+        EXPECT_EQ(run(pool, work), -EINVAL);
+        EXPECT_CONTAINS(asyncio_strerror(-EINVAL), "sealed");
+        bytes[0] = 3; // it is the program's
+        EXPECT_EQ(bytes[0], 3);
+    }
+    close(memory);
+}
+
+TEST(sealed_memory_is_out_of_reach_of_a_worker_that_has_it)
+{
+    struct work work;
+    struct asyncio_executor *pool = make_pool(1);
+    EXPECT_OR_RETURN(pool);
+    if (make_work(&work, 5000)) {
+        expect_out_of_reach(pool, &work);
+        asyncio_shared_free(&work.block);
+        EXPECT_EQ(asyncio_shared_seal(&work.block), -EINVAL);
+    }
+    asyncio_executor_shutdown(pool);
+}
+
+TEST(sealed_memory_is_out_of_reach_of_a_sandboxed_worker)
+{
+    struct asyncio_executor *pool;
+    struct work work;
+    EXPECT_OR_RETURN(share_memory());
+    int err = asyncio_process_pool_create(&pool, .max_workers = 1,
+                                          .sandbox = ASYNCIO_SANDBOX_STRICT);
+    if (err == -ENOTSUP) {
+        SKIP("%s", asyncio_strerror(err));
+        return;
+    }
+    EXPECT_OR_RETURN(err == 0);
+    if (make_work(&work, 5000)) {
+        expect_out_of_reach(pool, &work);
+        asyncio_shared_free(&work.block);
+    }
+    asyncio_executor_shutdown(pool);
+}
+
+TEST(memory_that_no_worker_has_is_sealed_by_the_kernel)
+{
+    struct work work;
+    struct asyncio_executor *pool = make_pool(1);
+    EXPECT_OR_RETURN(pool);
+    if (make_work(&work, LARGE)) {
+        unsigned char *bytes = asyncio_shared_data(&work.block);
+        int memory = take_descriptor(&work.block);
+        memset(bytes, 3, LARGE);
+        EXPECT_EQ(run(pool, &work), 0);
+        asyncio_executor_shutdown(pool); // with its workers
+        pool = NULL;
+        if (EXPECT_EQ(asyncio_shared_seal(&work.block), 0)) {
+            EXPECT_EQ(bytes[LARGE - 1], 7);
+            EXPECT(content_is_sealed(memory));
+            EXPECT_EQ(pwrite(memory, "x", 1, 0), -1);
+            bytes[0] = 9;
+            EXPECT_EQ(bytes[0], 9);
+        }
+        close(memory);
+        asyncio_shared_free(&work.block);
+    }
+    asyncio_executor_shutdown(pool);
+}
+
+TEST(memory_is_not_sealed_under_a_job)
+{
+    struct work work;
+    struct asyncio_executor *pool = make_pool(1);
+    EXPECT_OR_RETURN(pool);
+    if (make_work(&work, 1000)) {
+        struct late late = {pool, &work};
+        struct asyncio_shared handle = work.block;
+        struct asyncio_task *task = asyncio_create_task(call_late, &late);
+        EXPECT_EQ(asyncio_sleep(0), 0);
+        if (!asyncio_task_done(task) && down_soon(&shared->begun))
+            EXPECT_EQ(asyncio_shared_seal(&handle), -EBUSY);
+        sem_post(&shared->gate);
+        asyncio_ignore(asyncio_await(task));
+        EXPECT_EQ(asyncio_shared_seal(&handle), 0);
+        asyncio_task_release(task);
+        asyncio_shared_free(&handle);
+    }
+    asyncio_executor_shutdown(pool);
+}
+
+static int seal_from_inside(void *arg)
+{
+    return asyncio_shared_seal(&((struct work *)arg)->block);
+}
+
+TEST(worker_seals_nothing)
+{
+    struct work work;
+    struct asyncio_executor *pool = make_pool(1);
+    EXPECT_OR_RETURN(pool);
+    if (make_work(&work, 1000)) {
+        EXPECT_EQ(asyncio_run_in_executor(pool, seal_from_inside, &work,
+                                          .size = sizeof work,
+                                          .shared = &work.block),
+                  -EPERM);
+        asyncio_shared_free(&work.block);
+    }
+    asyncio_executor_shutdown(pool);
+}

@@ -49,6 +49,7 @@ static int async_main(void *arg)
     printf("%zu bytes, the last one is %d\n", pixels.size,
            bytes[pixels.size - 1]);
     err = invert_elsewhere(&pixels);
+    if (err == 0) err = asyncio_shared_seal(&pixels); // no worker writes now
     if (err == 0) printf("now it is %d\n", bytes[pixels.size - 1]);
     asyncio_shared_free(&pixels);
     return err;

@@ -11,9 +11,10 @@
 // The handle is a value, which may be copied into a job's struct; the job finds
 // the memory by asyncio_shared_data of its copy, at another address. A worker
 // gets what a job of its own names, and nothing else. It keeps the mapping for
-// later jobs: one that a job has broken into may write there until the memory
-// is freed. Keep a handle of your own to free: the struct that comes back from
-// a worker is what the worker made of it.
+// later jobs: one that a job has broken into may write there after that job has
+// ended, while the program reads. What comes from hostile input is sealed first
+// (asyncio_shared_seal), and then looked at. Keep a handle of your own to free:
+// the struct that comes back from a worker is what the worker made of it.
 //
 // Any thread of the program that made it, and jobs that name it.
 #pragma once
@@ -39,6 +40,15 @@ ASYNCIO_API int asyncio_shared_alloc(struct asyncio_shared *shared,
 // Its address here; NULL if this process, or in a worker this job, has no such
 // memory.
 ASYNCIO_API void *asyncio_shared_data(const struct asyncio_shared *shared);
+
+// Makes it the program's own, where it lies: from now on nothing that a worker
+// does reaches it, and no job gets it. The kernel seals it, without a copy, if
+// no worker has it mapped any more; else it is copied, once.
+//
+// returns   0, also a second time; -EBUSY while a job names it; -EINVAL if it
+//           was freed; -EPERM in a worker; -ENOMEM, and it may be tried again
+// suspends  never
+ASYNCIO_API int asyncio_shared_seal(const struct asyncio_shared *shared);
 
 // Gives it back, at once or when the last job that names it has landed. Accepts
 // a handle of zeros, and a second call.

@@ -42,7 +42,8 @@ int asyncio__job_make(struct asyncio__job **made,
     if (options->shared && !job->block) {
         asyncio__job_unref(job);
         return asyncio_raise(-EINVAL,
-                             "the .shared memory of this call was freed");
+                             "the .shared memory of this call was freed "
+                             "or sealed");
     }
     *made = job;
     return 0;

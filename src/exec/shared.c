@@ -3,7 +3,9 @@
 
 #include "exec/shared.h"
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -12,6 +14,18 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct asyncio_link blocks; // asyncio__block.link, under the lock
+
+static struct {
+    bool serves; // this process is a worker
+    int channel;
+    uint64_t id; // of the job's block, or 0
+    uint32_t place;
+    struct {
+        uint64_t id;
+        size_t size;
+        void *data;
+    } places[ASYNCIO__DESK_PLACES];
+} served;
 
 // --- blocks -----------------------------------------------------------------
 
@@ -29,7 +43,7 @@ struct asyncio__block *asyncio__block_hold(const struct asyncio_shared *shared)
 {
     pthread_mutex_lock(&lock);
     struct asyncio__block *block = find_block(shared->id_);
-    if (block && block->freed) block = NULL;
+    if (block && (block->freed || block->sealed)) block = NULL;
     if (block) block->references++;
     pthread_mutex_unlock(&lock);
     return block;
@@ -38,9 +52,11 @@ struct asyncio__block *asyncio__block_hold(const struct asyncio_shared *shared)
 // A worker may have it mapped for longer: so its pages go first.
 static void free_block(struct asyncio__block *block)
 {
-    asyncio__sys_madvise(block->data, block->size, MADV_REMOVE);
+    if (block->memory >= 0) {
+        asyncio__sys_madvise(block->data, block->size, MADV_REMOVE);
+        asyncio__sys_close(block->memory);
+    }
     asyncio__sys_munmap(block->data, block->size);
-    asyncio__sys_close(block->memory);
     asyncio__free(block);
 }
 
@@ -110,6 +126,72 @@ void asyncio_shared_free(struct asyncio_shared *shared)
     *shared = (struct asyncio_shared){0};
 }
 
+// --- sealed ------------------------------------------------------------------
+
+// Some worker may still write to it: here it becomes a copy, at the same place.
+static int copy_block(struct asyncio__block *block)
+{
+    void *copy;
+    int err = asyncio__sys_mmap(&copy, block->size, PROT_READ | PROT_WRITE, 0);
+    if (err < 0) return err;
+    memcpy(copy, block->data, block->size);
+    err = asyncio__sys_mremap_onto(copy, block->size, block->data);
+    if (err < 0) {
+        asyncio__sys_munmap(copy, block->size);
+        return err;
+    }
+    // A worker that has it mapped must not keep its pages.
+    asyncio__sys_fallocate(block->memory,
+                           FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+                           (off_t)block->size);
+    return 0;
+}
+
+// The seal can only be set while nobody could write, this process included.
+static int seal_block(struct asyncio__block *block)
+{
+    int err = asyncio__sys_mmap_own(block->data, block->size, block->memory);
+    if (err < 0) return err;
+    if (asyncio__sys_seal_content(block->memory) < 0) err = copy_block(block);
+    if (err < 0) return err;
+    asyncio__sys_close(block->memory);
+    block->memory = -1;
+    return 0;
+}
+
+// Holds it, and keeps jobs away. 1 if there is nothing left to do.
+static int begin_seal(const struct asyncio_shared *shared,
+                      struct asyncio__block **found)
+{
+    struct asyncio__block *block = find_block(shared->id_);
+    if (!block || block->freed) return -EINVAL;
+    if (block->references > 1) return -EBUSY;
+    if (block->sealed) return 1;
+    block->sealed = true;
+    block->references++;
+    *found = block;
+    return 0;
+}
+
+int asyncio_shared_seal(const struct asyncio_shared *shared)
+{
+    struct asyncio__block *block = NULL;
+    if (served.serves) return -EPERM;
+    pthread_mutex_lock(&lock);
+    int err = begin_seal(shared, &block);
+    pthread_mutex_unlock(&lock);
+    if (err != 0) return err < 0 ? err : 0;
+
+    err = seal_block(block);
+    if (err < 0) {
+        pthread_mutex_lock(&lock);
+        block->sealed = false;
+        pthread_mutex_unlock(&lock);
+    }
+    asyncio__block_drop(block);
+    return err;
+}
+
 // --- the parent's desk ------------------------------------------------------
 
 int asyncio__desk_open(struct asyncio__desk *desk, int *far)
@@ -168,18 +250,6 @@ void asyncio__desk_release(struct asyncio__desk *desk, int place)
 }
 
 // --- the worker's desk ------------------------------------------------------
-
-static struct {
-    bool serves; // this process is a worker
-    int channel;
-    uint64_t id; // of the job's block, or 0
-    uint32_t place;
-    struct {
-        uint64_t id;
-        size_t size;
-        void *data;
-    } places[ASYNCIO__DESK_PLACES];
-} served;
 
 void asyncio__desk_serve(int channel)
 {

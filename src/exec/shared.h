@@ -21,9 +21,10 @@ struct asyncio__block {
     uint64_t id;
     size_t size;
     void *data;
-    int memory;
+    int memory;          // or -1: it is sealed
     unsigned references; // under the lock: of the handle, and of jobs
     bool freed;          // the handle was
+    bool sealed;         // no job gets it any more
 };
 
 // Holds the block that a handle names; NULL if there is none.

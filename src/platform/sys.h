@@ -419,6 +419,15 @@ int(asyncio__sys_mmap_shared)(void **address, size_t size, int fd,
 #define asyncio__sys_mmap_shared(address, size, fd)                            \
     (asyncio__sys_mmap_shared)(address, size, fd, ASYNCIO_SITE)
 
+// Makes such a mapping this process's own, where it lies: what is written there
+// is seen by nobody else. What others write is still seen, until the content is
+// sealed: -EBUSY as long as any process could write to it.
+int asyncio__sys_mmap_own(void *address, size_t size, int fd);
+int asyncio__sys_seal_content(int fd);
+// Moves a mapping of asyncio__sys_mmap onto another one, which is no more; its
+// address counts as the other's.
+int asyncio__sys_mremap_onto(void *from, size_t size, void *address);
+
 // Sleeps while *word is `value`, in memory that processes share. Returns 0,
 // -EAGAIN if it is another value, -EINTR. A wake cannot be denied.
 int asyncio__sys_futex_wait(_Atomic(uint32_t) *word, uint32_t value);

@@ -123,7 +123,7 @@ static int make_memfd(const char *name, size_t size)
 {
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0) return -1;
-    int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+    int seals = F_SEAL_SHRINK | F_SEAL_GROW;
     if (ftruncate(fd, (off_t)size) == 0 && fcntl(fd, F_ADD_SEALS, seals) == 0)
         return fd;
     int code = errno;
@@ -154,6 +154,40 @@ int(asyncio__sys_mmap_shared)(void **address, size_t size, int fd,
     asyncio__sys_made(ASYNCIO__BYTES, (uintptr_t)p, size, site);
     *address = p;
     return 0;
+}
+
+// 0, or -1 with errno.
+static int map_own(void *address, size_t size, int fd)
+{
+    void *p = mmap(address, size, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_FIXED, fd, 0);
+    return p == MAP_FAILED ? -1 : 0;
+}
+
+int asyncio__sys_mmap_own(void *address, size_t size, int fd)
+{
+    return (int)asyncio__sys_try(ASYNCIO__SYS_MMAP, __func__,
+                                 map_own(address, size, fd));
+}
+
+int asyncio__sys_seal_content(int fd)
+{
+    return (int)asyncio__sys_try(ASYNCIO__SYS_MEMFD, __func__,
+                                 fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+}
+
+static int move_onto(void *from, size_t size, void *address)
+{
+    void *p = mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, address);
+    return p == MAP_FAILED ? -1 : 0;
+}
+
+int asyncio__sys_mremap_onto(void *from, size_t size, void *address)
+{
+    int err = (int)asyncio__sys_try(ASYNCIO__SYS_MMAP, __func__,
+                                    move_onto(from, size, address));
+    if (err == 0) asyncio__sys_gone(ASYNCIO__BYTES, (uintptr_t)from);
+    return err;
 }
 
 int asyncio__sys_futex_wait(_Atomic(uint32_t) *word, uint32_t value)
