@@ -900,6 +900,28 @@ CHECK(many_writers_keep_their_pieces_whole)
     unmake(maker, &pair);
 }
 
+// Much in one piece, with the memory used for something else at once: more than
+// a socket takes, with a peer that does not read yet.
+CHECK(what_is_written_may_change_at_once)
+{
+    MAKE_OR_RETURN(pair);
+    static char bytes[MUCH];
+    for (size_t i = 0; i < MUCH; i++)
+        bytes[i] = (char)(i % 251);
+    const struct iovec parts[] = {
+        {bytes, 1}, {NULL, 0}, {bytes + 1, 99999}, {bytes + 100000, 40000}};
+    EXPECT_EQ(asyncio_stream_set_write_limits(pair.writer, MUCH, 0), 0);
+    int err = asyncio_stream_writev(pair.writer, parts, 4);
+    memset(bytes, 'x', 140000);
+    if (EXPECT_EQ(err, 0))
+        err = asyncio_stream_write(pair.writer, bytes + 140000, MUCH - 140000);
+    EXPECT_EQ(err, 0);
+    memset(bytes, 'x', MUCH);
+    asyncio_stream_close(pair.writer);
+    EXPECT_EQ(read_stuff(pair.reader), err == 0 ? MUCH : 0);
+    unmake(maker, &pair);
+}
+
 CHECK(vectors_are_one_piece)
 {
     MAKE_OR_RETURN(pair);

@@ -63,6 +63,7 @@ struct stream_maker {
     X(kind, nothing_is_read_ahead)                                             \
     X(kind, megabytes_arrive_in_order)                                         \
     X(kind, many_writers_keep_their_pieces_whole)                              \
+    X(kind, what_is_written_may_change_at_once)                                \
     X(kind, vectors_are_one_piece)                                             \
     X(kind, half_close_leaves_the_other_half)                                  \
     X(kind, watchers_are_refused)                                              \

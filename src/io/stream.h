@@ -109,6 +109,7 @@ struct asyncio_stream {
     int fed;                   // what a read has answered, for `step`
     bool has_fed;
     bool made;                             // connection_made was called
+    bool pause_untold;                     // before that, writing was paused
     bool reading_paused;                   // by pause_reading
     bool lost;                             // connection_lost was called
     const struct asyncio_protocol *lender; // whose memory is read into, or NULL

@@ -137,13 +137,28 @@ void asyncio__stream_fed(struct asyncio_stream *stream, int result)
 
 // --- the step ---------------------------------------------------------------
 
+// Writing was paused before the connection was made: who wrote so early waits
+// to hear that it goes on.
+static void tell_late(struct asyncio_stream *stream)
+{
+    const struct asyncio_protocol *protocol = stream->protocol;
+    stream->pause_untold = false;
+    if (protocol && protocol->pause_writing)
+        protocol->pause_writing(stream, stream->protocol_arg);
+    protocol = stream->protocol;
+    if (!stream->paused && protocol && protocol->resume_writing)
+        protocol->resume_writing(stream, stream->protocol_arg);
+}
+
 static void make_connection(struct asyncio_stream *stream)
 {
     stream->made = true;
     const struct asyncio_protocol *protocol = stream->protocol;
-    if (!protocol->connection_made) return;
-    calls(stream, asyncio__address_of(protocol->connection_made));
-    protocol->connection_made(stream, stream->protocol_arg);
+    if (protocol->connection_made) {
+        calls(stream, asyncio__address_of(protocol->connection_made));
+        protocol->connection_made(stream, stream->protocol_arg);
+    }
+    if (stream->pause_untold) tell_late(stream);
 }
 
 // A server's connection: who serves it?
@@ -214,7 +229,10 @@ void asyncio__stream_tell_pause(struct asyncio_stream *stream)
     const struct asyncio_protocol *protocol = stream->protocol;
     void (*tell)(struct asyncio_stream *, void *) =
         stream->paused ? protocol->pause_writing : protocol->resume_writing;
-    if (tell && stream->made) tell(stream, stream->protocol_arg);
+    if (!stream->made)
+        stream->pause_untold = true;
+    else if (tell)
+        tell(stream, stream->protocol_arg);
 }
 
 // --- calls ------------------------------------------------------------------
