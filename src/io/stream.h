@@ -192,6 +192,12 @@ bool asyncio__fds_can_end(const struct asyncio__stream_fds *fds);
 // A write has failed for good: ends both directions of the connection.
 void asyncio__fds_cut_off(struct asyncio_stream *stream, int err);
 
+// Sends from the parts what the system takes without waiting, if the stream
+// stands on a socket; nothing may be under way before it. Returns how much,
+// which may be 0, or a negative errno; nobody needs the parts afterwards.
+int asyncio__fds_send(struct asyncio_stream *stream, const struct iovec *parts,
+                      size_t count);
+
 // A stream on a socket of ours that is connected; on failure the descriptor is
 // still the caller's.
 int asyncio__stream_of_socket(struct asyncio_loop *loop, int fd, long limit,

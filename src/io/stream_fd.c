@@ -172,6 +172,22 @@ static int try_send(const struct asyncio__stream_fds *fds,
     return sent == -EINTR ? -EAGAIN : sent;
 }
 
+int asyncio__fds_send(struct asyncio_stream *stream, const struct iovec *parts,
+                      size_t count)
+{
+    const struct asyncio__stream_fds *fds = &stream->fds;
+    struct msghdr message = {
+        .msg_iov = (struct iovec *)(uintptr_t)parts,
+        .msg_iovlen = count < ASYNCIO__PARTS_MAX ? count : ASYNCIO__PARTS_MAX};
+    if (stream->transport != &asyncio__fd_transport ||
+        fds->write_kind != ASYNCIO__FD_SOCKET)
+        return 0;
+    int sent = (int)asyncio__sys_sendmsg(fds->write_fd, &message, MSG_DONTWAIT);
+    bool later = sent == -EAGAIN || sent == -EINTR || sent == -ENOMEM ||
+                 sent == -ENOBUFS;
+    return later ? 0 : sent;
+}
+
 static int write_socket(struct asyncio_stream *stream,
                         struct asyncio__stream_fds *fds,
                         const struct iovec *parts, size_t count)

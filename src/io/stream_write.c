@@ -5,6 +5,9 @@
 // and then reads has asked for both before anybody waits. Between the marks
 // writing is paused: writers and drains wait in one line, and all of them go on
 // when no more than `low` is unsent.
+//
+// Much at once, with nothing before it, is offered to the system from where it
+// lies; what that has no room for is copied. So nobody waits for it either.
 
 #include "io/stream.h"
 
@@ -16,9 +19,19 @@
 #include "loop/debug.h"
 #include "platform/sys.h"
 
+// So much to copy costs more than a call of the system that takes it at once.
+#define DIRECT_LEAST 16384
+
 static struct asyncio__chunk *chunk_of(struct asyncio_link *link)
 {
     return list_entry(link, struct asyncio__chunk, link);
+}
+
+static void put_all(struct asyncio_stream *stream, struct asyncio_link *chunks)
+{
+    struct asyncio_link *link;
+    while ((link = list_pop(chunks)))
+        asyncio__chunk_put(stream->io, chunk_of(link));
 }
 
 // --- the marks --------------------------------------------------------------
@@ -44,10 +57,8 @@ static void send_more(struct asyncio_stream *stream);
 
 void asyncio__stream_drop_unsent(struct asyncio_stream *stream)
 {
-    struct asyncio_link *link;
     assert(!stream->writing);
-    while ((link = list_pop(&stream->chunks)))
-        asyncio__chunk_put(stream->io, chunk_of(link));
+    put_all(stream, &stream->chunks);
     stream->unsent = 0;
 }
 
@@ -178,7 +189,6 @@ void asyncio_stream_did_write(struct asyncio_stream *stream, int result)
 static int make_room(struct asyncio_stream *stream, size_t need,
                      struct asyncio_link *more)
 {
-    struct asyncio_link *link;
     while (need > 0) {
         struct asyncio__chunk *chunk = asyncio__chunk_get(stream->io);
         if (!chunk) goto fail_chunks;
@@ -188,8 +198,7 @@ static int make_room(struct asyncio_stream *stream, size_t need,
     return 0;
 
 fail_chunks:
-    while ((link = list_pop(more)))
-        asyncio__chunk_put(stream->io, chunk_of(link));
+    put_all(stream, more);
     return -ENOMEM;
 }
 
@@ -211,6 +220,43 @@ static struct asyncio__chunk *copy(struct asyncio__chunk *chunk,
     return chunk;
 }
 
+// The same for all parts, but for what was sent of them already.
+static void copy_rest(struct asyncio__chunk *chunk, const struct iovec *parts,
+                      size_t count, size_t sent)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t skipped = sent < parts[i].iov_len ? sent : parts[i].iov_len;
+        sent -= skipped;
+        chunk = copy(chunk, (const char *)parts[i].iov_base + skipped,
+                     parts[i].iov_len - skipped);
+    }
+}
+
+static size_t chunks_for(size_t len)
+{
+    return len / ASYNCIO__CHUNK_SIZE + (len % ASYNCIO__CHUNK_SIZE != 0);
+}
+
+// Offers `len` bytes to the system where they lie. Returns how many it took,
+// and gives back those of the chunks that the rest does not need. What the
+// system says against it fails the stream, as it would later.
+static size_t send_directly(struct asyncio_stream *stream,
+                            const struct iovec *parts, size_t count, size_t len,
+                            struct asyncio_link *chunks)
+{
+    int sent = asyncio__fds_send(stream, parts, count);
+    if (sent == 0) return 0;
+    if (sent < 0) {
+        put_all(stream, chunks);
+        fail(stream, sent);
+        return len;
+    }
+    size_t spare = chunks_for(len) - chunks_for(len - (size_t)sent);
+    while (spare-- > 0)
+        asyncio__chunk_put(stream->io, chunk_of(list_pop(chunks)));
+    return (size_t)sent;
+}
+
 // Takes all of it, or nothing.
 static int take(struct asyncio_stream *stream, const struct iovec *parts,
                 size_t count)
@@ -224,12 +270,14 @@ static int take(struct asyncio_stream *stream, const struct iovec *parts,
     size_t room = last ? ASYNCIO__CHUNK_SIZE - chunk_of(last)->end : 0;
     int err = make_room(stream, len > room ? len - room : 0, &more);
     if (err < 0) return err;
+    size_t sent = 0;
+    if (stream->unsent == 0 && len >= DIRECT_LEAST)
+        sent = send_directly(stream, parts, count, len, &more);
+    if (sent == len) return 0;
     if (!last) last = list_first(&more);
     list_splice(&stream->chunks, &more);
-    struct asyncio__chunk *chunk = chunk_of(last);
-    for (size_t i = 0; i < count; i++)
-        chunk = copy(chunk, parts[i].iov_base, parts[i].iov_len);
-    stream->unsent += len;
+    copy_rest(chunk_of(last), parts, count, sent);
+    stream->unsent += len - sent;
     if (!list_linked(&stream->retry.link)) send_more(stream);
     pause_above_mark(stream);
     return 0;
