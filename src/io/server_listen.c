@@ -1,9 +1,11 @@
 // A server's sockets: how they accept, and close.
 //
 // A connection is accepted by one operation for each socket, which is submitted
-// again as soon as it has ended. Where the system has no descriptor or memory
-// for one, the socket goes hungry: it tries again when a stream of this loop
-// has closed, or after a second, so that nothing spins while the backlog waits.
+// again as soon as it has ended. Where that ends at once there are more of them
+// waiting, and some are taken one after the other before others have their
+// turn. Where the system has no descriptor or memory for one, the socket goes
+// hungry: it tries again when a stream of this loop has closed, or after a
+// second, so that nothing spins while the backlog waits.
 
 #include "io/server.h"
 
@@ -15,6 +17,9 @@
 #include <asyncio/error.h>
 
 #include "platform/sys.h"
+
+// Connections of one socket that are taken one after the other.
+#define AT_ONCE_MAX 64
 
 #define MEAL_NS      1000000000
 #define SAY_AGAIN_NS (60 * INT64_C(1000000000))
@@ -93,31 +98,44 @@ static void stop_listening(struct asyncio__listener *listener, int err)
     asyncio__listener_close(listener);
 }
 
+// What the operation has come to. True: the next one is under way.
+static bool arrived(struct asyncio__listener *listener)
+{
+    struct asyncio__server *server = listener->server;
+    int fd = listener->op.result;
+    listener->accepting = false;
+    if (server->state == ASYNCIO__SERVER_CLOSED) {
+        if (fd >= 0) asyncio__sys_close(fd);
+        asyncio__listener_close(listener);
+        return false;
+    }
+    if (fd < 0 && is_want(fd)) {
+        go_hungry(listener, fd);
+        return false;
+    }
+    if (fd < 0 && !is_of_peer(fd)) {
+        stop_listening(listener, fd);
+        return false;
+    }
+    // First the next: a handler that begins at once may close the server.
+    asyncio__listener_accept(listener);
+    if (fd >= 0) asyncio__server_take(server, fd);
+    return listener->accepting;
+}
+
 static void accepted(struct asyncio__op *op)
 {
     struct asyncio__listener *listener =
         list_entry(op, struct asyncio__listener, op);
     struct asyncio__server *server = listener->server;
-    int fd = op->result;
-    listener->accepting = false;
-    if (server->state == ASYNCIO__SERVER_CLOSED) {
-        if (fd >= 0) asyncio__sys_close(fd);
-        asyncio__listener_close(listener);
-        asyncio__server_settle(server);
-        return;
+    struct asyncio__poller *poller = server->loop->poller;
+    int left = AT_ONCE_MAX;
+    server->calls++;
+    while (arrived(listener) && --left > 0 &&
+           asyncio__poller_take(poller, op)) {
     }
-    if (fd < 0 && is_want(fd)) {
-        go_hungry(listener, fd);
-        return;
-    }
-    if (fd < 0 && !is_of_peer(fd)) {
-        stop_listening(listener, fd);
-        return;
-    }
-    // First the next: a handler that begins at once may close the server.
-    asyncio__listener_accept(listener);
-    if (fd < 0) return;
-    asyncio__server_take(server, fd);
+    server->calls--;
+    asyncio__server_settle(server);
 }
 
 void asyncio__listener_accept(struct asyncio__listener *listener)
