@@ -14,7 +14,10 @@
 #include "loop/debug.h"
 #include "platform/sys.h"
 
-#define BUFFER_SIZE 16384
+// Most connections idle, and have their buffer all the time: it begins small,
+// and grows when a read has filled it.
+#define BUFFER_FIRST 4096
+#define BUFFER_MOST  16384
 
 static void serve(struct asyncio__step *step);
 static void lose(struct asyncio__step *step);
@@ -92,6 +95,7 @@ static void give(struct asyncio_stream *stream, int result)
         lender->buffer_updated(stream, stream->lender_arg, (size_t)result);
     } else {
         stream->len += (size_t)result;
+        stream->was_full = stream->len == stream->size;
         give_buffer(stream);
     }
 }
@@ -105,7 +109,10 @@ static void *memory_for_read(struct asyncio_stream *stream, size_t *size)
         calls(stream, asyncio__address_of(protocol->get_buffer));
         return protocol->get_buffer(stream, stream->protocol_arg, size);
     }
-    if (asyncio__stream_reserve(stream, BUFFER_SIZE) < 0) return NULL;
+    bool grows = stream->was_full && stream->size < BUFFER_MOST;
+    stream->was_full = false;
+    if (asyncio__stream_reserve(stream, grows ? BUFFER_MOST : BUFFER_FIRST) < 0)
+        return NULL;
     *size = stream->size;
     return stream->buffer;
 }

@@ -17,7 +17,7 @@
 #include "platform/sys.h"
 
 // What the buffer begins with; and what is worth a read of its own.
-#define BUFFER_MIN   4096
+#define BUFFER_MIN   1024
 #define DIRECT_LEAST 16384
 
 static size_t smaller(size_t a, size_t b)
