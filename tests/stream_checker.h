@@ -64,6 +64,11 @@ struct stream_maker {
     X(kind, megabytes_arrive_in_order)                                         \
     X(kind, many_writers_keep_their_pieces_whole)                              \
     X(kind, what_is_written_may_change_at_once)                                \
+    X(kind, file_goes_between_what_is_written)                                 \
+    X(kind, part_of_a_file_moves_its_position)                                 \
+    X(kind, cancelled_file_says_how_much_went)                                 \
+    X(kind, abort_ends_a_file)                                                 \
+    X(kind, file_that_cannot_be_sent_is_refused)                               \
     X(kind, vectors_are_one_piece)                                             \
     X(kind, half_close_leaves_the_other_half)                                  \
     X(kind, watchers_are_refused)                                              \

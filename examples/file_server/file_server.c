@@ -23,6 +23,7 @@
 #include "site.h"
 
 #define PIECE_SIZE 16384
+#define SEND_SIZE  ((size_t)256 * 1024)
 
 struct client {
     struct asyncio_stream *stream;
@@ -114,32 +115,47 @@ static void add_head(struct text *text, const struct request *request,
         add(text, "%s\n", reason);
 }
 
+// What does not fit beside the head goes from the disk to the network by
+// itself, so many bytes at a time that a client which reads is never too slow.
+static int send_rest(struct client *client, const struct site_answer *answer,
+                     uint64_t sent)
+{
+    while (sent < answer->count) {
+        uint64_t left = answer->count - sent;
+        int n = asyncio_wait_for(
+            asyncio_stream_sendfile(
+                client->stream, answer->file, (off_t)(answer->first + sent),
+                left < SEND_SIZE ? (size_t)left : SEND_SIZE),
+            client->site->seconds);
+        // It is shorter by now than we have promised.
+        if (n <= 0) return n < 0 ? n : -EIO;
+        sent += (uint64_t)n;
+    }
+    return 0;
+}
+
 // The head leaves together with the first piece of the file.
 static int send_answer(struct client *client, const struct site_answer *answer)
 {
     struct text text;
+    uint64_t count = answer->count;
+    int n = 0;
     text.len = 0;
     add_head(&text, &client->request, answer);
-    uint64_t at = answer->first, left = answer->count;
     if (!is_of_file(answer) || request_is(client->request.method, "HEAD"))
-        left = 0;
-    for (;;) {
-        if (left > 0) {
-            size_t room = sizeof text.at - text.len;
-            int n = asyncio_pread(answer->file, text.at + text.len,
-                                  left < room ? left : room, (off_t)at);
-            // It is shorter by now than we have promised.
-            if (n <= 0) return n < 0 ? n : -EIO;
-            text.len += (size_t)n;
-            at += (uint64_t)n;
-            left -= (uint64_t)n;
-        }
-        int err = asyncio_wait_for(
-            asyncio_stream_write(client->stream, text.at, text.len),
-            client->site->seconds);
-        if (err < 0 || left == 0) return err;
-        text.len = 0;
+        count = 0;
+    if (count > 0) {
+        size_t room = sizeof text.at - text.len;
+        n = asyncio_pread(answer->file, text.at + text.len,
+                          count < room ? count : room, (off_t)answer->first);
+        if (n <= 0) return n < 0 ? n : -EIO;
+        text.len += (size_t)n;
     }
+    int err = asyncio_wait_for(
+        asyncio_stream_write(client->stream, text.at, text.len),
+        client->site->seconds);
+    if (err < 0 || count == 0) return err;
+    return send_rest(client, answer, (uint64_t)n);
 }
 
 // ---- A client ---------------------------------------------------------------

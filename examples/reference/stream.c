@@ -102,6 +102,30 @@ static int fill_pipe(void)
     return err;
 }
 
+// A file goes by itself; who reads does not see the difference.
+static int send_file(void)
+{
+    struct asyncio_stream *reader, *writer;
+    char line[32] = "";
+    FILE *from = tmpfile();
+    if (!from) return -EIO;
+    fputs("from a file\n", from);
+    fflush(from);
+    int err = asyncio_open_pair(&reader, &writer);
+    if (err < 0) goto close_file;
+    err = asyncio_stream_sendfile(writer, fileno(from), 0, 0);
+    printf("%d bytes sent\n", err);
+    if (err > 0) err = asyncio_stream_readline(reader, line, sizeof line);
+    printf("%s", line);
+    asyncio_stream_close(writer);
+    asyncio_stream_free(writer);
+    asyncio_stream_close(reader);
+    asyncio_stream_free(reader);
+close_file:
+    fclose(from);
+    return err < 0 ? err : 0;
+}
+
 // A file is read line by line in the same way; here two of them are one stream.
 static int copy_file(void)
 {
@@ -160,6 +184,7 @@ static int async_main(void *arg)
     (void)arg;
     int err = exchange();
     if (err == 0) err = fill_pipe();
+    if (err == 0) err = send_file();
     if (err == 0) err = copy_file();
     return err == 0 ? knock() : err;
 }
@@ -173,6 +198,8 @@ int main(void)
 // expect: and 5 bytes more, then the end: yes
 // expect: closed: 0, closing
 // expect: 500000 bytes through a pipe
+// expect: 12 bytes sent
+// expect: from a file
 // expect: copied first
 // expect: copied second
 // expect: refused: 1, missing: 1

@@ -212,23 +212,31 @@ ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_socket_send_all)(
         socket, data, len,                                                     \
         ASYNCIO__OPTIONS(asyncio_send_all_options, __VA_ARGS__))
 
+struct asyncio_sendfile_options {
+    ASYNCIO__OPTIONS_HEAD
+    size_t *sent ASYNCIO__UNSET; // takes how many bytes went, whatever happens
+    bool no_fallback ASYNCIO__UNSET; // the kernel moves the bytes, or nobody
+    void *reserved_[4] ASYNCIO__UNSET;
+};
+
 // Sends `count` bytes of the file `fd` from `offset` on, or all to its end with
-// a count of 0. The kernel moves them where it can. One call sends at most
-// INT_MAX bytes.
+// a count of 0. The kernel moves them where it can, else they are read and
+// sent. One call sends at most INT_MAX bytes.
 //
 // returns   how many bytes were sent, which is less than `count` only at the
-//           end of the file; or a negative errno: then `sent` bytes went before
+//           end of the file; or a negative errno: then `sent` bytes went
+//           before; -ENOTSUP with `.no_fallback` where the kernel cannot
 // cancel    the same; in either case the file's position is where the bytes
 //           that were sent end
 // like      loop.sock_sendfile
 ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_socket_sendfile)(
     struct asyncio_socket *socket, int fd, off_t offset, size_t count,
-    const struct asyncio_send_all_options *options);
+    const struct asyncio_sendfile_options *options);
 #define asyncio_socket_sendfile(...) ASYNCIO__SOCKET_SENDFILE(__VA_ARGS__, )
 #define ASYNCIO__SOCKET_SENDFILE(socket, fd, offset, count, ...)               \
     (asyncio_socket_sendfile)(                                                 \
         socket, fd, offset, count,                                             \
-        ASYNCIO__OPTIONS(asyncio_send_all_options, __VA_ARGS__))
+        ASYNCIO__OPTIONS(asyncio_sendfile_options, __VA_ARGS__))
 
 // Send copies of `count` descriptors along with data, of at least a byte, over
 // a Unix socket; and receive data with at most `*count` descriptors, which are

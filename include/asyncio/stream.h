@@ -21,6 +21,7 @@
 // Call all of it on the loop's thread.
 #pragma once
 
+#include <asyncio/socket.h>
 #include <asyncio/task.h>
 
 // Their headers are not included, so that the names in them stay free. A length
@@ -279,6 +280,27 @@ ASYNCIO_API int asyncio_stream_write_nowait(struct asyncio_stream *stream,
 ASYNCIO_API int asyncio_stream_writev_nowait(struct asyncio_stream *stream,
                                              const struct iovec *parts,
                                              size_t count);
+
+// Sends `count` bytes of the file `fd` from `offset` on, or all to its end with
+// a count of 0, after what was written before. The kernel moves them where it
+// can, else they are read and written. Writing is paused for others meanwhile.
+//
+// returns   how many bytes, fewer than `count` only at the end of the file; or
+//           a negative errno: then `.sent` bytes went before; -ENOTSUP with
+//           `.no_fallback` where the kernel cannot; -EBADF also if the stream
+//           was aborted
+// suspends  until the system has taken all of it
+// cancel    may have sent a part: `.sent` says how much. In either case the
+//           file's position is where the bytes that were sent end
+// like      loop.sendfile
+ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_stream_sendfile)(
+    struct asyncio_stream *stream, int fd, off_t offset, size_t count,
+    const struct asyncio_sendfile_options *options);
+#define asyncio_stream_sendfile(...) ASYNCIO__STREAM_SENDFILE(__VA_ARGS__, )
+#define ASYNCIO__STREAM_SENDFILE(stream, fd, offset, count, ...)               \
+    (asyncio_stream_sendfile)(                                                 \
+        stream, fd, offset, count,                                             \
+        ASYNCIO__OPTIONS(asyncio_sendfile_options, __VA_ARGS__))
 
 // Waits while writing is paused.
 //

@@ -127,6 +127,7 @@ struct job {
     int out, file;
     off_t offset;
     size_t count, sent;
+    bool no_fallback;
 };
 
 // What the kernel moves. -EINVAL or the like: it cannot.
@@ -189,18 +190,20 @@ static int send_unblocked(struct job *job)
 static int send_in_some_way(struct job *job)
 {
     job->out = asyncio__sys_dup(asyncio__socket_fd(job->socket));
-    if (job->out < 0) return read_and_send(job);
+    if (job->out < 0) return job->no_fallback ? job->out : read_and_send(job);
     int err = send_unblocked(job);
     asyncio__sys_close(job->out);
-    return is_refusal(err) ? read_and_send(job) : err;
+    if (!is_refusal(err)) return err;
+    return job->no_fallback ? -ENOTSUP : read_and_send(job);
 }
 
 int(asyncio_socket_sendfile)(struct asyncio_socket *socket, int fd,
                              off_t offset, size_t count,
-                             const struct asyncio_send_all_options *options)
+                             const struct asyncio_sendfile_options *options)
 {
     struct job job = {.socket = socket, .file = fd, .offset = offset};
     job.count = count > 0 && count < INT_MAX ? count : INT_MAX;
+    job.no_fallback = options && options->no_fallback;
     int err = -EPERM;
     if (asyncio__task()) err = socket->fd_ == 0 ? -EBADF : 0;
     if (err == 0 && offset < 0) err = -EINVAL;

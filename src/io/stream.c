@@ -144,6 +144,7 @@ void asyncio_stream_abort(struct asyncio_stream *stream)
     stream->references++;
     stream->aborting = true;
     if (stream->state == ASYNCIO__STREAM_OPEN) begin_closing(stream);
+    if (stream->file_sender) asyncio__stream_stop_file(stream);
     if (stream->writing)
         stream->transport->cancel_write(stream, stream->transport_arg);
     else
@@ -238,7 +239,9 @@ int asyncio_stream_upgrade(struct asyncio_stream *stream,
 {
     if (stream->state != ASYNCIO__STREAM_OPEN) return -EBADF;
     if (asyncio__wrong_thread(stream->loop, __func__)) return -EPERM;
-    if (stream->in_read || stream->reading || stream->unsent > 0) return -EBUSY;
+    if (stream->in_read || stream->reading || stream->unsent > 0 ||
+        stream->file_sender)
+        return -EBUSY;
     if (stream->protocol) return -EBUSY;
     struct asyncio_stream *made;
     int err = (asyncio_stream_create)(&made, transport, arg,

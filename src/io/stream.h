@@ -101,6 +101,8 @@ struct asyncio_stream {
     size_t unsent;
     size_t high, low;
     struct asyncio__step retry; // what could not be begun for want of memory
+    struct asyncio_task *file_sender;   // who sends a file: writing is paused
+    struct asyncio_socket *file_socket; // by which the kernel sends it, or NULL
 
     // Protocols.
     const struct asyncio_protocol *protocol;
@@ -169,6 +171,23 @@ void asyncio__stream_feed_eof(struct asyncio_stream *stream);
 
 // Drops what is unsent and not under way.
 void asyncio__stream_drop_unsent(struct asyncio_stream *stream);
+
+// Pauses writing, whatever is unsent.
+void asyncio__stream_pause(struct asyncio_stream *stream);
+// Takes up that no file is sent any more, and goes on.
+void asyncio__stream_file_ended(struct asyncio_stream *stream, int err);
+// Copies bytes to be sent, also while writing is paused. All or nothing.
+int asyncio__stream_add(struct asyncio_stream *stream, const void *data,
+                        size_t len);
+// Waits while writing is paused. 0: it is not, and the stream is open.
+int asyncio__stream_wait_to_write(struct asyncio_stream *stream);
+// Waits until all that is unsent was sent, for the one that sends a file.
+int asyncio__stream_flush(struct asyncio_stream *stream);
+
+// --- stream_sendfile.c ------------------------------------------------------
+
+// A file that is being sent is left where it is: its sender gets -EBADF.
+void asyncio__stream_stop_file(struct asyncio_stream *stream);
 
 // --- stream_protocol.c ------------------------------------------------------
 

@@ -36,19 +36,34 @@ static void put_all(struct asyncio_stream *stream, struct asyncio_link *chunks)
 
 // --- the marks --------------------------------------------------------------
 
+static const struct asyncio__wait_kind draining = {.name = "a stream's peer"};
+// The same, until nothing is unsent.
+static const struct asyncio__wait_kind flushing = {.name = "a stream's peer"};
+
 static void resume(struct asyncio_stream *stream)
 {
+    if (stream->file_sender) {
+        if (stream->unsent == 0 && asyncio__parked(stream->file_sender) &&
+            stream->file_sender->wait.kind == &flushing)
+            asyncio__wake(stream->file_sender, 0);
+        return;
+    }
     if (!stream->paused || stream->unsent > stream->low) return;
     stream->paused = false;
     asyncio__wake_all(&stream->drainers, 0);
     if (stream->protocol) asyncio__stream_tell_pause(stream);
 }
 
-static void pause_above_mark(struct asyncio_stream *stream)
+void asyncio__stream_pause(struct asyncio_stream *stream)
 {
-    if (stream->paused || stream->unsent <= stream->high) return;
+    if (stream->paused) return;
     stream->paused = true;
     if (stream->protocol) asyncio__stream_tell_pause(stream);
+}
+
+static void pause_above_mark(struct asyncio_stream *stream)
+{
+    if (stream->unsent > stream->high) asyncio__stream_pause(stream);
 }
 
 // --- sending ----------------------------------------------------------------
@@ -315,8 +330,6 @@ int asyncio_stream_write_nowait(struct asyncio_stream *stream, const void *data,
 
 // --- waiting ----------------------------------------------------------------
 
-static const struct asyncio__wait_kind draining = {.name = "a stream's peer"};
-
 // Waits while writing is paused. 0: it is not, and the stream is open.
 static int wait_for_low(struct asyncio_stream *stream,
                         struct asyncio_task *task)
@@ -342,6 +355,54 @@ int asyncio_stream_writev(struct asyncio_stream *stream,
     if (err == 0) err = wait_for_low(stream, task);
     if (err == 0) err = check_open(stream);
     return err < 0 ? err : take(stream, parts, count);
+}
+
+int asyncio__stream_wait_to_write(struct asyncio_stream *stream)
+{
+    struct asyncio_task *task = asyncio__task();
+    if (!task) return -EPERM;
+    int err = asyncio__checkpoint();
+    if (err == 0) err = check_open(stream);
+    while (err == 0 && stream->paused) {
+        err = wait_for_low(stream, task);
+        if (err == 0) err = check_open(stream);
+    }
+    return err == 0 && stream->loop != task->future.loop_ ? -EXDEV : err;
+}
+
+int asyncio__stream_flush(struct asyncio_stream *stream)
+{
+    if (stream->unsent > 0 || stream->writing) {
+        int err = asyncio__park(&flushing, stream, &stream->drainers);
+        if (err < 0) return err;
+    }
+    return check(stream);
+}
+
+int asyncio__stream_add(struct asyncio_stream *stream, const void *data,
+                        size_t len)
+{
+    struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
+    int err = check(stream);
+    return err < 0 ? err : take(stream, &part, 1);
+}
+
+// What the other end has done is the stream's from now on; what happened to the
+// file concerns its sender alone.
+void asyncio__stream_file_ended(struct asyncio_stream *stream, int err)
+{
+    bool lost = err == -EPIPE || err == -ECONNRESET || err == -ETIMEDOUT;
+    stream->references++;
+    if (stream->aborting) {
+        asyncio__stream_drop_unsent(stream);
+    } else if (lost && !stream->write_error) {
+        fail(stream, err);
+    } else if (!stream->write_error) {
+        send_more(stream);
+        resume(stream);
+    }
+    asyncio__stream_settle(stream);
+    asyncio__stream_unref(stream);
 }
 
 int asyncio_stream_write(struct asyncio_stream *stream, const void *data,

@@ -289,7 +289,7 @@ def test_who_does_not_read_is_hung_up_on(program):
     with Site(program, PATIENCE_S) as site, site.connect() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.sendall(get("/big.bin"))
-        kit.wait_until(lambda: site.clients() == 1, "accepted")
+        kit.wait_until(lambda: site.clients() >= 1, "accepted")
         kit.wait_until(lambda: site.clients() == 0, "hung up")
 
 
