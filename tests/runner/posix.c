@@ -373,7 +373,7 @@ static int look_at(int folder, const char *path, int flags, struct stat *out)
         .st_nlink = found.stx_nlink,
         .st_mode = found.stx_mode,
         .st_size = (off_t)found.stx_size,
-        .st_blksize = found.stx_blksize,
+        .st_blksize = (blksize_t)found.stx_blksize,
         .st_blocks = (blkcnt_t)found.stx_blocks,
         .st_mtim = {found.stx_mtime.tv_sec, found.stx_mtime.tv_nsec},
         .st_ctim = {found.stx_ctime.tv_sec, found.stx_ctime.tv_nsec},
