@@ -624,9 +624,19 @@ TEST(descriptors_come_along_with_data, .short_counts = true)
     close_pair(pair);
 }
 
+#ifdef ASYNCIO_EMULATED
+#define CLOSES_THE_REST false // it asks the kernel with more room than we have
+#else
+#define CLOSES_THE_REST true
+#endif
+
 // What there is no room for is closed: the runner would see it open.
 TEST(descriptors_that_nobody_wants_are_closed, .short_counts = true)
 {
+    if (!CLOSES_THE_REST) {
+        SKIP("an emulator leaves them open");
+        return;
+    }
     for (size_t room = 0; room < 3; room++) {
         struct asyncio_socket pair[2];
         char text[8] = "";

@@ -196,12 +196,20 @@ TEST(a_copy_is_the_same_bytes_and_permissions)
     empty_folder();
 }
 
+// A file of the kernel's. The maps that an emulator shows are a file of its
+// own, which anybody may write.
+#ifdef ASYNCIO_EMULATED
+#define SHOWN "/proc/vmstat"
+#else
+#define SHOWN "/proc/self/maps"
+#endif
+
 // Between two file systems, one of which does not even say how long it is.
 TEST(a_copy_crosses_file_systems)
 {
     char *data = NULL;
     size_t len = 0;
-    EXPECT_EQ(asyncio_copy_file("/proc/self/maps", in_folder("a")), 0);
+    EXPECT_EQ(asyncio_copy_file(SHOWN, in_folder("a")), 0);
     EXPECT_EQ(mode_of("a"), 0444);
     EXPECT_EQ(asyncio_read_file(in_folder("a"), &data, &len), 0);
     EXPECT_GT(len, 1000);
