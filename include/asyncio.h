@@ -34,6 +34,7 @@
 #include <asyncio/socket.h>
 #include <asyncio/staggered.h>
 #include <asyncio/stream.h>
+#include <asyncio/subprocess.h>
 #include <asyncio/task.h>
 #include <asyncio/thread_channel.h>
 #include <asyncio/thread_future.h>

@@ -263,17 +263,20 @@ ASYNCIO_API int asyncio_remove_writer(int fd);
 // --- signals ----------------------------------------------------------------
 
 // Calls fn(arg) on the loop each time the process receives `signal`. A second
-// call for the same signal replaces the first. One loop at a time.
+// call for the same signal replaces the first. One loop at a time, on the main
+// thread.
 //
-// returns   0; -EPERM, -ESHUTDOWN as call_soon; -EINVAL for a signal that
-//           cannot be caught; -EBUSY if another loop handles it
+// returns   0; -EPERM, -ESHUTDOWN as call_soon; -EPERM on another thread;
+//           -EINVAL for a signal that cannot be caught; -EBUSY if another loop
+//           handles it, or somebody waits for it (asyncio/signal.h)
 // like      loop.add_signal_handler
 ASYNCIO_API int asyncio_add_signal_handler(int signal, int (*fn)(void *arg),
                                            void *arg);
 
 // Takes the callback back, and restores what the signal did before.
 //
-// returns   1 if this loop handled it, 0 if not, or a negative errno
+// returns   1 if this loop handled it, 0 if not, or a negative errno: -EBUSY if
+//           somebody waits for it
 // like      loop.remove_signal_handler
 ASYNCIO_API int asyncio_remove_signal_handler(int signal);
 

@@ -5,7 +5,8 @@
 // has a signal at a time; the disposition that was there before comes back when
 // the callback is removed or the loop closes.
 
-#include <asyncio/loop.h>
+#include "io/signal.h"
+
 #include <asyncio/signal.h>
 
 #include <sched.h>
@@ -19,7 +20,7 @@
 #include "platform/sys.h"
 #include "task/park.h"
 
-#define SIGNALS 65 // Linux numbers them from 1 to 64
+#define SIGNALS ASYNCIO__SIGNALS
 
 struct entry {
     _Atomic(struct asyncio_loop *) loop; // whose it is, or NULL
@@ -27,6 +28,7 @@ struct entry {
     int (*fn)(void *arg);
     void *arg;
     struct sigaction before;
+    struct asyncio__signal_hold *holder; // has it for itself, or NULL
 };
 
 // What a loop that handles signals has: the descriptor, and a place in the
@@ -57,6 +59,9 @@ static void deliver(struct asyncio_loop *loop, int signal)
 {
     struct entry *entry = &entries[signal];
     unsigned count = atomic_exchange(&entry->received, 0);
+    // Who waits is told that it came. Were it told how often, a signal that
+    // comes all the time would keep others from having their turn.
+    if (entry->holder && count > 1) count = 1;
     while (count-- > 0 && atomic_load(&entry->loop) == loop) {
         asyncio__debug_calls(loop, asyncio__address_of(entry->fn), NULL);
         int code = entry->fn(entry->arg);
@@ -86,8 +91,9 @@ static void restore(int signal)
     atomic_store(&receptions[signal], NULL);
     while (atomic_load(&handling) > 0) // a few instructions each
         sched_yield();
-    atomic_store(&entry->loop, NULL);
+    entry->holder = NULL;
     atomic_store(&entry->received, 0);
+    atomic_store(&entry->loop, NULL);
 }
 
 static void loop_closes(struct asyncio__at_close *hook)
@@ -139,12 +145,26 @@ fail_memory:
     return err;
 }
 
-int asyncio_add_signal_handler(int signal, int (*fn)(void *arg), void *arg)
+// Also for a number that is no signal's, which is refused later.
+static bool is_held(int signal)
+{
+    bool valid = signal >= 1 && signal < SIGNALS;
+    return valid && asyncio__thread_loop &&
+           atomic_load(&entries[signal].loop) == asyncio__thread_loop &&
+           entries[signal].holder;
+}
+
+static int add_handler(int signal, int (*fn)(void *arg), void *arg)
 {
     struct asyncio_loop *loop = NULL, *nobody = NULL;
     int err = asyncio__loop_find(&loop);
     if (err < 0) return err;
     if (!fn || signal < 1 || signal >= SIGNALS) return -EINVAL;
+    if (!asyncio__sys_is_first_thread())
+        return asyncio_raise(-EPERM,
+                             "signal %d can be handled by a loop of "
+                             "the main thread only",
+                             signal);
     struct reception *reception;
     err = make_reception(loop, &reception);
     if (err < 0) return err;
@@ -167,6 +187,11 @@ int asyncio_add_signal_handler(int signal, int (*fn)(void *arg), void *arg)
     return err;
 }
 
+int asyncio_add_signal_handler(int signal, int (*fn)(void *arg), void *arg)
+{
+    return is_held(signal) ? -EBUSY : add_handler(signal, fn, arg);
+}
+
 int asyncio_remove_signal_handler(int signal)
 {
     struct asyncio_loop *loop = NULL;
@@ -174,60 +199,83 @@ int asyncio_remove_signal_handler(int signal)
     if (err < 0) return err;
     if (signal < 1 || signal >= SIGNALS) return -EINVAL;
     if (atomic_load(&entries[signal].loop) != loop) return 0;
+    if (entries[signal].holder) return -EBUSY;
     restore(signal);
     return 1;
 }
 
+// --- those who have one for themselves --------------------------------------
+
+int asyncio__signal_hold(struct asyncio__signal_hold *hold, int signal,
+                         int (*fn)(void *arg), void *arg)
+{
+    struct asyncio_loop *loop = NULL;
+    int err = asyncio__loop_find(&loop);
+    if (err < 0) return err;
+    if (signal < 1 || signal >= SIGNALS) return -EINVAL;
+    if (is_held(signal)) return -EBUSY;
+    struct entry *entry = &entries[signal];
+    struct asyncio__signal_hold made = {.signal = signal};
+    if (atomic_load(&entry->loop) == loop) {
+        made.had_callback = true;
+        made.fn = entry->fn;
+        made.arg = entry->arg;
+    }
+    err = add_handler(signal, fn, arg);
+    if (err < 0) return err;
+    *hold = made;
+    entry->holder = hold;
+    return 0;
+}
+
+// The loop may have closed meanwhile, and taken all of it back.
+bool asyncio__signal_release(struct asyncio__signal_hold *hold)
+{
+    struct entry *entry = &entries[hold->signal];
+    bool more = false;
+    if (hold->signal == 0 || entry->holder != hold) return false;
+    if (hold->had_callback) { // which hears of what has come
+        entry->fn = hold->fn;
+        entry->arg = hold->arg;
+        entry->holder = NULL;
+    } else {
+        more = atomic_load(&entry->received) > 0;
+        restore(hold->signal);
+    }
+    hold->signal = 0;
+    return more;
+}
+
 // --- a task that waits ------------------------------------------------------
 
-// In the frame of the task. What the signals did in this loop before is kept
-// for afterwards.
+// In the frame of the task.
 struct waiting {
     struct asyncio_task *task;
-    struct waited {
-        struct waiting *waiting; // NULL: not for this one
-        int (*fn)(void *arg);    // NULL: nothing
-        void *arg;
-    } signals[SIGNALS]; // by number
+    struct asyncio__signal_hold holds[SIGNALS]; // by number
 };
 
 static int on_awaited(void *arg)
 {
-    struct waited *waited = arg;
-    struct asyncio_task *task = waited->waiting->task;
-    int signal = (int)(waited - waited->waiting->signals);
-    if (asyncio__parked(task)) asyncio__wake(task, signal);
+    const struct asyncio__signal_hold *hold = arg;
+    struct waiting *waiting =
+        list_entry(hold - hold->signal, struct waiting, holds[0]);
+    if (asyncio__parked(waiting->task))
+        asyncio__wake(waiting->task, hold->signal);
     return 0;
 }
 
 static int take_signal(struct waiting *waiting, int signal)
 {
-    struct asyncio_loop *loop = waiting->task->future.loop_;
     if (signal < 1 || signal >= SIGNALS) return -EINVAL;
-    struct waited *waited = &waiting->signals[signal];
-    if (waited->waiting) return 0; // listed twice
-    struct entry *entry = &entries[signal];
-    if (atomic_load(&entry->loop) == loop) {
-        if (entry->fn == on_awaited) return -EBUSY;
-        waited->fn = entry->fn;
-        waited->arg = entry->arg;
-    }
-    int err = asyncio_add_signal_handler(signal, on_awaited, waited);
-    if (err == 0) waited->waiting = waiting;
-    return err;
+    struct asyncio__signal_hold *hold = &waiting->holds[signal];
+    if (hold->signal) return 0; // listed twice
+    return asyncio__signal_hold(hold, signal, on_awaited, hold);
 }
 
 static void give_signals_back(struct waiting *waiting)
 {
-    for (int signal = 1; signal < SIGNALS; signal++) {
-        struct waited *waited = &waiting->signals[signal];
-        if (!waited->waiting) continue;
-        if (waited->fn)
-            asyncio_ignore(
-                asyncio_add_signal_handler(signal, waited->fn, waited->arg));
-        else
-            asyncio_ignore(asyncio_remove_signal_handler(signal));
-    }
+    for (int signal = 1; signal < SIGNALS; signal++)
+        asyncio__signal_release(&waiting->holds[signal]);
 }
 
 static const struct asyncio__wait_kind waiting_for_signal = {

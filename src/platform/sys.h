@@ -403,6 +403,48 @@ int asyncio__sys_kill(pid_t pid, int signal);
 // errno.
 int64_t asyncio__sys_processor_ns(pid_t pid);
 
+// A program to be started (sys_spawn.c).
+enum asyncio__spawn_step {
+    ASYNCIO__SPAWN_AT_FORK,
+    ASYNCIO__SPAWN_AT_GROUP,
+    ASYNCIO__SPAWN_AT_FOLDER,
+    ASYNCIO__SPAWN_AT_FD,
+    ASYNCIO__SPAWN_AT_PROGRAM,
+};
+#define ASYNCIO__SPAWN_GROUP   (-1) // one of its own
+#define ASYNCIO__SPAWN_SESSION (-2) // likewise
+struct asyncio__spawn {
+    const char *file;
+    const char *path; // folders to find it in, as PATH has them; NULL: none
+    const char *const *argv;
+    const char *const *env;
+    const char *folder; // where it begins, or NULL
+    const int *kept;    // descriptors that stay open, and -1; or NULL
+    int fds[3];         // what becomes 0, 1 and 2; -1: what they are here
+    pid_t group;        // 0: ours; above: to join; below: as named here
+    // Set:
+    pid_t pid;
+    int pidfd;
+    int error;
+    enum asyncio__spawn_step failed; // where, on an error
+};
+
+// Starts a program, with no signal blocked and none handled. Waits until it has
+// begun. Returns 0, or a negative errno, and nothing is left of it then.
+int(asyncio__sys_spawn)(struct asyncio__spawn *spawn, const char *site);
+#define asyncio__sys_spawn(spawn) (asyncio__sys_spawn)(spawn, ASYNCIO_SITE)
+
+// A signal for the process of a pidfd, which is no other's. kill, and that of a
+// group of processes, cannot be denied.
+int asyncio__sys_pidfd_signal(int pidfd, int signal);
+void asyncio__sys_pidfd_kill(int pidfd);
+void asyncio__sys_kill_group(pid_t group);
+
+// Reaps the child `pid` of a pidfd: 1 and its exit status or minus the number
+// of the signal; 0 if it runs, unless it is to wait; -ECHILD if somebody else
+// has reaped it. Cannot be denied.
+int asyncio__sys_pidfd_reap(int pidfd, pid_t pid, bool wait, int *returncode);
+
 // How many threads this process has, not counting the kernel's own.
 int asyncio__sys_threads(void);
 
