@@ -104,7 +104,7 @@ static void on_lost(struct asyncio_stream *stream, void *arg, int err)
     veil->lost = true;
     if (!veil->closing) return;
     asyncio_stream_free(stream);
-    asyncio_stream_did_close(veil->outer);
+    asyncio_stream_did_close(veil->outer, 0);
     free(veil);
 }
 

@@ -78,7 +78,7 @@ static void echo_cancel_write(struct asyncio_stream *stream, void *arg)
 
 static int echo_closed(void *arg)
 {
-    asyncio_stream_did_close(arg);
+    asyncio_stream_did_close(arg, 0);
     return 0;
 }
 
@@ -151,6 +151,8 @@ static int async_main(void *arg)
     if (err == 0)
         err = asyncio_stream_readline(echo->stream, line, sizeof line);
     printf("%s", line);
+    if (asyncio_stream_get_transport(echo->stream, NULL) != &echoes)
+        err = -EPROTO;
     err = finish(echo->stream, err);
     if (err == 0) err = asyncio_open_pair(&one, &other);
     if (err < 0) return err;

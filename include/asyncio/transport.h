@@ -41,8 +41,9 @@ struct asyncio_transport {
     int (*write_eof)(struct asyncio_stream *stream, void *arg);
 
     // Ends the connection; nothing is under way. With `abort` at once, else
-    // when all that it has taken was sent. Answers 0 if it is gone, or
-    // -EINPROGRESS. `arg` is not used once it is gone.
+    // when all that it has taken was sent. Answers 0 if it is gone, another
+    // negative errno if it is gone and did not end well, or -EINPROGRESS. `arg`
+    // is not used once it is gone.
     int (*close)(struct asyncio_stream *stream, void *arg, bool abort);
 
     // Whether a read would answer 0 now. NULL: it cannot be known.
@@ -68,13 +69,19 @@ ASYNCIO_API int(asyncio_stream_create)(
         stream, transport, arg,                                                \
         ASYNCIO__OPTIONS(asyncio_stream_options, __VA_ARGS__))
 
+// What a stream stands on, and what was given with it; NULL once that is gone.
+ASYNCIO_API const struct asyncio_transport *
+asyncio_stream_get_transport(const struct asyncio_stream *stream, void **arg);
+
 // The read, the write or the close that was answered with -EINPROGRESS has
-// ended, with this result. The stream may be gone when these return.
+// ended, with this result: of a close 0, or a negative errno, which wait_closed
+// returns. The stream may be gone when these return.
 ASYNCIO_API void asyncio_stream_did_read(struct asyncio_stream *stream,
                                          int result);
 ASYNCIO_API void asyncio_stream_did_write(struct asyncio_stream *stream,
                                           int result);
-ASYNCIO_API void asyncio_stream_did_close(struct asyncio_stream *stream);
+ASYNCIO_API void asyncio_stream_did_close(struct asyncio_stream *stream,
+                                          int result);
 
 // Puts a transport between an open stream and what it stood on: `inner` is a
 // new stream on the old transport, with what was read ahead; what is read and

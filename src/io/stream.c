@@ -82,9 +82,10 @@ void asyncio__stream_leave(struct asyncio_stream *stream)
 
 // --- closing ----------------------------------------------------------------
 
-static void gone(struct asyncio_stream *stream)
+static void gone(struct asyncio_stream *stream, int err)
 {
     struct asyncio__io *io = stream->io;
+    if (err < 0 && !stream->write_error) stream->write_error = err;
     stream->state = ASYNCIO__STREAM_GONE;
     stream->io = NULL;
     list_remove(&stream->link);
@@ -109,13 +110,13 @@ void asyncio__stream_settle(struct asyncio_stream *stream)
     stream->ending = true;
     int err = stream->transport->close(stream, stream->transport_arg,
                                        stream->aborting);
-    if (err != -EINPROGRESS) gone(stream);
+    if (err != -EINPROGRESS) gone(stream, err);
 }
 
-void asyncio_stream_did_close(struct asyncio_stream *stream)
+void asyncio_stream_did_close(struct asyncio_stream *stream, int result)
 {
     assert(stream->ending && stream->state == ASYNCIO__STREAM_CLOSING);
-    gone(stream);
+    gone(stream, result);
 }
 
 static void begin_closing(struct asyncio_stream *stream)
@@ -231,6 +232,14 @@ static void move_down(struct asyncio_stream *stream,
     stream->buffer = NULL;
     stream->size = stream->head = stream->len = 0;
     stream->eof = false;
+}
+
+const struct asyncio_transport *
+asyncio_stream_get_transport(const struct asyncio_stream *stream, void **arg)
+{
+    if (stream->state == ASYNCIO__STREAM_GONE) return NULL;
+    if (arg) *arg = stream->transport_arg;
+    return stream->transport;
 }
 
 int asyncio_stream_upgrade(struct asyncio_stream *stream,

@@ -177,6 +177,11 @@ static const struct command {
     {"fetch", fetch, 3},
     {"redis-server", peer_redis_server, 0},
     {"redis-client", peer_redis_client, 1},
+#ifdef PEER_TLS
+    {"tls-echo", peer_tls_echo, 1},
+    {"tls-page", peer_tls_page, 1},
+    {"tls-ask", peer_tls_ask, 4},
+#endif
 };
 
 static int run_command(void *arg)

@@ -12,3 +12,8 @@ int peer_serve(asyncio_client_fn *on_client);
 // Both ends of the protocol of Redis.
 int peer_redis_server(char **words);
 int peer_redis_client(char **words);
+
+// TLS on both ends; there only where libasyncio-tls is.
+int peer_tls_echo(char **words);
+int peer_tls_page(char **words);
+int peer_tls_ask(char **words);

@@ -150,9 +150,10 @@ check_aarch64()
     aarch64_root
     build aarch64 --cross-file "$AARCH64_ROOT/cross.ini" \
         -Dc_args=-DASYNCIO_EMULATED \
-        -Ddns=disabled -Dhttp=disabled -Dapp=disabled -Dbench=disabled
+        -Ddns=disabled -Dhttp=disabled -Dtls=disabled \
+        -Dapp=disabled -Dbench=disabled
     all=$(find tests -name 'test_*.c' | sed 's|.*/test_\(.*\)\.c|\1|' |
-        grep -Evx 'dns|http|runner|watchdog|note|deadlock|process_limits')
+        grep -Evx 'dns|http|tls|runner|watchdog|note|deadlock|process_limits')
     /usr/bin/python3 tools/dev/suites.py --poller epoll build/aarch64 $all \
         example_01_eggs example_05_errors
 }

@@ -8,13 +8,14 @@ set -eu
 
 # What the libraries, the programs and the tests are built from.
 BUILD_PACKAGES="gcc g++ libc6-dev meson ninja-build pkg-config python3
-    liburing-dev libc-ares-dev libcurl4-openssl-dev libjpeg62-turbo-dev"
+    liburing-dev libc-ares-dev libcurl4-openssl-dev libssl-dev
+    libjpeg62-turbo-dev"
 
 # What the tests use beyond that: Pillow is the judge of the edge pictures.
 TEST_PACKAGES="python3-pil python3-numpy"
 
 # Programs of others that the tests talk to. Tests that miss one are skipped.
-PEER_PACKAGES="curl netcat-openbsd redis-tools socat"
+PEER_PACKAGES="curl netcat-openbsd openssl redis-tools socat"
 
 # nginx would start itself if it was installed; it is unpacked in the cache.
 NGINX_PACKAGES="nginx libnginx-mod-http-echo"
