@@ -384,7 +384,7 @@ static void on_lost(struct asyncio_stream *stream, void *arg, int err)
     if (tls->closing && tls->state == ASYNCIO__TLS_ENDING) {
         asyncio_stream_free(stream);
         asyncio_stream_did_close(tls->outer, tls->end_error);
-        asyncio__tls_let_go(tls);
+        tls->references--; // the connection's; ours is still there
     }
     asyncio__tls_let_go(tls);
 }
