@@ -438,8 +438,10 @@ static int visit(const char *path, visit_fn *fn, int depth)
             if (strcmp(entry->d_name, ".") == 0 ||
                 strcmp(entry->d_name, "..") == 0)
                 continue;
-            snprintf(below, sizeof below, "%s/%s", path, entry->d_name);
-            err = visit(below, fn, depth + 1);
+            int whole =
+                snprintf(below, sizeof below, "%s/%s", path, entry->d_name);
+            err = whole < (int)sizeof below ? visit(below, fn, depth + 1)
+                                            : -ENAMETOOLONG;
         }
     }
     __wrap_close(fd);
