@@ -225,6 +225,45 @@ TEST(calls_of_many_threads_all_arrive_once_each_in_its_order)
     EXPECT_EQ(all, made * EACH);
 }
 
+// A loop that has run many calls expects more, and is not woken for each. One
+// that comes alone, or when the loop sleeps again, is run all the same.
+enum { CROWDS = 20, IN_CROWD = 200 };
+static sem_t crowd_was_run;
+
+static int be_run(void *arg)
+{
+    (void)arg;
+    sem_post(&crowd_was_run);
+    return 0;
+}
+
+static void post_and_wait(struct asyncio_loop *loop, int count)
+{
+    for (int i = 0; i < count; i++)
+        while (asyncio_call_soon_threadsafe(loop, be_run, NULL) == -ENOMEM)
+            continue;
+    for (int i = 0; i < count; i++)
+        down(&crowd_was_run);
+}
+
+static int post_crowds(void *loop)
+{
+    for (int i = 0; i < CROWDS; i++) {
+        post_and_wait(loop, IN_CROWD);
+        post_and_wait(loop, 1);
+        post_and_wait(loop, 1);
+    }
+    return 0;
+}
+
+TEST(call_that_comes_after_many_is_run)
+{
+    struct asyncio_loop *loop = asyncio_get_running_loop();
+    sem_init(&crowd_was_run, 0, 0);
+    EXPECT_EQ(asyncio_to_thread(post_crowds, loop), 0);
+    sem_destroy(&crowd_was_run);
+}
+
 // A call that is made by one is for a later pass; not so those beside it.
 static int call_again(void *arg)
 {

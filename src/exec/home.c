@@ -6,6 +6,7 @@
 
 #include "exec/home.h"
 
+#include "platform/spin.h"
 #include "platform/sys.h"
 #include "task/executor.h"
 
@@ -62,7 +63,7 @@ int asyncio__home_of(struct asyncio_loop *loop, struct asyncio__home **found)
 
     struct asyncio__home *home = asyncio__alloc(sizeof *home);
     if (!home) return -ENOMEM;
-    int err = -pthread_mutex_init(&home->lock, NULL);
+    int err = asyncio__spin_lock_init(&home->lock);
     if (err < 0) {
         asyncio__free(home);
         return err;

@@ -107,16 +107,35 @@ void asyncio__thread_job_work(struct asyncio__offload_job *offload)
     asyncio__failures_drop_thread();
 }
 
+// The lock is held. Returns whom to tell that no job is out, or NULL.
+static struct asyncio__home *leave(struct asyncio__thread_pool *pool)
+{
+    pool->out--;
+    pthread_cond_broadcast(&pool->ended);
+    if (pool->out > 0 || !pool->drained_home) return NULL;
+    return asyncio__home_ref(pool->drained_home);
+}
+
+// Whoever is told may free the pool, unless this thread is one of its own:
+// these are joined before.
+static void tell_drained(struct asyncio__thread_pool *pool,
+                         struct asyncio__home *home)
+{
+    if (!home) return;
+    asyncio__home_post(home, &pool->drained);
+    asyncio__home_unref(home);
+}
+
 void asyncio__thread_pool_leave(struct asyncio__thread_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
-    pool->out--;
-    if (pool->out == 0 && pool->drained_home)
-        asyncio__home_post(pool->drained_home, &pool->drained);
-    pthread_cond_broadcast(&pool->ended);
+    struct asyncio__home *home = leave(pool);
     pthread_mutex_unlock(&pool->lock);
+    tell_drained(pool, home);
 }
 
+// The post comes after all that needs the lock: the loop, which may be looking
+// out for it, is about to want the lock for the next job.
 static void send_back(struct asyncio__job *job, bool has_run)
 {
     struct asyncio__thread_pool *pool = pool_of(job);
@@ -126,6 +145,7 @@ static void send_back(struct asyncio__job *job, bool has_run)
     if (has_run) *(job->result < 0 ? &pool->failed : &pool->finished) += 1;
     bool abandoned = job->abandoned;
     job->ended = true;
+    struct asyncio__home *drained_home = leave(pool);
     pthread_mutex_unlock(&pool->lock);
 
     // From here on the loop's thread may free it: when it has landed, or
@@ -135,7 +155,7 @@ static void send_back(struct asyncio__job *job, bool has_run)
     else
         asyncio__home_post(home, &job->post);
     asyncio__home_unref(home);
-    asyncio__thread_pool_leave(pool);
+    tell_drained(pool, drained_home);
 }
 
 void asyncio__thread_job_fail(struct asyncio__job *job, int code)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "exec/thread_pool.h"
+#include "platform/spin.h"
 #include "platform/sys.h"
 #include "task/park.h"
 
@@ -377,7 +378,7 @@ int(asyncio_thread_pool_create)(struct asyncio_executor **made,
 
     pool->executor.ops = &ops;
     pool->max_queued = options ? options->max_queued : 0;
-    int err = -pthread_mutex_init(&pool->lock, NULL);
+    int err = asyncio__spin_lock_init(&pool->lock);
     if (err < 0) goto free_memory;
     err = -pthread_cond_init(&pool->ended, NULL);
     if (err < 0) goto destroy_lock;

@@ -48,9 +48,9 @@ void asyncio__thread_job_done(struct asyncio__offload_job *offload);
 // Sends back one that is in no queue and will not begin. Any thread.
 void asyncio__thread_job_fail(struct asyncio__job *job, int code);
 
-// The last that is done for a job: whoever waits for the pool to be empty may
-// go on as soon as the lock is free, and joins this thread before freeing the
-// pool.
+// The last that is done for a job. Whoever waits for the pool to be empty is
+// told by the one that leaves last. That one touches the pool no more, unless
+// it is a thread of the pool's own: these are joined before the pool is freed.
 void asyncio__thread_pool_leave(struct asyncio__thread_pool *pool);
 
 // Whether a newcomer has to wait at the door; the lock is held.

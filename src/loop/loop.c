@@ -37,6 +37,12 @@
 // that were there at the first look.
 #define STREAM_MAX 8
 
+// Between two sleeps so many calls came from other threads that more are under
+// way: a nap, from which nobody wakes the loop, costs them less than to wake it
+// for each handful. So long it is at most.
+#define CROWD  64
+#define NAP_NS 50000
+
 ASYNCIO__THREAD_LOCAL struct asyncio_loop *asyncio__thread_loop;
 ASYNCIO__THREAD_LOCAL struct asyncio_loop *asyncio__running_loop;
 
@@ -449,9 +455,19 @@ static bool spin(struct asyncio_loop *loop, int64_t timeout_ns, int *err)
     return found || posted;
 }
 
+static int nap(struct asyncio_loop *loop, int64_t timeout_ns)
+{
+    if (timeout_ns < 0 || timeout_ns > NAP_NS) timeout_ns = NAP_NS;
+    return asyncio__poller_wait(loop->poller, has_posts(loop) ? 0 : timeout_ns);
+}
+
 static int sleep_in_poller(struct asyncio_loop *loop, int64_t timeout_ns)
 {
     int err;
+    bool crowd = loop->calls_ran >= CROWD;
+    loop->calls_ran = 0;
+    if (crowd) return nap(loop, timeout_ns);
+
     bool few = loop->held > 0 && loop->held <= SPIN_FOR_MAX;
     bool stream = loop->stream > STREAM_MAX;
     loop->stream = stream ? 0 : loop->stream;

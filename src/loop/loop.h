@@ -145,6 +145,7 @@ struct asyncio_loop {
     struct asyncio_link sources; // asyncio__source.link, those with jobs out
     struct asyncio__spin spin;   // before a sleep, while any job is held
     unsigned stream;             // looks in a row that found something at once
+    size_t calls_ran;            // from other threads, since the last sleep
 
     struct asyncio_link tasks;         // asyncio_task.sibling, those not done
     struct asyncio_task *cancel_later; // nested too deep to be cancelled yet

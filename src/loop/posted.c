@@ -58,6 +58,7 @@ static void run_batch(struct asyncio__step *step)
         list_entry(step, struct asyncio__batch, post.step);
     struct asyncio_loop *loop = batch->loop;
 
+    loop->calls_ran += batch->count;
     for (unsigned i = 0; i < batch->count; i++) {
         int (*fn)(void *arg) = batch->calls[i].fn;
         asyncio__debug_calls(loop, asyncio__address_of(fn), NULL);

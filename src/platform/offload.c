@@ -88,7 +88,7 @@ int asyncio__offload_open(struct asyncio__offload **crew,
     if (!new->options.name) new->options.name = "asyncio";
     if (new->options.idle_ns <= 0) new->options.idle_ns = DEFAULT_IDLE_NS;
 
-    err = -pthread_mutex_init(&new->lock, NULL);
+    err = asyncio__spin_lock_init(&new->lock);
     if (err < 0) goto free_crew;
     err = -pthread_cond_init(&new->ended_one, NULL);
     if (err < 0) goto destroy_lock;

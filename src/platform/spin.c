@@ -13,7 +13,8 @@
 
 #define DEFAULT_US 20
 #define MOST_US    1000
-#define RAREST     8 // one sleep in 2^8
+#define RARE       5 // one sleep in 2^5
+#define RAREST     8
 
 // A gap between two readings of the clock that no look explains.
 #define PREEMPTED_NS 50000
@@ -104,7 +105,22 @@ void asyncio__spin_end(struct asyncio__spin *spin,
         spin->in_vain = RAREST;
     else if (found && !late)
         spin->in_vain /= 2;
-    else if (spin->in_vain < RAREST)
+    else if (spin->in_vain < RARE)
         spin->in_vain++;
     spin->skip = spin->in_vain > 0 ? (1u << spin->in_vain) - 1 : 0;
+}
+
+// --- locks ------------------------------------------------------------------
+
+int asyncio__spin_lock_init(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t attr;
+    int code = pthread_mutexattr_init(&attr);
+    if (code != 0) return -code;
+#ifdef __GLIBC__
+    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
+#endif
+    code = pthread_mutex_init(lock, &attr);
+    pthread_mutexattr_destroy(&attr);
+    return -code;
 }

@@ -11,6 +11,8 @@
 
 #include <asyncio/base.h>
 
+#include <pthread.h>
+
 struct asyncio__spin {
     uint32_t in_vain; // looks that were not worth while, less those that were
     uint32_t skip;    // sleeps until the next one
@@ -35,6 +37,10 @@ bool asyncio__spin_begin(struct asyncio__spin *spin,
 bool asyncio__spin_goes_on(struct asyncio__spin_watch *watch);
 void asyncio__spin_end(struct asyncio__spin *spin,
                        const struct asyncio__spin_watch *watch, bool found);
+
+// A lock for what takes less than a sleep: whoever finds it taken looks for a
+// moment first. As pthread_mutex_init, but negative.
+int asyncio__spin_lock_init(pthread_mutex_t *lock);
 
 static inline void asyncio__spin_pause(void)
 {
