@@ -825,13 +825,19 @@ CHECK(nothing_is_read_ahead)
 
 #define MUCH ((size_t)3 * 1024 * 1024)
 
+// More than sockets and streams hold, also in a fault loop.
+static size_t much(void)
+{
+    return test_amount(MUCH, (size_t)512 * 1024);
+}
+
 static int much_job(void *arg)
 {
     static char bytes[50000];
     struct job *job = arg;
-    size_t step = 1;
-    for (size_t written = 0; written < MUCH;) {
-        size_t len = step < MUCH - written ? step : MUCH - written;
+    size_t step = 1, size = much();
+    for (size_t written = 0; written < size;) {
+        size_t len = step < size - written ? step : size - written;
         for (size_t i = 0; i < len; i++)
             bytes[i] = (char)((written + i) % 251);
         int err = asyncio_stream_write(job->stream, bytes, len);
@@ -851,7 +857,7 @@ CHECK(megabytes_arrive_in_order)
     MAKE_OR_RETURN(pair);
     struct job job = {.stream = pair.writer};
     struct asyncio_task *task = spawn(&pair, much_job, &job);
-    EXPECT_EQ(read_stuff(pair.reader), MUCH);
+    EXPECT_EQ(read_stuff(pair.reader), much());
     EXPECT_EQ(finish(task), 0);
     unmake(maker, &pair);
 }
@@ -906,7 +912,8 @@ CHECK(file_goes_between_what_is_written)
 {
     static char bytes[251 * 40];
     MAKE_OR_RETURN(pair);
-    int fd = make_file(MUCH);
+    size_t size = much();
+    int fd = make_file(size);
     for (size_t i = 0; i < sizeof bytes; i++)
         bytes[i] = (char)(i % 251);
     EXPECT_EQ(asyncio_stream_write(pair.writer, bytes, sizeof bytes), 0);
@@ -921,17 +928,17 @@ CHECK(file_goes_between_what_is_written)
     size_t len = 0;
     for (int n = 1; n > 0 && len<sizeof all; len += n> 0 ? (size_t)n : 0)
         n = asyncio_stream_read(pair.reader, all + len, sizeof all - len);
-    if (len < sizeof bytes + MUCH + 3) asyncio_stream_abort(pair.writer);
-    EXPECT_EQ(finish(sends), MUCH);
+    if (len < sizeof bytes + size + 3) asyncio_stream_abort(pair.writer);
+    EXPECT_EQ(finish(sends), size);
     EXPECT_EQ(finish(ends), 0);
-    EXPECT_EQ(file.sent, MUCH);
-    EXPECT_EQ(len, sizeof bytes + MUCH + 3);
+    EXPECT_EQ(file.sent, size);
+    EXPECT_EQ(len, sizeof bytes + size + 3);
     size_t wrong = 0;
-    for (size_t i = 0; i < MUCH; i++)
+    for (size_t i = 0; i < size; i++)
         wrong += all[sizeof bytes + i] != (char)(i % 251);
     EXPECT_EQ(wrong, 0);
     EXPECT_EQ(memcmp(all, bytes, sizeof bytes), 0);
-    EXPECT_EQ(memcmp(all + sizeof bytes + MUCH, "end", 3), 0);
+    EXPECT_EQ(memcmp(all + sizeof bytes + size, "end", 3), 0);
     if (fd >= 0) close(fd);
     unmake(maker, &pair);
 }
@@ -960,12 +967,12 @@ CHECK(part_of_a_file_moves_its_position)
 CHECK(cancelled_file_says_how_much_went)
 {
     MAKE_OR_RETURN(pair);
-    struct file_job file = {.job.stream = pair.writer, .fd = make_file(MUCH)};
+    struct file_job file = {.job.stream = pair.writer, .fd = make_file(much())};
     struct asyncio_task *sends = spawn(&pair, file_job, &file.job);
     let_others_run();
     asyncio_task_cancel(sends);
     EXPECT_EQ(finish(sends), -ECANCELED);
-    EXPECT_LT(file.sent, MUCH);
+    EXPECT_LT(file.sent, much());
     EXPECT_EQ(lseek(file.fd, 0, SEEK_CUR), file.sent);
     asyncio_stream_close(pair.writer);
     EXPECT_EQ(read_stuff(pair.reader), file.sent);
@@ -976,13 +983,13 @@ CHECK(cancelled_file_says_how_much_went)
 CHECK(abort_ends_a_file)
 {
     MAKE_OR_RETURN(pair);
-    struct file_job file = {.job.stream = pair.writer, .fd = make_file(MUCH)};
+    struct file_job file = {.job.stream = pair.writer, .fd = make_file(much())};
     struct asyncio_task *sends = spawn(&pair, file_job, &file.job);
     let_others_run();
     asyncio_stream_abort(pair.writer);
     EXPECT_EQ(finish(sends), -EBADF);
     EXPECT_EQ(asyncio_stream_wait_closed(pair.writer), 0);
-    EXPECT_LT(read_stuff(pair.reader), MUCH);
+    EXPECT_LT(read_stuff(pair.reader), much());
     if (file.fd >= 0) close(file.fd);
     unmake(maker, &pair);
 }
@@ -1004,13 +1011,18 @@ CHECK(file_that_cannot_be_sent_is_refused)
     unmake(maker, &pair);
 }
 
+static int piece_count(void) // of each writer
+{
+    return (int)test_amount(100, 20);
+}
+
 static int pieces_job(void *arg)
 {
     struct job *job = arg;
     char piece[1001];
     memset(piece, 'a' + job->result, 1000);
     piece[1000] = '\n';
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0, count = piece_count(); i < count; i++) {
         int err = asyncio_stream_write(job->stream, piece, sizeof piece);
         if (err == 0) continue;
         asyncio_stream_abort(job->stream);
@@ -1031,7 +1043,7 @@ CHECK(many_writers_keep_their_pieces_whole)
         tasks[i] = spawn(&pair, pieces_job, &jobs[i]);
     }
     char line[1100];
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 5 * piece_count(); i++) {
         int len = asyncio_stream_readline(pair.reader, line, sizeof line);
         if (!EXPECT_EQ(len, 1001)) {
             asyncio_stream_abort(pair.reader);
@@ -1043,7 +1055,7 @@ CHECK(many_writers_keep_their_pieces_whole)
     }
     for (int i = 0; i < 5; i++) {
         EXPECT_EQ(finish(tasks[i]), 0);
-        EXPECT_EQ(counts[i], 100);
+        EXPECT_EQ(counts[i], piece_count());
     }
     unmake(maker, &pair);
 }
@@ -1054,19 +1066,20 @@ CHECK(what_is_written_may_change_at_once)
 {
     MAKE_OR_RETURN(pair);
     static char bytes[MUCH];
-    for (size_t i = 0; i < MUCH; i++)
+    size_t size = much();
+    for (size_t i = 0; i < size; i++)
         bytes[i] = (char)(i % 251);
     const struct iovec parts[] = {
         {bytes, 1}, {NULL, 0}, {bytes + 1, 99999}, {bytes + 100000, 40000}};
-    EXPECT_EQ(asyncio_stream_set_write_limits(pair.writer, MUCH, 0), 0);
+    EXPECT_EQ(asyncio_stream_set_write_limits(pair.writer, (long)size, 0), 0);
     int err = asyncio_stream_writev(pair.writer, parts, 4);
     memset(bytes, 'x', 140000);
     if (EXPECT_EQ(err, 0))
-        err = asyncio_stream_write(pair.writer, bytes + 140000, MUCH - 140000);
+        err = asyncio_stream_write(pair.writer, bytes + 140000, size - 140000);
     EXPECT_EQ(err, 0);
-    memset(bytes, 'x', MUCH);
+    memset(bytes, 'x', size);
     asyncio_stream_close(pair.writer);
-    EXPECT_EQ(read_stuff(pair.reader), err == 0 ? MUCH : 0);
+    EXPECT_EQ(read_stuff(pair.reader), err == 0 ? size : 0);
     unmake(maker, &pair);
 }
 

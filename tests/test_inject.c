@@ -318,6 +318,62 @@ TEST_PLAIN(ordinal_replays, .ordered = true)
     EXPECT_CONTAINS(words, "cancelled: ");
 }
 
+// --- what is alike ----------------------------------------------------------
+
+#define OFTEN     1000
+#define HAPPENING 500
+
+static void do_the_same_often(void)
+{
+    for (int i = 0; i < OFTEN; i++) {
+        EXPECT_EQ(asyncio_sleep(0), 0);
+        if (i == HAPPENING) EXPECT_EQ(asyncio_sleep(1), 0);
+    }
+}
+
+// The first and the last, some between, and all about what happens but once.
+TEST_PLAIN(of_awaits_that_are_alike_some_are_taken, .ordered = true)
+{
+    struct test__run run = {.test = &inner, .calls = "task", .lenient = true};
+    inner.body = do_the_same_often;
+    EXPECT_OR_RETURN(test__alike_open() == 0);
+    EXPECT_EQ(test__run(&run), 0);
+    EXPECT_EQ(run.verdict, TEST__PASSED);
+    EXPECT_EQ(run.outcome->calls, OFTEN + 1);
+    test__run_close(&run);
+
+    bool *taken = test__alike_choose(OFTEN + 1);
+    int sum = 0;
+    for (int i = 1; i <= OFTEN + 1; i++)
+        sum += taken[i];
+    EXPECT_GE(sum, 12);
+    EXPECT_LE(sum, 24);
+    for (int i = 1; i <= 6; i++)
+        EXPECT(taken[i]);
+    for (int i = OFTEN - 2; i <= OFTEN + 1; i++)
+        EXPECT(taken[i]);
+    for (int i = HAPPENING + 2; i <= HAPPENING + 4; i++)
+        EXPECT(taken[i]);
+    free(taken);
+    test__alike_close();
+}
+
+static void ask_how_much(void)
+{
+    EXPECT_EQ(test_amount(1000, 7), 7);
+    EXPECT_EQ(asyncio_sleep(0), 0);
+}
+
+TEST_PLAIN(in_a_fault_loop_less_will_do)
+{
+    struct test__run run = {.test = &inner, .calls = "alloc"};
+    inner.body = ask_how_much;
+    EXPECT_EQ(test_amount(1000, 7), 1000);
+    EXPECT_EQ(test__run(&run), 0);
+    EXPECT_EQ(run.verdict, TEST__PASSED);
+    test__run_close(&run);
+}
+
 // --- many orders ------------------------------------------------------------
 
 static bool first_ran;

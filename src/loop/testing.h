@@ -15,6 +15,9 @@ struct asyncio__testing {
     uint64_t seed;
     bool watched; // awaits are counted in the loops of this thread:
     pthread_t watching_thread;
+    // For each call, or await, that is counted, with its number; or NULL. From
+    // any thread.
+    void (*on_call)(uint64_t ordinal, const char *site);
     // A test's loop is about to sleep, and nothing of its own will ever end
     // that; or NULL.
     void (*stuck)(struct asyncio_loop *loop);

@@ -164,7 +164,9 @@ static int before(enum asyncio__sys_call call, const char *site, size_t *len)
 {
     bool memory = call == ASYNCIO__SYS_ALLOC || call == ASYNCIO__SYS_MMAP;
     if (counted != (memory ? ALLOCATIONS : OTHER_CALLS)) return 0;
-    if (atomic_fetch_add(&count, 1) + 1 != failing) return 0;
+    uint64_t ordinal = atomic_fetch_add(&count, 1) + 1;
+    if (asyncio__testing.on_call) asyncio__testing.on_call(ordinal, site);
+    if (ordinal != failing) return 0;
 
     unsigned code_count = count_codes(call);
     bool shorter = len && way == code_count;

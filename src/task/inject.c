@@ -108,6 +108,7 @@ void asyncio__inject_await(struct asyncio_task *task)
     // As for a callback: no task runs while another is chosen.
     task->future.loop_->task = NULL;
     at.awaits++;
+    if (asyncio__testing.on_call) asyncio__testing.on_call(at.awaits, NULL);
     if (is_marked(&at.again, task)) {
         at.again.task = NULL;
         tell(task);

@@ -11,16 +11,20 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runner/run.h"
 
 #define BAD_MAX 5 // runs that do not survive, until we go on to the next test
 
+bool test__every;
+
 static unsigned ways_to_fail; // in which the call of the latest run can fail
 
 static struct {
-    uint64_t tests, faults, crashes, leaks, hangs, swallowed, wrong, lost;
+    uint64_t tests, faults, alike, crashes, leaks, hangs, swallowed, wrong,
+        lost;
 } sum;
 
 // Runs the test with the call of this ordinal failing. Returns how many calls
@@ -64,15 +68,22 @@ static uint64_t survive_ways(struct test__run *run, uint64_t ordinal)
     return bad;
 }
 
-// Each call of one kind in its turn. True if all were survived.
+// Each call of one kind in its turn, but for most of those that are alike. True
+// if all were survived.
 static bool survive_each(struct test__run *run, const char *calls)
 {
     uint64_t bad = 0;
     run->calls = calls;
 
     uint64_t count = survive(run, 0);
-    for (uint64_t i = 1; i < count && bad < BAD_MAX; i++)
-        bad += survive_ways(run, i);
+    bool *chosen = test__alike_choose(count > 0 ? count - 1 : 0);
+    for (uint64_t i = 1; i < count && bad < BAD_MAX; i++) {
+        if (chosen[i] || test__every)
+            bad += survive_ways(run, i);
+        else
+            sum.alike++;
+    }
+    free(chosen);
 
     if (bad >= BAD_MAX)
         printf("# enough of %s: on to the next\n", run->test->name);
@@ -97,22 +108,29 @@ bool test__inject(const struct test *test, unsigned number, uint64_t seed,
         return true;
     }
     struct test__run run = {.test = test, .seed = seed, .lenient = true};
-    uint64_t faults = sum.faults;
-
+    uint64_t faults = sum.faults, alike = sum.alike;
+    if (test__alike_open() < 0) {
+        printf("not ok %u - %s: there is no memory\n", number, test->name);
+        return false;
+    }
     bool survived = strcmp(calls, "cancel") == 0 ? survive_cancels(&run)
                                                  : survive_each(&run, calls);
+    test__alike_close();
     sum.tests++;
-    printf("%s %u - %s (%" PRIu64 " %s)\n", survived ? "ok" : "not ok", number,
+    printf("%s %u - %s (%" PRIu64 " %s", survived ? "ok" : "not ok", number,
            test->name, sum.faults - faults,
            strcmp(calls, "cancel") == 0 ? "cancels" : "faults");
+    if (sum.alike > alike)
+        printf(", and %" PRIu64 " alike left out", sum.alike - alike);
+    printf(")\n");
     return survived;
 }
 
 void test__inject_summary(const char *calls)
 {
-    printf("# inject %s: tests=%" PRIu64 " faults=%" PRIu64 " crashes=%" PRIu64
-           " leaks=%" PRIu64 " hangs=%" PRIu64 " swallowed=%" PRIu64
-           " wrong=%" PRIu64 "\n",
-           calls, sum.tests, sum.faults, sum.crashes, sum.leaks, sum.hangs,
-           sum.swallowed, sum.wrong);
+    printf("# inject %s: tests=%" PRIu64 " faults=%" PRIu64 " alike=%" PRIu64
+           " crashes=%" PRIu64 " leaks=%" PRIu64 " hangs=%" PRIu64
+           " swallowed=%" PRIu64 " wrong=%" PRIu64 "\n",
+           calls, sum.tests, sum.faults, sum.alike, sum.crashes, sum.leaks,
+           sum.hangs, sum.swallowed, sum.wrong);
 }

@@ -1,15 +1,16 @@
 // The program around a file of tests: which of them run, how, and in which
 // words the world hears of it.
 //
-//     test_queue [--seed N | --seeds N] [--inject alloc|syscall|cancel]
-//                [--fail syscall:N:WAY | --cancel task:N] [--here] [NAME...]
+//     test_queue [--seed N | --seeds N] [NAME...]
+//                [--inject alloc|syscall|cancel [--every]]
+//                [--fail syscall:N:WAY | --cancel task:N] [--here]
 //
 // A NAME may have wildcards. --seed, or $ASYNCIO_TEST_SEED, changes the order
 // of ready tasks; --seeds runs each test in so many orders. --inject runs the
-// fault loop, --fail and --cancel one turn of it; --here runs in this process,
-// for a debugger. The backend comes from
-// $ASYNCIO_BACKEND; where the kernel denies it every test is skipped. The exit
-// status is 0 if no test failed, and 2 for a wrong command.
+// fault loop, with --every for all calls, also of those that are alike; --fail
+// and --cancel one turn of it; --here runs in this process, for a debugger. The
+// backend comes from $ASYNCIO_BACKEND; where the kernel denies it every test is
+// skipped. The exit status is 0 if no test failed, and 2 for a wrong command.
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -77,7 +78,8 @@ _Noreturn static void refuse(const char *what, const char *value)
 {
     fprintf(stderr,
             "%s: %s\n"
-            "usage: [--seed N | --seeds N] [--inject alloc|syscall|cancel]"
+            "usage: [--seed N | --seeds N]"
+            " [--inject alloc|syscall|cancel [--every]]"
             " [--fail syscall:N:WAY | --cancel task:N] [--here] [NAME...]\n",
             what, value);
     exit(2);
@@ -128,6 +130,7 @@ static void parse(int argc, char **argv)
         {"inject", required_argument, NULL, 'i'},
         {"fail", required_argument, NULL, 'f'},
         {"cancel", required_argument, NULL, 'c'},
+        {"every", no_argument, NULL, 'e'},
         {"here", no_argument, NULL, 'h'},
         {0}};
     const char *seed = getenv("ASYNCIO_TEST_SEED");
@@ -141,6 +144,7 @@ static void parse(int argc, char **argv)
         case 'i': options.inject = one_of(injected, optarg); break;
         case 'f': parse_fail(calls, optarg); break;
         case 'c': parse_fail(cancels, optarg); break;
+        case 'e': test__every = true; break;
         case 'h': options.here = true; break;
         default: refuse("options", "see below");
         }

@@ -81,6 +81,17 @@ void test__perform(const struct test__run *run);
 // the process.
 _Noreturn void test__last_words(int signal);
 
+extern bool test__every; // fault loops take all calls, also those alike
+
+// Which calls of a test are alike (alike.c). Between open and close, a run with
+// test__alike_watch, in the test's process, says what each call is; then
+// test__alike_choose returns which of so many calls to take, by ordinal, for
+// free().
+int test__alike_open(void);
+void test__alike_watch(void);
+bool *test__alike_choose(uint64_t count);
+void test__alike_close(void);
+
 // True if that is a word of asyncio_testing_cancel_at.
 bool test__is_cancel(const char *calls);
 

@@ -129,6 +129,12 @@ unsigned unexpected_reports(void);
 // also TMPDIR.
 const char *test_folder(void);
 
+// How much of something a test is to move or do: `much`; but `enough` in a
+// fault loop, which has it done once for each call that it makes thereby.
+// `enough` is what still comes to all that the test is about: more than the
+// buffers and marks on its way hold, say.
+size_t test_amount(size_t much, size_t enough);
+
 // "uring" or "epoll": what this run is about.
 const char *test_backend(void);
 
