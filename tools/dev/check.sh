@@ -6,8 +6,8 @@
 . tools/dev/lib.sh
 . tools/dev/aarch64.sh
 
-ALL="format headers rooms symbols reference examples shell tidy asan-gcc asan-clang tsan"
-ALL="$ALL aarch64 valgrind instructions"
+ALL="format headers rooms symbols reference examples shell release tidy"
+ALL="$ALL asan-gcc asan-clang tsan aarch64 valgrind instructions"
 CHECK_PACKAGES="clang clang-format clang-tidy libclang-rt-14-dev shellcheck"
 STRICT="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fsyntax-only"
 
@@ -98,6 +98,12 @@ check_shell()
         for script in dev tools/dev/*.sh; do
             dash -n "$script" || return 1
         done
+}
+
+# What is built as it is installed: the optimiser sees what a compiler warns of.
+check_release()
+{
+    CC=gcc CXX=g++ build release --buildtype=release
 }
 
 check_tidy()
