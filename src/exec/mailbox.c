@@ -50,7 +50,7 @@ static struct asyncio__slot *begin_soon(struct worker *worker)
     bool many = worker->stretch > STRETCH_MAX;
     worker->stretch = 0;
     if (many ||
-        !asyncio__spin_begin(&worker->spin, &watch, worker->box->spin_ns))
+        !asyncio__spin_begin_for(&worker->spin, &watch, worker->box->spin_ns))
         return NULL;
     do
         for (int i = 0; i < ASYNCIO__SPIN_LOOKS && !slot; i++) {

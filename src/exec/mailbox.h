@@ -56,7 +56,7 @@ struct asyncio__mailbox {
     _Alignas(64) _Atomic(uint32_t) asleep; // the worker sleeps, or is about to
     _Atomic(uint32_t) pace_ns; // what its jobs take, lately; 0: none has ended
     _Alignas(64) _Atomic(uint32_t) listening; // the parent waits for the bell
-    int64_t spin_ns; // how long the worker may look before it sleeps
+    _Atomic(int64_t) spin_ns; // the worker may look so long before it sleeps
 
     struct asyncio__slot slots[ASYNCIO__MAILBOX_SLOTS];
     struct asyncio__words words[ASYNCIO__MAILBOX_SLOTS];

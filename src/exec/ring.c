@@ -26,6 +26,14 @@ static struct asyncio__place *place_of(struct asyncio__ring *ring,
     return &ring->places[number % ASYNCIO__MAILBOX_SLOTS];
 }
 
+static void tell_spin(struct asyncio__ring *ring)
+{
+    int64_t spin_ns = asyncio__spin_ns();
+    if (spin_ns == ring->spin_ns) return;
+    ring->spin_ns = spin_ns;
+    atomic_store_explicit(&ring->box->spin_ns, spin_ns, memory_order_relaxed);
+}
+
 int asyncio__ring_open(struct asyncio__ring *ring, int *memory)
 {
     void *address;
@@ -38,7 +46,7 @@ int asyncio__ring_open(struct asyncio__ring *ring, int *memory)
         return err;
     }
     *ring = (struct asyncio__ring){.box = address};
-    ring->box->spin_ns = asyncio__spin_ns();
+    tell_spin(ring);
     *memory = fd;
     return 0;
 }
@@ -98,6 +106,7 @@ void asyncio__ring_send(struct asyncio__ring *ring, struct asyncio__job *job)
 
     job->number = ring->next++;
     ring->count++;
+    tell_spin(ring);
     atomic_store(&slot->state,
                  asyncio__slot_state(job->number, ASYNCIO__SLOT_QUEUED));
     if (atomic_load(&box->asleep) && atomic_exchange(&box->asleep, 0))

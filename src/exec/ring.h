@@ -15,9 +15,10 @@ struct asyncio__job;
 
 struct asyncio__ring {
     struct asyncio__mailbox *box; // NULL: there is none
-    uint32_t first; // the number of the oldest job that is not over
-    uint32_t next;  // of the next one; as `first`: there is none
-    uint32_t count; // jobs in it
+    uint32_t first;  // the number of the oldest job that is not over
+    uint32_t next;   // of the next one; as `first`: there is none
+    uint32_t count;  // jobs in it
+    int64_t spin_ns; // as the worker was told
     struct asyncio__place {
         struct asyncio__job *job; // NULL: taken back
         size_t start, end;        // of its argument, in the mailbox's bytes

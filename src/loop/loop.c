@@ -433,10 +433,9 @@ static int look_before_spinning(struct asyncio_loop *loop, int64_t now_ns)
 static bool spin(struct asyncio_loop *loop, int64_t timeout_ns, int *err)
 {
     struct asyncio__spin_watch watch;
-    int64_t ns = asyncio__spin_ns();
-    if (timeout_ns >= 0 && timeout_ns < ns) ns = 0;
     *err = 0;
-    if (!asyncio__spin_begin(&loop->spin, &watch, ns)) return false;
+    if (timeout_ns >= 0 && timeout_ns < asyncio__spin_ns()) return false;
+    if (!asyncio__spin_begin(&loop->spin, &watch)) return false;
 
     *err = look_before_spinning(loop, watch.last_ns);
     bool found = *err < 0 || !list_empty(&loop->ready);

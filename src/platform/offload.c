@@ -130,8 +130,7 @@ static bool spin_until_called(struct thread *thread)
     struct asyncio__offload *crew = thread->crew;
     struct asyncio__spin_watch watch;
     bool called = false;
-    if (crew->spinning ||
-        !asyncio__spin_begin(&crew->spin, &watch, asyncio__spin_ns()))
+    if (crew->spinning || !asyncio__spin_begin(&crew->spin, &watch))
         return false;
 
     crew->spinning = true;

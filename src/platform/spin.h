@@ -27,12 +27,16 @@ struct asyncio__spin_watch { // one look
 #define ASYNCIO__SPIN_LOOKS 16
 
 // How long one look may last: ASYNCIO_SPIN_US, else 20 microseconds; 0 where
-// there is one processor, or a quota. Read once.
+// there is one processor, or a quota; and for as long as more threads of the
+// machine want to run than it has processors, as far as `begin` has seen.
 int64_t asyncio__spin_ns(void);
 
-// Whether to look at all, at most for `spin_ns`.
+// Whether to look at all. begin_for: at most for `spin_ns`, as it was told.
 bool asyncio__spin_begin(struct asyncio__spin *spin,
-                         struct asyncio__spin_watch *watch, int64_t spin_ns);
+                         struct asyncio__spin_watch *watch);
+bool asyncio__spin_begin_for(struct asyncio__spin *spin,
+                             struct asyncio__spin_watch *watch,
+                             int64_t spin_ns);
 // Whether to go on.
 bool asyncio__spin_goes_on(struct asyncio__spin_watch *watch);
 void asyncio__spin_end(struct asyncio__spin *spin,

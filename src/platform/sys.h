@@ -363,6 +363,7 @@ void asyncio__sys_rest(long ns);
 
 // How many processors this process may use, at least 1. Cannot fail.
 int asyncio__sys_processors(void);
+int asyncio__sys_processors_online(void); // of the machine
 
 int asyncio__sys_sigaction(int signal, const struct sigaction *action,
                            struct sigaction *old);

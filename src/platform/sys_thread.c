@@ -90,3 +90,11 @@ int asyncio__sys_processors(void)
     errno = saved;
     return n > 0 ? (int)n : 1;
 }
+
+int asyncio__sys_processors_online(void)
+{
+    int saved = errno;
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    errno = saved;
+    return n > 0 ? (int)n : 1;
+}
