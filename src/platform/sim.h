@@ -77,6 +77,7 @@ struct sim_disk {
     uint64_t next_number;        // of an inode
     int64_t next_cookie;         // of an entry
     uint64_t used, size;         // bytes; a size of 0 is no limit
+    uint32_t umask;              // of all who make files
     unsigned crashes;            // what was opened before the last is dead
 };
 

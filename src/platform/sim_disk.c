@@ -162,11 +162,19 @@ static int set_now(struct asyncio_simulator *world,
     return 0;
 }
 
+// A folder that was removed, and is still open, takes no name any more.
+static bool is_gone(const struct sim_place *place,
+                    const struct sim_inode *inode)
+{
+    return place && inode && place->folder->links == 0;
+}
+
 // The second name is the one that may need memory: then nothing has changed.
 int asyncio__sim_change(struct asyncio_simulator *world,
                         const struct sim_place *a, struct sim_inode *a_inode,
                         const struct sim_place *b, struct sim_inode *b_inode)
 {
+    if (is_gone(a, a_inode) || is_gone(b, b_inode)) return -ENOENT;
     struct sim_change *change = asyncio__sim_alloc(sizeof *change);
     if (!change) return -ENOMEM;
     if (!fill(change, 0, a, a_inode) || !fill(change, 1, b, b_inode)) goto fail;
@@ -305,6 +313,7 @@ bool asyncio__sim_disk_open(struct asyncio_simulator *world)
     } devices[] = {{"null", SIM_NULL}, {"zero", SIM_ZERO}, {"full", SIM_FULL}};
     struct sim_inode *root = asyncio__sim_inode_new(world, S_IFDIR | 0755);
     world->disk.root = root;
+    world->disk.umask = 022;
     if (!root) return false;
     root->parent = root;
     root->links = 1;

@@ -7,13 +7,13 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "platform/sys.h"
 
 #define LINKS_MAX 40
-#define UMASK     022u
 
 // ---- Walking ----------------------------------------------------------------
 
@@ -59,6 +59,22 @@ static void stand_on(struct sim_place *place, struct sim_inode *folder)
     place->folder = folder->parent;
     place->inode = folder;
     place->name[0] = '\0';
+    place->must_be_folder = false;
+}
+
+// What is open here has a name below this folder, as under Linux: a file that
+// has no other is linked by it. 1 for such a path, and 0 for any other.
+static int walk_descriptors(struct asyncio_simulator *world, const char *path,
+                            struct sim_place *place)
+{
+    const char *folder = "/proc/self/fd";
+    size_t len = strlen(folder);
+    if (strncmp(path, folder, len) != 0) return 0;
+    if (path[len] && path[len] != '/') return 0;
+    stand_on(place, world->disk.root);
+    if (!path[len]) return 1;
+    place->inode = asyncio__sim_inode_of(world, atoi(path + len + 1));
+    return place->inode ? 1 : -ENOENT;
 }
 
 int asyncio__sim_walk(struct asyncio_simulator *world, int folder_fd,
@@ -69,7 +85,9 @@ int asyncio__sim_walk(struct asyncio_simulator *world, int folder_fd,
     size_t len = strlen(path), links = 0;
     if (len == 0) return -ENOENT;
     if (len >= sizeof buffer) return -ENAMETOOLONG;
-    int err = start_of(world, folder_fd, path, &folder);
+    int err = walk_descriptors(world, path, place);
+    if (err != 0) return err < 0 ? err : 0;
+    err = start_of(world, folder_fd, path, &folder);
     if (err < 0) return err;
     memcpy(buffer, path, len + 1);
 
@@ -130,7 +148,28 @@ static int make_folder(struct asyncio_simulator *world,
     int err = asyncio__sim_walk(world, op->fd, op->path, false, &place);
     if (err < 0) return err;
     if (place.inode) return -EEXIST;
-    return make(world, &place, S_IFDIR | (op->mode & 01777u & ~UMASK), &made);
+    return make(world, &place,
+                S_IFDIR | (op->mode & 01777u & ~world->disk.umask), &made);
+}
+
+int asyncio__sim_mkfifo(const char *path, mode_t mode)
+{
+    struct asyncio_simulator *world = asyncio__sim_world;
+    struct sim_place place;
+    struct sim_inode *made;
+    int err = asyncio__sim_walk(world, AT_FDCWD, path, false, &place);
+    if (err < 0) return err;
+    if (place.inode) return -EEXIST;
+    return make(world, &place, S_IFIFO | (mode & 0777u & ~world->disk.umask),
+                &made);
+}
+
+mode_t asyncio__sim_umask(mode_t mask)
+{
+    struct sim_disk *disk = &asyncio__sim_world->disk;
+    mode_t before = disk->umask;
+    disk->umask = mask & 0777u;
+    return before;
 }
 
 static int remove_name(struct asyncio_simulator *world,
@@ -231,8 +270,8 @@ static int open_nameless(struct asyncio_simulator *world,
 {
     if (!place->inode) return -ENOENT;
     if (!S_ISDIR(place->inode->mode)) return -ENOTDIR;
-    struct sim_inode *inode =
-        asyncio__sim_inode_new(world, S_IFREG | (op->mode & 07777u & ~UMASK));
+    struct sim_inode *inode = asyncio__sim_inode_new(
+        world, S_IFREG | (op->mode & 07777u & ~world->disk.umask));
     if (!inode) return -ENOMEM;
     int fd = asyncio__sim_open_inode(world, inode, (int)op->flags);
     asyncio__sim_inode_unref(world, inode);
@@ -246,6 +285,7 @@ static int check_opened(const struct sim_place *place, int flags)
     if (flags & O_CREAT && flags & O_EXCL) return -EEXIST;
     if (S_ISLNK(inode->mode)) return -ELOOP;
     if (S_ISSOCK(inode->mode)) return -ENXIO;
+    if (S_ISFIFO(inode->mode) && writes) return -ENXIO;
     if (S_ISDIR(inode->mode) && (writes || flags & O_CREAT)) return -EISDIR;
     if (flags & O_DIRECTORY && !S_ISDIR(inode->mode)) return -ENOTDIR;
     return 0;
@@ -267,7 +307,8 @@ static int open_one(struct asyncio_simulator *world,
     if (!place.inode) {
         if (!(flags & O_CREAT)) return -ENOENT;
         if (place.must_be_folder) return -EISDIR;
-        err = make(world, &place, S_IFREG | (op->mode & 07777u & ~UMASK),
+        err = make(world, &place,
+                   S_IFREG | (op->mode & 07777u & ~world->disk.umask),
                    &place.inode);
     } else {
         err = check_opened(&place, flags);

@@ -76,6 +76,10 @@ int asyncio__sim_setsockopt(int fd, int level, int name, const void *value,
 int asyncio__sim_socket(int family, int type, int protocol);
 int asyncio__sim_socketpair(int family, int type, int protocol, int fds[2]);
 int asyncio__sim_pipe(int fds[2], int flags);
+// A pipe with a name, of which nobody else ever opens an end; and what new
+// files do not permit, with what they did not before.
+int asyncio__sim_mkfifo(const char *path, mode_t mode);
+mode_t asyncio__sim_umask(mode_t mask);
 
 // The addresses of a host: calls fn for each. 0; -ENOENT for an unknown name;
 // -EAGAIN for a fault.

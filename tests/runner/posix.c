@@ -84,6 +84,13 @@ WRAP(int, ftruncate64, (int fd, off_t size))
     return (int)answer(asyncio__sim_truncate(fd, size));
 }
 
+WRAP(int, fchmod, (int fd, mode_t mode))
+{
+    if (!asyncio__is_simulated(fd)) return __real_fchmod(fd, mode);
+    return (int)answer(asyncio__sim_try(&(struct asyncio__op){
+        .code = ASYNCIO__OP_CHMOD, .fd = fd, .mode = mode}));
+}
+
 WRAP(int, dup, (int fd))
 {
     if (!asyncio__is_simulated(fd)) return __real_dup(fd);
@@ -326,6 +333,28 @@ WRAP(int, mkdir, (const char *path, mode_t mode))
     if (!asyncio__sim_is_here()) return __real_mkdir(path, mode);
     return name_call((struct asyncio__op){
         .code = ASYNCIO__OP_MKDIR, .path = path, .mode = mode});
+}
+
+WRAP(int, mkfifo, (const char *path, mode_t mode))
+{
+    if (!asyncio__sim_is_here()) return __real_mkfifo(path, mode);
+    return (int)answer(asyncio__sim_mkfifo(path, mode));
+}
+
+WRAP(mode_t, umask, (mode_t mask))
+{
+    if (!asyncio__sim_is_here()) return __real_umask(mask);
+    return asyncio__sim_umask(mask);
+}
+
+WRAP(int, chmod, (const char *path, mode_t mode))
+{
+    if (!asyncio__sim_is_here()) return __real_chmod(path, mode);
+    int fd = __wrap_open64(path, O_RDONLY);
+    if (fd < 0) return -1;
+    int err = __wrap_fchmod(fd, mode);
+    __wrap_close(fd);
+    return err;
 }
 
 WRAP(int, rename, (const char *from, const char *to))
