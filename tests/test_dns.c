@@ -336,6 +336,6 @@ TEST(many_lookups_share_one_resolver, .real_time = true)
         asyncio_task_group_create_task(&group, look_up, (char[]){"ok.test"},
                                        .copy = sizeof "ok.test");
     EXPECT_EQ(asyncio_task_group_exit(&group, 0), 0);
-    EXPECT_GE(atomic_load(&server.queries), 200);
+    EXPECT_EQ(atomic_load(&server.queries), 1); // all have the same question
     stop();
 }

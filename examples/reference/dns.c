@@ -3,6 +3,7 @@
 //     cc dns.c $(pkg-config --cflags --libs libasyncio-dns)
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 
@@ -29,6 +30,20 @@ static int look_up(struct asyncio_resolver *resolver, const char *host)
     return 0;
 }
 
+// The other way round: the names of an address and of a port.
+static int name_of(struct asyncio_resolver *resolver)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(80),
+                                  .sin_addr.s_addr = htonl(0xc0000207)};
+    char host[256], service[32];
+    int err = asyncio_getnameinfo(
+        (struct sockaddr *)&address, sizeof address, host, sizeof host, service,
+        sizeof service, .resolver = resolver, .flags = NI_NUMERICHOST);
+    if (err == 0) printf("%s is %s\n", host, service);
+    return err;
+}
+
 static int async_main(void *arg)
 {
     (void)arg;
@@ -37,6 +52,7 @@ static int async_main(void *arg)
     if (err < 0) return err;
     err = look_up(resolver, "localhost");
     if (err == 0) err = look_up(resolver, "192.0.2.7");
+    if (err == 0) err = name_of(resolver);
     asyncio_resolver_free(resolver);
     return err;
 }
@@ -47,3 +63,4 @@ int main(void)
 }
 // expect: 127.0.0.1 port 80
 // expect: 192.0.2.7 port 80
+// expect: 192.0.2.7 is http

@@ -1,11 +1,10 @@
-// Lookups: what the C library answers without asking anybody, then c-ares.
+// Lookups: what the C library answers without asking anybody, then the
+// resolver, and libc on a thread for names that only it can know.
 //
-// A lookup is a block of its own that two sides hold: the task that waits for
-// it, and c-ares, which calls `answered` exactly once. Whoever is last frees
-// it, so that a cancelled task can go at once and a late answer touches nothing
-// that is gone. c-ares runs in callbacks of the loop and in the task that asks;
-// tasks are only made ready from there, and nothing of c-ares is on the stack
-// when the resolver is freed.
+// Such names exist where nsswitch.conf has sources beside files and DNS. Those
+// of one label and those below .local are left to libc there, which knows whom
+// to ask; of the others it is asked when the servers say that there is no such
+// name. Whoever names servers means them alone.
 
 #include <asyncio/dns.h>
 #include <asyncio/error.h>
@@ -15,20 +14,12 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "io/resolver.h"
-
-struct lookup {
-    struct asyncio_resolver *resolver;
-    struct asyncio_future done; // the task's, until it has left
-    struct asyncio_addrinfo *list;
-    int status;    // of c-ares
-    bool answered; // c-ares has let go of it
-    bool left;     // the task has
-};
+#include "io/lookup.h"
+#include "io/names.h"
+#include "platform/sys.h"
 
 // ---- The list ---------------------------------------------------------------
 
@@ -46,7 +37,7 @@ static struct asyncio_addrinfo *make_node(const struct sockaddr *addr,
                                           socklen_t len, const char *canonname)
 {
     size_t name_size = canonname ? strlen(canonname) + 1 : 0;
-    struct node *node = calloc(1, sizeof *node + name_size);
+    struct node *node = asyncio__alloc(sizeof *node + name_size);
     if (!node) return NULL;
     if (len > sizeof node->addr) len = sizeof node->addr;
     memcpy(&node->addr, addr, len);
@@ -61,7 +52,7 @@ void asyncio_freeaddrinfo(struct asyncio_addrinfo *list)
 {
     while (list) {
         struct asyncio_addrinfo *next = list->next;
-        free(list);
+        asyncio__free(list);
         list = next;
     }
 }
@@ -81,27 +72,46 @@ static int copy_of_libc(const struct addrinfo *from,
     return 0;
 }
 
-static const char *canonname_of(const struct ares_addrinfo *answer)
+static socklen_t write_address(struct sockaddr_storage *to,
+                               const struct asyncio__name_address *from,
+                               in_port_t port)
 {
-    const struct ares_addrinfo_cname *cname = answer->cnames;
-    while (cname && cname->next)
-        cname = cname->next;
-    return cname && cname->name ? cname->name : answer->name;
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = port};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = port};
+    if (from->family == AF_INET) {
+        v4.sin_addr = from->v4;
+        memcpy(to, &v4, sizeof v4);
+        return sizeof v4;
+    }
+    v6.sin6_addr = from->v6;
+    v6.sin6_scope_id = from->scope;
+    memcpy(to, &v6, sizeof v6);
+    return sizeof v6;
 }
 
-static int copy_of_ares(const struct ares_addrinfo *answer,
-                        struct asyncio_addrinfo **list)
+static int protocol_of(const struct addrinfo *hints)
+{
+    if (hints->ai_protocol) return hints->ai_protocol;
+    return hints->ai_socktype == SOCK_STREAM  ? IPPROTO_TCP
+           : hints->ai_socktype == SOCK_DGRAM ? IPPROTO_UDP
+                                              : 0;
+}
+
+static int copy_of_answer(const struct asyncio__answer *answer,
+                          const struct addrinfo *hints, in_port_t port,
+                          struct asyncio_addrinfo **list)
 {
     struct asyncio_addrinfo **end = list;
-    const char *canonname = canonname_of(answer);
-    const struct ares_addrinfo_node *from = answer->nodes;
-    for (; from; from = from->ai_next) {
-        *end = make_node(from->ai_addr, from->ai_addrlen, canonname);
+    const char *name = hints->ai_flags & AI_CANONNAME ? answer->name : NULL;
+    for (size_t i = 0; i < answer->count; i++) {
+        struct sockaddr_storage address;
+        socklen_t len = write_address(&address, &answer->addresses[i], port);
+        *end = make_node((struct sockaddr *)&address, len, name);
         if (!*end) return -ENOMEM;
-        (*end)->family = from->ai_family;
-        (*end)->type = from->ai_socktype;
-        (*end)->protocol = from->ai_protocol;
-        canonname = NULL;
+        (*end)->family = address.ss_family;
+        (*end)->type = hints->ai_socktype;
+        (*end)->protocol = protocol_of(hints);
+        name = NULL;
         end = &(*end)->next;
     }
     return 0;
@@ -155,10 +165,9 @@ static int look_here(const char *host, const char *service,
     }
 }
 
-// The service as a number, for c-ares: it takes what is no number for a name,
-// and "80x" for 80.
+// The port of a service, in the order of the network.
 static int find_port(const char *service, const struct addrinfo *hints,
-                     char text[static 8])
+                     in_port_t *port)
 {
     struct addrinfo any = {
         .ai_family = AF_INET,
@@ -174,42 +183,14 @@ static int find_port(const char *service, const struct addrinfo *hints,
                              gai_strerror(code));
     struct sockaddr_in address;
     memcpy(&address, found->ai_addr, sizeof address);
-    snprintf(text, 8, "%u", (unsigned)ntohs(address.sin_port));
+    *port = address.sin_port;
     freeaddrinfo(found);
     return 0;
 }
 
 // ---- Asking -----------------------------------------------------------------
 
-static void lookup_free(struct lookup *lookup)
-{
-    asyncio_freeaddrinfo(lookup->list);
-    free(lookup);
-}
-
-// c-ares has an answer, or has given up; also from inside the call that asks.
-static void answered(void *arg, int status, int timeouts,
-                     struct ares_addrinfo *answer)
-{
-    (void)timeouts;
-    struct lookup *lookup = arg;
-    lookup->answered = true;
-    lookup->status = status;
-    if (lookup->left) {
-        lookup_free(lookup);
-    } else {
-        lookup->resolver->waiting--;
-        bool found = status == ARES_SUCCESS && answer;
-        if (found && copy_of_ares(answer, &lookup->list) < 0)
-            lookup->status = ARES_ENOMEM;
-        asyncio_ignore(
-            asyncio_future_set_result_unless_cancelled(&lookup->done, 0));
-    }
-    ares_freeaddrinfo(answer);
-}
-
-// The code for one of c-ares', with its own in the words.
-static int explain(const char *host, int status)
+int asyncio__explain_ares(const char *host, int status)
 {
     int code = -EPROTO;
     switch (status) {
@@ -230,83 +211,70 @@ static int explain(const char *host, int status)
                          status, ares_strerror(status));
 }
 
-static int outcome(struct lookup *lookup, const char *host,
-                   struct asyncio_addrinfo **list)
+static int take(struct asyncio__answer *answer, const char *host,
+                const struct addrinfo *hints, in_port_t port,
+                struct asyncio_addrinfo **list)
 {
-    if (lookup->status == ARES_ECANCELLED)
-        return asyncio_raise(-ENOMEM,
-                             "cannot look up host '%s': its sockets "
-                             "could not be watched",
-                             host);
-    if (lookup->status != ARES_SUCCESS) return explain(host, lookup->status);
-    if (!lookup->list) return explain(host, ARES_ENODATA);
-    *list = lookup->list;
-    lookup->list = NULL;
-    return 0;
-}
-
-// Leaves a lookup to c-ares, which has no way to take back a single one. When
-// nobody waits for any of them, all are taken back.
-static void abandon(struct lookup *lookup)
-{
-    struct asyncio_resolver *resolver = lookup->resolver;
-    lookup->left = true;
-    if (--resolver->waiting > 0) return;
-    ares_cancel(resolver->channel);
-    asyncio__resolver_turn(resolver);
-}
-
-static int ask(struct asyncio_resolver *resolver, const char *host,
-               const char *port, const struct addrinfo *hints,
-               struct asyncio_addrinfo **list)
-{
-    struct lookup *lookup = calloc(1, sizeof *lookup);
-    if (!lookup) return -ENOMEM;
-    lookup->resolver = resolver;
-    resolver->waiting++;
-    asyncio_future_init(&lookup->done);
-
-    struct ares_addrinfo_hints wanted = {
-        .ai_family = hints->ai_family,
-        .ai_socktype = hints->ai_socktype,
-        .ai_protocol = hints->ai_protocol,
-        .ai_flags = ARES_AI_NUMERICSERV,
-    };
-    if (hints->ai_flags & AI_CANONNAME) wanted.ai_flags |= ARES_AI_CANONNAME;
-    ares_getaddrinfo(resolver->channel, host, port, &wanted, answered, lookup);
-    asyncio__resolver_turn(resolver);
-
-    int err = asyncio_await(&lookup->done);
-    asyncio_future_reset(&lookup->done);
-    if (err >= 0) err = outcome(lookup, host, list);
-    if (lookup->answered)
-        lookup_free(lookup); // the resolver may be gone
-    else
-        abandon(lookup);
+    int err = answer->status == ARES_SUCCESS
+                  ? copy_of_answer(answer, hints, port, list)
+                  : asyncio__explain_ares(host, answer->status);
+    asyncio__answer_unref(answer);
     return err;
+}
+
+static int ask_libc(const char *host, const char *service,
+                    const struct addrinfo *hints,
+                    struct asyncio_addrinfo **list)
+{
+    struct addrinfo *found = NULL;
+    int err = asyncio__ask_libc(host, service ? service : "0", hints, &found);
+    if (err < 0) return err;
+    err = copy_of_libc(found, list);
+    freeaddrinfo(found);
+    return err;
+}
+
+// Names that other sources than DNS are there for: of one label, or of the
+// local network (RFC 6762).
+static bool is_local(const char *host)
+{
+    static const char local[] = ".local";
+    size_t len = strlen(host), own = sizeof local - 1;
+    if (len > 0 && host[len - 1] == '.') len--;
+    if (!memchr(host, '.', len)) return true;
+    return len > own && strncasecmp(host + len - own, local, own) == 0;
 }
 
 static int look_out(struct asyncio_resolver *resolver, const char *host,
                     const char *service, const struct addrinfo *hints,
                     struct asyncio_addrinfo **list)
 {
-    char port[8] = "";
-    int err = service ? find_port(service, hints, port) : 0;
+    in_port_t port = 0;
+    int err = service ? find_port(service, hints, &port) : 0;
+    if (err == 0) err = asyncio__pick_resolver(&resolver);
+    if (err == 0) err = asyncio__resolver_look(resolver);
     if (err < 0) return err;
-    if (resolver) {
-        if (resolver->loop != asyncio_get_running_loop()) return -EXDEV;
-        return ask(resolver, host, service ? port : NULL, hints, list);
-    }
 
-    err = asyncio_resolver_create(&resolver);
-    if (err < 0) return err;
-    err = ask(resolver, host, service ? port : NULL, hints, list);
-    asyncio_resolver_free(resolver);
-    return err;
+    // The resolver may be gone when the answer is there.
+    bool others = resolver->other_sources && !resolver->line.servers;
+    struct asyncio__answer *answer;
+    struct asyncio__name_subject subject = {.host = host,
+                                            .family = hints->ai_family};
+    if (others && is_local(host)) return ask_libc(host, service, hints, list);
+    err = asyncio__resolver_ask(resolver, &subject, &answer);
+    if (err == 0) err = take(answer, host, hints, port, list);
+    if (err != -ENOENT || !others) return err;
+    return ask_libc(host, service, hints, list);
 }
 
-// An answer that is here already is awaited too: a cancelled scope ends that.
-static int await_nothing(void)
+int asyncio__pick_resolver(struct asyncio_resolver **resolver)
+{
+    if (!*resolver) return asyncio__default_resolver(resolver);
+    if (!(*resolver)->loop) return -ESHUTDOWN;
+    return (*resolver)->loop == asyncio_get_running_loop() ? 0 : -EXDEV;
+}
+
+int asyncio__await_nothing(void)
 {
     struct asyncio_future ready = {0};
     int err = asyncio_future_set_result(&ready, 0);
@@ -322,7 +290,7 @@ int(asyncio_getaddrinfo)(const char *host, const char *service,
     *list = NULL;
     if (!asyncio_current_task()) return -EPERM;
     if (!host && !service) return -EINVAL;
-    int err = await_nothing();
+    int err = asyncio__await_nothing();
     if (err < 0) return err;
 
     struct addrinfo hints = {

@@ -3,13 +3,18 @@
 //     task: ask -> crew -> thread: getaddrinfo -> post -> landed -> wakes task
 //
 // A question is held by the task that waits for it and by the thread that asks.
-// A cancelled task leaves at once; then whoever lands the question frees it.
-// The threads end with the loop.
+// A thread in the middle of getaddrinfo cannot be stopped. A task that is
+// cancelled, and a loop that closes, leave the question to it at once: then the
+// thread drops the answer and touches neither. Both sides agree under one lock
+// who was first, the thread with its answer or the other with its leave.
+// The threads end with the loop; one that is asking ends when it has asked.
 
 #include "io/names.h"
 
+#include <pthread.h>
 #include <string.h>
 
+#include "base/list.h"
 #include "platform/offload.h"
 #include "platform/sys.h"
 #include "task/park.h"
@@ -21,13 +26,17 @@ struct asyncio__names {
     struct asyncio__at_close at_close;
     struct asyncio_loop *loop;
     struct asyncio__offload *crew;
+    struct asyncio_link questions; // question.link: those of waiting tasks
 };
 
 struct question {
     struct asyncio__offload_job offload;
     struct asyncio__post post;
+    struct asyncio_link link; // asyncio__names.questions
     struct asyncio_loop *loop;
     struct asyncio_task *task; // NULL: it has left
+    bool posted;               // the thread has an answer for the loop
+    bool left;                 // nobody wants one; both under the lock
     bool landed;               // the thread has let go of it
     int code;                  // of getaddrinfo
     int system_code;           // the errno that belongs to EAI_SYSTEM
@@ -36,6 +45,10 @@ struct question {
 };
 
 // ---- Threads ----------------------------------------------------------------
+
+// For `posted` and `left` of all questions: a question may be gone before one
+// of its own would be let go.
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static struct question *question_of(struct asyncio__offload_job *offload)
 {
@@ -49,26 +62,47 @@ static void ask(struct asyncio__offload_job *offload)
     q->system_code = errno;
 }
 
-static void hand_back(struct asyncio__offload_job *offload)
-{
-    struct question *q = question_of(offload);
-    asyncio__loop_post(q->loop, &q->post);
-}
-
-// ---- The loop's side --------------------------------------------------------
-
 static void drop(struct question *q)
 {
     if (q->answer) freeaddrinfo(q->answer);
     asyncio__free(q);
 }
 
+// The loop is there as long as the lock is held and `left` is not said.
+static void hand_back(struct asyncio__offload_job *offload)
+{
+    struct question *q = question_of(offload);
+    pthread_mutex_lock(&lock);
+    bool left = q->left;
+    q->posted = true;
+    if (!left) asyncio__loop_post(q->loop, &q->post);
+    pthread_mutex_unlock(&lock);
+    if (left) drop(q);
+}
+
+// ---- The loop's side --------------------------------------------------------
+
 // The thread's hold on it ends; virtual time may jump again.
 static void let_go(struct question *q)
 {
+    if (list_linked(&q->link)) list_remove(&q->link);
     q->loop->held--;
     q->landed = true;
     if (!q->task) drop(q);
+}
+
+// Leaves the question to its thread, if that is still asking; it may be gone
+// then. False: its answer is on its way to the loop.
+static bool leave_to_thread(struct question *q)
+{
+    struct asyncio_loop *loop = q->loop;
+    list_remove(&q->link);
+    pthread_mutex_lock(&lock);
+    q->left = !q->posted;
+    bool left = q->left;
+    pthread_mutex_unlock(&lock);
+    if (left) loop->held--;
+    return left;
 }
 
 static void land(struct asyncio__step *step)
@@ -89,11 +123,13 @@ static bool leave(struct asyncio_task *task,
 {
     struct question *q = task->wait.object;
     (void)options;
-    q->task = NULL;
-    if (q->landed)
+    if (q) q->task = NULL;
+    if (q && q->landed)
         drop(q);
-    else if (asyncio__offload_retract(q->loop->names->crew, &q->offload))
+    else if (q && asyncio__offload_retract(q->loop->names->crew, &q->offload))
         let_go(q);
+    else if (q)
+        leave_to_thread(q);
     asyncio__wake(task, -ECANCELED);
     return true;
 }
@@ -101,7 +137,7 @@ static bool leave(struct asyncio_task *task,
 // The loop closes, and the task that was woken will not run.
 static void return_question(struct asyncio_task *task)
 {
-    drop(task->wait.object);
+    if (task->wait.object) drop(task->wait.object);
 }
 
 static const struct asyncio__wait_kind naming = {
@@ -116,7 +152,15 @@ static void close_names(struct asyncio__at_close *hook)
     struct asyncio__names *names =
         list_entry(hook, struct asyncio__names, at_close);
     struct asyncio_loop *loop = names->loop;
-    asyncio__offload_close(names->crew);
+    list_for_each_safe (link, after, &names->questions) {
+        struct question *q = list_entry(link, struct question, link);
+        struct asyncio_task *task = q->task;
+        if (asyncio__offload_retract(names->crew, &q->offload))
+            let_go(q);
+        else if (leave_to_thread(q))
+            task->wait.object = NULL;
+    }
+    asyncio__offload_abandon(names->crew);
     asyncio__loop_drop_posts(loop);
     asyncio__free(names);
     loop->names = NULL;
@@ -192,6 +236,7 @@ int asyncio__ask_libc(const char *host, const char *service,
         return err;
     }
     loop->held++;
+    list_add_tail(&loop->names->questions, &q->link);
     err = asyncio__park(&naming, q, NULL);
     return err < 0 ? err : outcome(q, answer);
 }

@@ -7,9 +7,10 @@
 
 // getaddrinfo on a thread of the loop's. Returns 0 and a list for freeaddrinfo,
 // or a negative errno with words; -ECANCELED at once, and the answer is dropped
-// when it comes. Closing the loop waits for the answers that are due.
-int asyncio__ask_libc(const char *host, const char *service,
-                      const struct addrinfo *hints, struct addrinfo **answer);
+// when it comes. Closing the loop does not wait for it either.
+ASYNCIO_API int asyncio__ask_libc(const char *host, const char *service,
+                                  const struct addrinfo *hints,
+                                  struct addrinfo **answer);
 
 // The code, with words, for one of getaddrinfo's.
 int asyncio__explain_gai(int code, const char *host, const char *service);

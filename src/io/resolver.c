@@ -1,225 +1,67 @@
-// The channel of c-ares on the loop: sockets, timer, and sockets without
-// SIGPIPE.
-//
-// c-ares may open and close sockets inside any call, also inside the one that a
-// watch makes: a callback reads what it needs of its watch first, and does not
-// look at it afterwards.
+// The life of a resolver: its options, its files, and the one that each loop
+// has of its own.
 
 #include "io/resolver.h"
 
 #include <asyncio/error.h>
 
-#include <stdlib.h>
-#include <sys/time.h>
-#include <sys/uio.h>
-#include <threads.h>
-#include <unistd.h>
+#include <string.h>
 
-// One socket that c-ares wants watched.
-struct watch {
-    struct watch *next;
-    struct asyncio_resolver *resolver;
-    ares_socket_t fd;
-    bool readable, writable;
-};
+#include "io/question.h"
+#include "platform/sys.h"
 
-// ---- What the loop calls ----------------------------------------------------
+#define CACHE_MAX  1024
+#define LOOK_EVERY 1.0 // seconds
 
-static int on_readable(void *arg)
+// ---- Files ------------------------------------------------------------------
+
+// What was known, and the lines that were opened, are of another time now.
+// Questions under way go on, but nobody new joins them.
+static void turn_over(struct asyncio_resolver *resolver)
 {
-    const struct watch *watch = arg;
-    struct asyncio_resolver *resolver = watch->resolver;
-    ares_process_fd(resolver->channel, watch->fd, ARES_SOCKET_BAD);
-    asyncio__resolver_turn(resolver);
+    resolver->edition++;
+    asyncio__name_cache_clear(resolver->cache);
+    asyncio__close_spare_lines(resolver);
+}
+
+static int look_at_hosts(struct asyncio_resolver *resolver)
+{
+    struct asyncio__file_stamp before = resolver->hosts_stamp;
+    struct asyncio__hosts *hosts;
+    if (!asyncio__file_changed(resolver->hosts_path, &resolver->hosts_stamp) &&
+        resolver->hosts)
+        return 0;
+    int err = asyncio__hosts_read(&hosts, resolver->hosts_path);
+    if (err < 0) {
+        resolver->hosts_stamp = before; // the next look tries again
+        return err == -ENOMEM ? err : 0;
+    }
+    asyncio__hosts_free(resolver->hosts);
+    resolver->hosts = hosts;
+    turn_over(resolver);
     return 0;
 }
 
-static int on_writable(void *arg)
+int asyncio__resolver_look(struct asyncio_resolver *resolver)
 {
-    const struct watch *watch = arg;
-    struct asyncio_resolver *resolver = watch->resolver;
-    ares_process_fd(resolver->channel, ARES_SOCKET_BAD, watch->fd);
-    asyncio__resolver_turn(resolver);
-    return 0;
-}
-
-static int on_time(void *arg)
-{
-    struct asyncio_resolver *resolver = arg;
-    ares_process_fd(resolver->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-    asyncio__resolver_turn(resolver);
-    return 0;
-}
-
-static int arm_timer(struct asyncio_resolver *resolver)
-{
-    asyncio_handle_cancel(&resolver->timer);
-    struct timeval room;
-    const struct timeval *left = ares_timeout(resolver->channel, NULL, &room);
-    if (!left) return 0;
-    // At least a millisecond, by which c-ares rounds: no busy waiting.
-    double seconds = (double)left->tv_sec + (double)left->tv_usec / 1e6;
-    return asyncio_call_later(seconds < 1e-3 ? 1e-3 : seconds, on_time,
-                              resolver, .handle = &resolver->timer);
-}
-
-void asyncio__resolver_turn(struct asyncio_resolver *resolver)
-{
-    if (arm_timer(resolver) < 0) resolver->blind = true;
-    if (!resolver->blind) return;
-    ares_cancel(resolver->channel);
-    asyncio_handle_cancel(&resolver->timer);
-    resolver->blind = false;
-}
-
-// ---- What c-ares calls ------------------------------------------------------
-
-static struct watch **find_watch(struct asyncio_resolver *resolver, int fd)
-{
-    struct watch **place = &resolver->watches;
-    while (*place && (*place)->fd != fd)
-        place = &(*place)->next;
-    return place;
-}
-
-static void drop_watch(struct watch **place)
-{
-    struct watch *watch = *place;
-    *place = watch->next;
-    if (watch->readable) (void)asyncio_remove_reader(watch->fd);
-    if (watch->writable) (void)asyncio_remove_writer(watch->fd);
-    free(watch);
-}
-
-static int set_watch(struct watch *watch, bool readable, bool writable)
-{
-    int err = 0;
-    if (readable && !watch->readable)
-        err = asyncio_add_reader(watch->fd, on_readable, watch);
-    else if (!readable && watch->readable)
-        (void)asyncio_remove_reader(watch->fd);
-    watch->readable = readable && err == 0;
+    double now = asyncio_time();
+    if (resolver->has_looked && now - resolver->looked_at < LOOK_EVERY)
+        return 0;
+    int err = look_at_hosts(resolver);
     if (err < 0) return err;
-
-    if (writable && !watch->writable)
-        err = asyncio_add_writer(watch->fd, on_writable, watch);
-    else if (!writable && watch->writable)
-        (void)asyncio_remove_writer(watch->fd);
-    watch->writable = writable && err == 0;
-    return err;
+    if (asyncio__file_changed(resolver->line.resolv_conf,
+                              &resolver->resolv_stamp))
+        turn_over(resolver);
+    if (asyncio__file_changed(resolver->nsswitch_path,
+                              &resolver->nsswitch_stamp))
+        resolver->other_sources =
+            asyncio__has_other_sources(resolver->nsswitch_path);
+    resolver->looked_at = now;
+    resolver->has_looked = true;
+    return 0;
 }
 
-// c-ares calls this with neither before it closes a socket.
-static void watch_socket(void *arg, ares_socket_t fd, int readable,
-                         int writable)
-{
-    struct asyncio_resolver *resolver = arg;
-    struct watch **place = find_watch(resolver, fd);
-    if (!readable && !writable) {
-        if (*place) drop_watch(place);
-        return;
-    }
-    if (!*place) *place = calloc(1, sizeof **place);
-    if (!*place) {
-        resolver->blind = true;
-        return;
-    }
-    (*place)->resolver = resolver;
-    (*place)->fd = fd;
-    if (set_watch(*place, readable != 0, writable != 0) < 0)
-        resolver->blind = true;
-}
-
-// ---- Sockets ----------------------------------------------------------------
-
-// c-ares writes to a TCP server with writev, and a server that has hung up
-// would kill the process by SIGPIPE. The functions come as a set.
-
-static ares_socket_t open_socket(int family, int type, int protocol, void *arg)
-{
-    (void)arg;
-    return socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
-}
-
-static int close_socket(ares_socket_t fd, void *arg)
-{
-    (void)arg;
-    return close(fd);
-}
-
-static int connect_socket(ares_socket_t fd, const struct sockaddr *address,
-                          ares_socklen_t len, void *arg)
-{
-    (void)arg;
-    return connect(fd, address, len);
-}
-
-static ares_ssize_t receive(ares_socket_t fd, void *buffer, size_t size,
-                            int flags, struct sockaddr *from,
-                            ares_socklen_t *from_len, void *arg)
-{
-    (void)arg;
-    return recvfrom(fd, buffer, size, flags, from, from_len);
-}
-
-static ares_ssize_t send_parts(ares_socket_t fd, const struct iovec *parts,
-                               int count, void *arg)
-{
-    (void)arg;
-    struct msghdr message = {
-        .msg_iov = (struct iovec *)parts,
-        .msg_iovlen = (size_t)count,
-    };
-    return sendmsg(fd, &message, MSG_NOSIGNAL);
-}
-
-static const struct ares_socket_functions socket_functions = {
-    open_socket, close_socket, connect_socket, receive, send_parts,
-};
-
-// ---- Its life ---------------------------------------------------------------
-
-static int library_state;
-
-static void init_library(void)
-{
-    library_state = ares_library_init(ARES_LIB_INIT_ALL);
-}
-
-static int code_of(int status)
-{
-    switch (status) {
-    case ARES_SUCCESS: return 0;
-    case ARES_ENOMEM: return -ENOMEM;
-    default: return -EINVAL;
-    }
-}
-
-static int open_channel(struct asyncio_resolver *resolver,
-                        const struct asyncio_resolver_options *options)
-{
-    static once_flag once = ONCE_FLAG_INIT;
-    call_once(&once, init_library);
-    if (library_state != ARES_SUCCESS) return code_of(library_state);
-
-    struct ares_options wanted = {
-        .sock_state_cb = watch_socket,
-        .sock_state_cb_data = resolver,
-        .timeout = (int)(options->try_seconds * 1e3 + 0.5),
-        .tries = options->tries,
-    };
-    int mask = ARES_OPT_SOCK_STATE_CB;
-    if (wanted.timeout > 0) mask |= ARES_OPT_TIMEOUTMS;
-    if (wanted.tries > 0) mask |= ARES_OPT_TRIES;
-    int status = ares_init_options(&resolver->channel, &wanted, mask);
-    if (status != ARES_SUCCESS) return code_of(status);
-
-    ares_set_socket_functions(resolver->channel, &socket_functions, NULL);
-    if (!options->servers) return 0;
-    status = ares_set_servers_ports_csv(resolver->channel, options->servers);
-    if (status != ARES_SUCCESS) ares_destroy(resolver->channel);
-    return code_of(status);
-}
+// ---- Making one -------------------------------------------------------------
 
 static int check(const struct asyncio_resolver_options *options)
 {
@@ -229,6 +71,92 @@ static int check(const struct asyncio_resolver_options *options)
                              "a resolver cannot make %d tries of %g "
                              "seconds",
                              options->tries, options->try_seconds);
+    if (options->port < 0 || options->port > 65535)
+        return asyncio_raise(-EINVAL, "name servers have no port %d",
+                             options->port);
+    return 0;
+}
+
+// Copies `text`, or else `otherwise`, to `*end`.
+static char *put_text(char **end, const char *text, const char *otherwise)
+{
+    if (!text) text = otherwise;
+    if (!text) return NULL;
+    size_t size = strlen(text) + 1;
+    char *copy = memcpy(*end, text, size);
+    *end += size;
+    return copy;
+}
+
+static size_t size_of(const char *text, const char *otherwise)
+{
+    if (!text) text = otherwise;
+    return text ? strlen(text) + 1 : 0;
+}
+
+static struct asyncio_resolver *
+make(const struct asyncio_resolver_options *options)
+{
+    static const char hosts[] = "/etc/hosts", resolv[] = "/etc/resolv.conf",
+                      nsswitch[] = "/etc/nsswitch.conf";
+    struct asyncio_resolver *resolver = asyncio__alloc(
+        sizeof *resolver + size_of(options->servers, NULL) +
+        size_of(options->hosts, hosts) + size_of(options->resolv_conf, resolv) +
+        size_of(options->nsswitch_conf, nsswitch));
+    if (!resolver) return NULL;
+    char *end = resolver->texts;
+    resolver->line = (struct asyncio__name_line_options){
+        .servers = put_text(&end, options->servers, NULL),
+        .resolv_conf = put_text(&end, options->resolv_conf, resolv),
+        .port = options->port,
+        .try_ms = (int)(options->try_seconds * 1e3 + 0.5),
+        .tries = options->tries,
+    };
+    resolver->hosts_path = put_text(&end, options->hosts, hosts);
+    resolver->nsswitch_path = put_text(&end, options->nsswitch_conf, nsswitch);
+    return resolver;
+}
+
+// What a loop that closes takes away, and what freeing does.
+static void wind_up(struct asyncio_resolver *resolver)
+{
+    asyncio__end_questions(resolver);
+    asyncio__close_spare_lines(resolver);
+    asyncio__name_cache_clear(resolver->cache);
+}
+
+static void drop(struct asyncio_resolver *resolver)
+{
+    asyncio__name_cache_close(resolver->cache);
+    asyncio__hosts_free(resolver->hosts);
+    asyncio__free(resolver);
+}
+
+// Nobody who waited will run again, so that what they were given is ours.
+static void loop_closes(struct asyncio__at_close *hook)
+{
+    struct asyncio_resolver *resolver =
+        list_entry(hook, struct asyncio_resolver, at_close);
+    bool own = resolver->loop->resolver == resolver;
+    if (own) resolver->loop->resolver = NULL;
+    asyncio__take_back_answers(resolver);
+    wind_up(resolver);
+    asyncio__take_back_answers(resolver);
+    resolver->loop = NULL;
+    if (own) drop(resolver);
+}
+
+// Servers that are none are found out now, by the first line.
+static int open_first_line(struct asyncio_resolver *resolver)
+{
+    struct asyncio__name_line *line;
+    int err = asyncio__name_line_open(&line, &resolver->line);
+    if (err == -EINVAL && resolver->line.servers)
+        return asyncio_raise(err, "these are no name servers: '%s'",
+                             resolver->line.servers);
+    if (err < 0) return err;
+    line->edition = resolver->edition;
+    asyncio__spare_line(resolver, line);
     return 0;
 }
 
@@ -238,21 +166,24 @@ int(asyncio_resolver_create)(struct asyncio_resolver **out,
     static const struct asyncio_resolver_options defaults;
     if (!options) options = &defaults;
     *out = NULL;
-    if (!asyncio_get_running_loop()) return -EPERM;
+    struct asyncio_loop *loop = asyncio_get_running_loop();
+    if (!loop) return -EPERM;
     int err = check(options);
     if (err < 0) return err;
 
-    struct asyncio_resolver *resolver = calloc(1, sizeof *resolver);
+    struct asyncio_resolver *resolver = make(options);
     if (!resolver) return -ENOMEM;
-    resolver->loop = asyncio_get_running_loop();
-    err = open_channel(resolver, options);
+    int max = options->cache_max ? options->cache_max : CACHE_MAX;
+    err = asyncio__name_cache_open(&resolver->cache, max < 0 ? 0 : (size_t)max);
+    if (err == 0) err = asyncio__resolver_look(resolver);
+    if (err == 0) err = open_first_line(resolver);
     if (err < 0) {
-        free(resolver);
-        return err == -EINVAL && options->servers
-                   ? asyncio_raise(err, "these are no name servers: '%s'",
-                                   options->servers)
-                   : err;
+        drop(resolver);
+        return err;
     }
+    resolver->loop = loop;
+    resolver->at_close.fn = loop_closes;
+    asyncio__loop_at_close(loop, &resolver->at_close);
     *out = resolver;
     return 0;
 }
@@ -260,10 +191,21 @@ int(asyncio_resolver_create)(struct asyncio_resolver **out,
 void asyncio_resolver_free(struct asyncio_resolver *resolver)
 {
     if (!resolver) return;
-    // Ends every lookup, with ARES_EDESTRUCTION, and closes every socket.
-    ares_destroy(resolver->channel);
-    asyncio_handle_cancel(&resolver->timer);
-    while (resolver->watches)
-        drop_watch(&resolver->watches);
-    free(resolver);
+    if (resolver->loop) {
+        list_remove(&resolver->at_close.link);
+        wind_up(resolver);
+        while (list_pop(&resolver->served))
+            ; // their answers are their own
+    }
+    drop(resolver);
+}
+
+int asyncio__default_resolver(struct asyncio_resolver **out)
+{
+    struct asyncio_loop *loop = asyncio_get_running_loop();
+    int err = 0;
+    if (!loop) return -EPERM;
+    if (!loop->resolver) err = asyncio_resolver_create(&loop->resolver);
+    *out = loop->resolver;
+    return err;
 }

@@ -176,10 +176,11 @@ struct asyncio_loop {
     struct asyncio_link at_close; // asyncio__at_close.link
     struct asyncio_link before_close; // the same, for those that come first
     struct asyncio_executor *default_executor;
-    struct asyncio__names *names;   // threads that ask libc; made when needed
-    struct asyncio_link open;       // in the list of open loops
-    struct asyncio_loop *next_open; // behind the same gate (open.c)
-    _Atomic(uint32_t) references;   // of the memory: our own, and retained
+    struct asyncio__names *names; // threads that ask libc; made when needed
+    struct asyncio_resolver *resolver; // of libasyncio-dns; when needed
+    struct asyncio_link open;          // in the list of open loops
+    struct asyncio_loop *next_open;    // behind the same gate (open.c)
+    _Atomic(uint32_t) references;      // of the memory: our own, and retained
 
     asyncio_report_fn *report;
     void *report_arg;
@@ -302,8 +303,8 @@ int asyncio__loop_run(struct asyncio_loop *loop);
 void asyncio__loop_drop_posts(struct asyncio_loop *loop);
 
 // Runs `hook` when the loop closes, the latest first.
-void asyncio__loop_at_close(struct asyncio_loop *loop,
-                            struct asyncio__at_close *hook);
+ASYNCIO_API void asyncio__loop_at_close(struct asyncio_loop *loop,
+                                        struct asyncio__at_close *hook);
 
 // The loop that `loop` or, if NULL, this thread names. Returns 0, -EPERM if
 // there is none, -ESHUTDOWN if it is closed.

@@ -54,6 +54,7 @@ struct asyncio__offload {
     bool spinning;             // of which one does at a time
     bool shut;                 // no more jobs
     bool broken;               // init failed: no job can run any more
+    bool abandoned;            // the last thread frees it
 };
 
 static int default_threads(void)
@@ -220,6 +221,38 @@ static void call_everybody(struct asyncio__offload *crew)
         call_thread(list_first(&crew->idle));
 }
 
+// Joins what has ended. Not with the lock held: the last thing that a thread
+// does is to let go of it.
+static void join_ended(struct asyncio_link *ended)
+{
+    struct asyncio_link *link;
+    while ((link = list_pop(ended))) {
+        struct thread *thread = list_entry(link, struct thread, link);
+        asyncio__sys_thread_join(thread->id);
+        pthread_cond_destroy(&thread->called);
+        asyncio__free(thread);
+    }
+}
+
+static void free_crew(struct asyncio__offload *crew)
+{
+    pthread_cond_destroy(&crew->ended_one);
+    pthread_mutex_destroy(&crew->lock);
+    asyncio__free(crew);
+}
+
+// The last thread of a crew that nobody waits for any more.
+static void end_abandoned(struct thread *self)
+{
+    struct asyncio__offload *crew = self->crew;
+    list_remove(&self->link);
+    join_ended(&crew->ended);
+    asyncio__sys_thread_detach(self->id);
+    pthread_cond_destroy(&self->called);
+    asyncio__free(self);
+    free_crew(crew);
+}
+
 static void *run_thread(void *arg)
 {
     struct thread *thread = arg;
@@ -241,24 +274,13 @@ static void *run_thread(void *arg)
     crew->alive--;
     list_add_tail(&crew->ended, &thread->link);
     pthread_cond_signal(&crew->ended_one);
+    bool last = crew->abandoned && crew->alive == 0;
     pthread_mutex_unlock(&crew->lock);
+    if (last) end_abandoned(thread);
     return NULL;
 }
 
 // ---- The crew ---------------------------------------------------------------
-
-// Joins what has ended. Not with the lock held: the last thing that a thread
-// does is to let go of it.
-static void join_ended(struct asyncio_link *ended)
-{
-    struct asyncio_link *link;
-    while ((link = list_pop(ended))) {
-        struct thread *thread = list_entry(link, struct thread, link);
-        asyncio__sys_thread_join(thread->id);
-        pthread_cond_destroy(&thread->called);
-        asyncio__free(thread);
-    }
-}
 
 // The lock is held: the new thread waits for it before it looks for a job.
 static int start_thread(struct asyncio__offload *crew)
@@ -402,9 +424,26 @@ void asyncio__offload_close(struct asyncio__offload *crew)
     pthread_mutex_unlock(&crew->lock);
 
     join_ended(&crew->ended);
-    pthread_cond_destroy(&crew->ended_one);
-    pthread_mutex_destroy(&crew->lock);
-    asyncio__free(crew);
+    free_crew(crew);
+}
+
+// Those that only have to end are waited for: it is a matter of a moment, and
+// they are joined.
+void asyncio__offload_abandon(struct asyncio__offload *crew)
+{
+    if (!crew) return;
+
+    asyncio__offload_shutdown(crew);
+    pthread_mutex_lock(&crew->lock);
+    while (crew->alive > crew->running)
+        pthread_cond_wait(&crew->ended_one, &crew->lock);
+    crew->abandoned = crew->alive > 0;
+    bool gone = !crew->abandoned;
+    pthread_mutex_unlock(&crew->lock);
+    if (!gone) return;
+
+    join_ended(&crew->ended);
+    free_crew(crew);
 }
 
 struct asyncio__offload_counts

@@ -68,6 +68,11 @@ void asyncio__offload_shutdown(struct asyncio__offload *crew);
 // Accepts NULL.
 void asyncio__offload_close(struct asyncio__offload *crew);
 
+// The same, but does not wait for a job that has begun: what is still queued is
+// taken back before, and a thread at work ends when its `done` has returned.
+// The last one frees the crew.
+void asyncio__offload_abandon(struct asyncio__offload *crew);
+
 struct asyncio__offload_counts {
     size_t queued;  // jobs that have not begun
     size_t running; // jobs that have begun, and whose `done` has not

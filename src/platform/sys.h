@@ -12,6 +12,9 @@
 // their own names. What gives something back cannot be denied: a hook that asks
 // a close to fail gets a descriptor that is closed all the same, as on Linux.
 //
+// What is marked ASYNCIO_API is for the companion libraries that stand in this
+// tree, which are of the same version; no header that is installed names it.
+//
 // To add a call: put the wrapper into the sys_*.c file of its kind, with
 // asyncio__sys_try around the real call (sys_call.h), and report to the ledger
 // what it obtains or returns.
@@ -154,7 +157,7 @@ struct asyncio__allocator {
 extern const struct asyncio__allocator *asyncio__allocator;
 
 // `size` bytes, all zero; NULL if there are none to be had. A size of 0 is 1.
-void *(asyncio__alloc)(size_t size, const char *site);
+ASYNCIO_API void *(asyncio__alloc)(size_t size, const char *site);
 #define asyncio__alloc(size) (asyncio__alloc)(size, ASYNCIO_SITE)
 
 // The same, but no test makes it fail: for the simulator, whose memory stands
@@ -169,8 +172,9 @@ void *(asyncio__alloc_array)(size_t count, size_t size, const char *site);
 
 // Makes an array of `count` objects one of `new_count`; what is added is zero.
 // On NULL the old array is untouched. `p` may be NULL if `count` is 0.
-void *(asyncio__realloc_array)(void *p, size_t count, size_t new_count,
-                               size_t size, const char *site);
+ASYNCIO_API void *(asyncio__realloc_array)(void *p, size_t count,
+                                           size_t new_count, size_t size,
+                                           const char *site);
 #define asyncio__realloc_array(p, count, new_count, size)                      \
     (asyncio__realloc_array)(p, count, new_count, size, ASYNCIO_SITE)
 
@@ -179,7 +183,7 @@ char *(asyncio__strdup)(const char *text, const char *site);
 #define asyncio__strdup(text) (asyncio__strdup)(text, ASYNCIO_SITE)
 
 // Accepts NULL.
-void asyncio__free(void *p);
+ASYNCIO_API void asyncio__free(void *p);
 
 // Sets bytes to 0 where the size is known and small: by 64 at a time, because
 // gcc takes a slow way for more.
@@ -210,17 +214,17 @@ ssize_t asyncio__sys_process_madvise(int pidfd, const struct iovec *iovecs,
 // ---- Files ------------------------------------------------------------------
 
 // Every descriptor that is made here closes on exec.
-int(asyncio__sys_openat)(int folder, const char *path, int flags, mode_t mode,
-                         const char *site);
+ASYNCIO_API int(asyncio__sys_openat)(int folder, const char *path, int flags,
+                                     mode_t mode, const char *site);
 #define asyncio__sys_openat(folder, path, flags, mode)                         \
     (asyncio__sys_openat)(folder, path, flags, mode, ASYNCIO_SITE)
 
 // The descriptor is gone whatever this returns, but for -EBADF.
-int asyncio__sys_close(int fd);
+ASYNCIO_API int asyncio__sys_close(int fd);
 
 // The descriptor's own flags (FD_CLOEXEC), or -EBADF if there is none.
 int asyncio__sys_fd_flags(int fd);
-ssize_t asyncio__sys_read(int fd, void *buffer, size_t len);
+ASYNCIO_API ssize_t asyncio__sys_read(int fd, void *buffer, size_t len);
 ssize_t asyncio__sys_write(int fd, const void *buffer, size_t len);
 ssize_t asyncio__sys_pread(int fd, void *buffer, size_t len, off_t offset);
 ssize_t asyncio__sys_pwrite(int fd, const void *buffer, size_t len,
@@ -236,8 +240,8 @@ int asyncio__sys_renameat2(int old_folder, const char *old_path, int new_folder,
                            const char *new_path, unsigned flags);
 int asyncio__sys_unlinkat(int folder, const char *path, int flags);
 int asyncio__sys_mkdirat(int folder, const char *path, mode_t mode);
-int asyncio__sys_statx(int folder, const char *path, int flags, unsigned mask,
-                       struct statx *out);
+ASYNCIO_API int asyncio__sys_statx(int folder, const char *path, int flags,
+                                   unsigned mask, struct statx *out);
 int asyncio__sys_linkat(int old_folder, const char *old_path, int new_folder,
                         const char *new_path, int flags);
 int asyncio__sys_symlinkat(const char *text, int folder, const char *path);
@@ -354,6 +358,9 @@ int(asyncio__sys_thread_start)(pthread_t *thread, size_t stack_size,
 
 // Waits for the end of a thread.
 void asyncio__sys_thread_join(pthread_t thread);
+
+// Nobody will join it: it may be the caller itself, which is about to end.
+void asyncio__sys_thread_detach(pthread_t thread);
 
 // Sends a signal with a value to one thread, which must not have been joined.
 int asyncio__sys_thread_signal(pthread_t thread, int signal, void *value);

@@ -62,6 +62,12 @@ void asyncio__sys_thread_join(pthread_t thread)
     pthread_join(thread, NULL);
 }
 
+void asyncio__sys_thread_detach(pthread_t thread)
+{
+    asyncio__sys_gone(ASYNCIO__THREAD, (uintptr_t)thread);
+    pthread_detach(thread);
+}
+
 int asyncio__sys_thread_signal(pthread_t thread, int signal, void *value)
 {
     int err = asyncio__sys_denied(ASYNCIO__SYS_OTHER, __func__);
