@@ -284,6 +284,20 @@ TEST(wherever_it_is_cancelled_the_target_is_whole, .faulty = true)
     empty_folder();
 }
 
+// The first draft of a process also finds out whether files without a name can
+// be given one: the answer is kept, and no later draft waits for it.
+TEST(the_first_draft_of_all_heeds_each_cancel, .faulty = true)
+{
+    for (uint64_t at = 1; at <= 4; at++) {
+        put_file("a", "old", 0600);
+        EXPECT_EQ(asyncio_testing_cancel_at("task", at), 0);
+        EXPECT_EQ(replace_a(NULL), -ECANCELED);
+        EXPECT_EQ(asyncio_testing_cancel_at("task", 0), 0);
+        EXPECT_STR(content("a"), "old");
+    }
+    empty_folder();
+}
+
 TEST(a_cancelled_scope_leaves_nothing_behind, .faulty = true)
 {
     uint64_t at = 0, awaits;

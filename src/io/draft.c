@@ -90,8 +90,8 @@ static int look_at_target(const struct asyncio_draft *draft, mode_t *mode,
 
 // ---- The draft --------------------------------------------------------------
 
-// Whether a file without a name can be given one here.
-static bool can_name_descriptors(void)
+// Whether a file without a name can be given one here: 1 or 0; or -ECANCELED.
+static int can_name_descriptors(void)
 {
     static atomic_int known; // 0: not yet, 1: yes, -1: no
     struct stat there;
@@ -99,6 +99,7 @@ static bool can_name_descriptors(void)
     if (answer != 0) return answer > 0;
 
     int err = asyncio_stat("/proc/self/fd", &there);
+    if (err == -ECANCELED) return err;
     if (err == 0 || err == -ENOENT) atomic_store(&known, err == 0 ? 1 : -1);
     return err == 0;
 }
@@ -145,8 +146,10 @@ static int open_hidden(struct asyncio_draft *draft, mode_t mode)
 // is worth telling.
 static int open_file(struct asyncio_draft *draft, mode_t mode)
 {
-    if (can_name_descriptors()) {
-        int err = open_below(draft, ".", O_TMPFILE, mode);
+    int err = can_name_descriptors();
+    if (err == -ECANCELED) return err;
+    if (err > 0) {
+        err = open_below(draft, ".", O_TMPFILE, mode);
         if (err == 0 || err == -ECANCELED) return err;
     }
     return try_names(draft, mode, open_hidden);
