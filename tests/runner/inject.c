@@ -19,6 +19,7 @@
 #define BAD_MAX 5 // runs that do not survive, until we go on to the next test
 
 bool test__every;
+uint64_t test__share = 1;
 
 static unsigned ways_to_fail; // in which the call of the latest run can fail
 
@@ -68,6 +69,16 @@ static uint64_t survive_ways(struct test__run *run, uint64_t ordinal)
     return bad;
 }
 
+// Whether the call belongs to the share that is asked for, which is another one
+// in each test.
+static bool is_in_share(const struct test__run *run, uint64_t ordinal)
+{
+    uint64_t phase = 0;
+    for (const char *name = run->test->name; *name; name++)
+        phase = phase * 31 + (unsigned char)*name;
+    return (ordinal + phase % test__share) % test__share == 0;
+}
+
 // Each call of one kind in its turn, but for most of those that are alike. True
 // if all were survived.
 static bool survive_each(struct test__run *run, const char *calls)
@@ -78,6 +89,7 @@ static bool survive_each(struct test__run *run, const char *calls)
     uint64_t count = survive(run, 0);
     bool *chosen = test__alike_choose(count > 0 ? count - 1 : 0);
     for (uint64_t i = 1; i < count && bad < BAD_MAX; i++) {
+        if (!is_in_share(run, i)) continue;
         if (chosen[i] || test__every)
             bad += survive_ways(run, i);
         else

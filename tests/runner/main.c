@@ -2,15 +2,16 @@
 // words the world hears of it.
 //
 //     test_queue [--seed N | --seeds N] [NAME...]
-//                [--inject alloc|syscall|cancel [--every]]
+//                [--inject alloc|syscall|cancel [--every] [--share N]]
 //                [--fail syscall:N:WAY | --cancel task:N] [--here]
 //
 // A NAME may have wildcards. --seed, or $ASYNCIO_TEST_SEED, changes the order
 // of ready tasks; --seeds runs each test in so many orders. --inject runs the
-// fault loop, with --every for all calls, also of those that are alike; --fail
-// and --cancel one turn of it; --here runs in this process, for a debugger. The
-// backend comes from $ASYNCIO_BACKEND; where the kernel denies it every test is
-// skipped. The exit status is 0 if no test failed, and 2 for a wrong command.
+// fault loop, with --every for all calls, also of those that are alike, with
+// --share for one of N; --fail and --cancel are one turn of it; --here runs in
+// this process, for a debugger. The backend comes from $ASYNCIO_BACKEND; where
+// the kernel denies it every test is skipped. The exit status is 0 if no test
+// failed, and 2 for a wrong command.
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -79,7 +80,7 @@ _Noreturn static void refuse(const char *what, const char *value)
     fprintf(stderr,
             "%s: %s\n"
             "usage: [--seed N | --seeds N]"
-            " [--inject alloc|syscall|cancel [--every]]"
+            " [--inject alloc|syscall|cancel [--every] [--share N]]"
             " [--fail syscall:N:WAY | --cancel task:N] [--here] [NAME...]\n",
             what, value);
     exit(2);
@@ -131,6 +132,7 @@ static void parse(int argc, char **argv)
         {"fail", required_argument, NULL, 'f'},
         {"cancel", required_argument, NULL, 'c'},
         {"every", no_argument, NULL, 'e'},
+        {"share", required_argument, NULL, 'p'},
         {"here", no_argument, NULL, 'h'},
         {0}};
     const char *seed = getenv("ASYNCIO_TEST_SEED");
@@ -145,10 +147,12 @@ static void parse(int argc, char **argv)
         case 'f': parse_fail(calls, optarg); break;
         case 'c': parse_fail(cancels, optarg); break;
         case 'e': test__every = true; break;
+        case 'p': test__share = number(optarg); break;
         case 'h': options.here = true; break;
         default: refuse("options", "see below");
         }
     }
+    if (test__share == 0) refuse("not a share", "0");
     options.names = argv + optind;
 }
 

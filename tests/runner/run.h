@@ -81,7 +81,9 @@ void test__perform(const struct test__run *run);
 // the process.
 _Noreturn void test__last_words(int signal);
 
-extern bool test__every; // fault loops take all calls, also those alike
+// What fault loops take: all calls, also those alike; and one of so many.
+extern bool test__every;
+extern uint64_t test__share;
 
 // Which calls of a test are alike (alike.c). Between open and close, a run with
 // test__alike_watch, in the test's process, says what each call is; then

@@ -1,9 +1,10 @@
 #!/bin/sh
-# ./dev inject alloc|syscall|cancel [--every] [--poller P] [NAME...]: the fault
-# loop. Each test runs once for every allocation (or system call) that it makes,
-# and that one fails; or once for every await and each way to cancel there. No
-# run may crash, hang, keep anything, or swallow a cancel. Of calls that are
-# alike, as a transfer of much makes them, some are taken, or all with --every.
+# ./dev inject alloc|syscall|cancel [OPTION...] [NAME...]: the fault loop. Each
+# test runs once for every allocation (or system call) that it makes, and that
+# one fails; or once for every await and each way to cancel there. No run may
+# crash, hang, keep anything, or swallow a cancel. Of calls that are alike, as a
+# transfer of much makes them, some are taken, or all with --every; --share N
+# takes one of N, and --poller P runs on that one only.
 #
 # ./dev inject workers [--seed N] [--share N]: worker processes are killed,
 # crash, are stopped and run out of memory, at each step of a job. All of it on

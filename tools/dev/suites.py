@@ -132,19 +132,19 @@ def run_meson(folder, names, env, log, suites, args):
 
 
 def run(folder, names=(), env=None, log="testlog", inject=None, seeds=None,
-        poller=None, every=False):
+        poller=None, options=""):
     """Runs the suites on the pollers that there are. Returns the count.
 
     All pollers are io_uring, epoll and, for what it has a world for, the
     simulator; `poller` has them run on that one only. With `inject` each test
-    of the runner is repeated with each of its calls of that kind failing (with
-    `every`, also all of those that are alike), with `seeds` in so many orders;
-    scripts have no such loop and are left out.
+    of the runner is repeated with each of its calls of that kind failing (as
+    `options` of the runner say), with `seeds` in so many orders; scripts have no
+    such loop and are left out.
     """
     denied = None if poller else why_no_uring()
     pollers = ["epoll", "sim"] if denied else ["uring", "epoll", "sim"]
     pollers = [poller] if poller else pollers
-    args = (f"--inject {inject}" + (" --every" if every else "") if inject
+    args = (f"--inject {inject} {options}".strip() if inject
             else f"--seeds {seeds}" if seeds else None)
     suites = pollers if args or poller else [*pollers, "once"]
     records = run_meson(folder, list(names), env or {}, log, suites, args)
@@ -199,15 +199,21 @@ def main():
                         " cancel at each of its awaits")
     parser.add_argument("--every", action="store_true",
                         help="with --inject: calls that are alike, too")
+    parser.add_argument("--share", type=int, metavar="N", default=1,
+                        help="with --inject: one of N calls")
     parser.add_argument("--poller", choices=("uring", "epoll", "sim"),
                         help="run the suites on this one only")
     options = parser.parse_intermixed_args()
     if options.seeds is not None and options.seeds < 1:
         parser.error("--seeds takes a number from 1")
 
+    if options.share < 1:
+        parser.error("--share takes a number from 1")
+
     total = run(options.folder, options.names, inject=options.inject,
                 seeds=options.seeds, poller=options.poller,
-                every=options.every)
+                options=(f"--share {options.share}"
+                         + (" --every" if options.every else "")))
     sys.stdout.flush()
     print(total)
     return total.exit_code()
