@@ -12,7 +12,8 @@
 //     W1 libasyncio yield 6.71 6.68 7.02 ns
 //
 // which are workload, peer, metric, median, least, greatest, unit. ROUNDS is an
-// argument of each program. With `--once METRIC COUNT` it does that once and
+// argument of each program; of one round the figure alone is printed, as the
+// programs in bench/peers do. With `--once METRIC COUNT` it does that once and
 // prints nothing: for those who count instructions.
 #pragma once
 
@@ -28,6 +29,7 @@
 #define BENCH_ROUNDS_MAX 101
 
 static int bench_rounds = 5;
+static bool bench_processes;   // whether the program has a process pool
 static const char *bench_only; // the one metric to be done once
 static long bench_count;       // how often
 
@@ -49,9 +51,11 @@ static inline void bench_print(const char *workload, const char *metric,
                                double *figures, const char *unit)
 {
     qsort(figures, (size_t)bench_rounds, sizeof *figures, bench_by_size);
-    printf("%s libasyncio %s %.2f %.2f %.2f %s\n", workload, metric,
-           figures[bench_rounds / 2], figures[0], figures[bench_rounds - 1],
-           unit);
+    printf("%s libasyncio %s %.2f", workload, metric,
+           figures[bench_rounds / 2]);
+    if (bench_rounds > 1)
+        printf(" %.2f %.2f", figures[0], figures[bench_rounds - 1]);
+    printf(" %s\n", unit);
     fflush(stdout);
 }
 
@@ -73,13 +77,14 @@ static inline int bench_figure(const char *workload, const char *metric,
     return 0;
 }
 
-static inline int bench_main(int argc, char **argv, int (*fn)(void *arg))
+// Reads the arguments and prints the machine. Returns 0, or an exit status.
+static inline int bench_begin(int argc, char **argv)
 {
     struct utsname machine;
     if (argc == 4 && strcmp(argv[1], "--once") == 0) {
         bench_only = argv[2];
         bench_count = atol(argv[3]);
-        return asyncio_main(fn, NULL);
+        return 0;
     }
     if (argc > 1) bench_rounds = atoi(argv[1]);
     if (argc > 2 || bench_rounds < 1 || bench_rounds > BENCH_ROUNDS_MAX) {
@@ -89,5 +94,13 @@ static inline int bench_main(int argc, char **argv, int (*fn)(void *arg))
     uname(&machine);
     printf("# %d rounds, Linux %s %s, %ld processors\n", bench_rounds,
            machine.release, machine.machine, sysconf(_SC_NPROCESSORS_ONLN));
-    return asyncio_main(fn, NULL);
+    fflush(stdout);
+    return 0;
+}
+
+static inline int bench_main(int argc, char **argv, int (*fn)(void *arg))
+{
+    int status = bench_begin(argc, argv);
+    return status != 0 ? status
+                       : asyncio_main(fn, NULL, .processes = bench_processes);
 }

@@ -63,9 +63,9 @@ static int async_main(void *arg)
     if (bench_only) {
         err = bench_figure("W3", "ready", once, COUNT);
     } else {
-        err = figure("cold", yield_once, 1);
-        if (err >= 0) err = figure("warm", yield_once, bench_rounds);
-        if (err >= 0) err = figure("ready", return_at_once, bench_rounds);
+        err = figure("cold_ms", yield_once, 1);
+        if (err >= 0) err = figure("warm_ms", yield_once, bench_rounds);
+        if (err >= 0) err = figure("ready_ms", return_at_once, bench_rounds);
     }
     free(entries);
     return err;

@@ -115,24 +115,17 @@ static int idle(void *arg)
     return err;
 }
 
-static int nothing(void *arg)
-{
-    (void)arg;
-    return 0;
-}
-
 // Each in a process of its own, which has freed nothing yet.
 int main(int argc, char **argv)
 {
     struct rlimit limit = {.rlim_cur = CLIENTS + 1000,
                            .rlim_max = CLIENTS + 1000};
-    int err = bench_main(argc, argv, nothing);
-    if (err != 0 || setrlimit(RLIMIT_NOFILE, &limit) < 0) return err ? err : 1;
-    fflush(stdout);
+    int status = bench_begin(argc, argv);
+    if (status != 0) return status;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0) return 1;
     for (int which = 0; which < 3; which++) {
         pid_t process = fork();
         if (process == 0) _exit(asyncio_run(idle, &which) < 0);
-        int status = 0;
         waitpid(process, &status, 0);
         if (status != 0) return 1;
     }

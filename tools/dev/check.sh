@@ -6,7 +6,7 @@
 . tools/dev/lib.sh
 . tools/dev/aarch64.sh
 
-ALL="format headers rooms symbols reference examples shell release tidy"
+ALL="format headers rooms symbols reference examples performance shell release tidy"
 ALL="$ALL asan-gcc asan-clang tsan aarch64 valgrind instructions"
 CHECK_PACKAGES="clang clang-format clang-tidy libclang-rt-14-dev shellcheck"
 STRICT="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fsyntax-only"
@@ -90,6 +90,12 @@ check_examples()
     /usr/bin/python3 tools/reference/reference.py examples \
         $(find build/gcc/src -name 'lib*.so') -- \
         $(find build/gcc/examples -type f -perm -100)
+}
+
+# The tables and the chart say what the stored figures do.
+check_performance()
+{
+    /usr/bin/python3 tools/dev/performance.py check
 }
 
 check_shell()

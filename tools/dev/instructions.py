@@ -30,6 +30,7 @@ FIGURES = [
     ("queue", "q1", 2000),
     ("queue", "q128", 12800),
     ("timer", "tmo_seq", 2000),
+    ("timer", "limit", 2000),
     ("cancel_storm", "cancel", 1000),
 ]
 

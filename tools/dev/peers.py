@@ -1,0 +1,176 @@
+"""Who is measured by ./dev bench core: how each is built, and called.
+
+A peer that cannot be built or found here says why, and is left out. Those that
+Debian does not package run when a ready program of their name lies in the
+folder $PEER_BIN: it takes the arguments and prints the lines that the programs
+in bench/peers do.
+"""
+
+import glob
+import os
+import shutil
+import subprocess
+
+OURS = "build/release/bench"
+OUT = "build/bench/core"
+SOURCES = "bench/peers"
+PYTHON = "/usr/bin/python3"
+CRATES = "/usr/share/cargo/registry"
+READY = ("libdill", "neco", "neco64", "libaco", "photon", "minicoro",
+         "minicorovm")
+
+# What a peer is, when others are compared with it.
+OUR = "ours"
+FLOOR = "floor"        # next to nothing around what the machine does
+RUNTIME = "runtime"    # has tasks or callbacks, and what schedules them
+BARE = "bare"          # switches only: no scheduler
+
+# The workloads of ours: program and arguments. One round is one process.
+PROGRAMS = {
+    "W1": ["yield", "1"], "W2": ["spawn", "1"], "W3": ["gather", "1"],
+    "W4a": ["sleepers", "1"], "W4b": ["sleepers", "1", "1000000"],
+    "W5": ["queue", "1"], "W6": ["semaphore", "1"], "W7": ["timer", "1"],
+    "W10": ["cancel_storm", "1"], "W11": ["threads", "1"],
+    "W12": ["processes", "1"],
+}
+
+
+class Peer:
+    """One column of the comparison.
+
+    `command` is what a workload or a port is put behind. `servers` has what to
+    put before the port, for "W8" and "W9". `builds` are commands; `missing`
+    says what is not here, or nothing.
+    """
+
+    def __init__(self, name, kind, command=None, *, builds=(), servers=None,
+                 environment=None, micro=True, version=None, missing=None):
+        self.name, self.kind = name, kind
+        self.command = command or [f"{OUT}/{name}"]
+        self.builds, self.servers = builds, servers or {}
+        self.environment = environment or {}
+        self.micro, self.version, self.missing = micro, version, missing
+        self.never = set()  # workloads that it has said it does not do
+
+    def micro_command(self, workload):
+        """The command for a workload that is no server, or None."""
+        if not self.micro or workload in self.never:
+            return None
+        if self.kind == OUR:
+            program = PROGRAMS.get(workload)
+            return program and [f"{OURS}/{program[0]}"] + program[1:]
+        return self.command + [workload]
+
+    def server_command(self, workload, port):
+        """The command that serves at a port, or None."""
+        if workload not in self.servers:
+            return None
+        before, after = self.servers[workload]
+        return before + [str(port)] + after
+
+    def variables(self, workload):
+        """The environment that it runs in."""
+        variables = dict(os.environ, **self.environment)
+        if self.name == "go" and workload != "W11":
+            variables["GOMAXPROCS"] = "1"
+        return variables
+
+    def build(self):
+        """Returns why it cannot be measured here, or None."""
+        if self.missing:
+            return self.missing
+        for command in self.builds:
+            why = run_build(self.name, command)
+            if why:
+                return why
+        return None
+
+
+def run_build(name, command):
+    """Runs one command of a build. Returns why it has failed, or None."""
+    if not shutil.which(command[0]):
+        return f"there is no {command[0]}"
+    log = f"{OUT}/{name}.log"
+    # What tools keep between builds stays below build/, too.
+    variables = dict(os.environ, GO111MODULE="off", GOFLAGS="",
+                     GOCACHE=os.path.abspath(f"{OUT}/go-cache"),
+                     GOPATH=os.path.abspath(f"{OUT}/go-path"))
+    with open(log, "w", encoding="utf-8") as out:
+        try:
+            status = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                env=variables, timeout=600, check=False).returncode
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return str(error)
+    return f"it does not build here, see {log}" if status != 0 else None
+
+
+def compiled(name, compiler, flags, libraries=()):
+    """The command that makes a program of one source file."""
+    source, = glob.glob(f"{SOURCES}/{name}.c*")
+    return [compiler, *flags, source, "-o", f"{OUT}/{name}", *libraries]
+
+
+def c_program(name, *libraries, flags=()):
+    """The same for C."""
+    return compiled(name, "gcc", ["-O2", "-std=gnu17", *flags], libraries)
+
+
+def serving(name, *workloads):
+    """The servers of a program of bench/peers."""
+    words = {"W8": "echo", "W9": "http"}
+    return {w: ([f"{OUT}/{name}", words[w]], []) for w in workloads}
+
+
+def package(name):
+    """What prints the version of a package."""
+    return ["dpkg-query", "-W", "-f", "${Version}", name]
+
+
+def our_peers():
+    """The library as users get it, and what they can choose."""
+    both = {"W8": ([f"{OURS}/echo"], []), "W9": ([f"{OURS}/http"], [])}
+    return [
+        Peer("libasyncio", OUR, servers=both),
+        Peer("libasyncio_epoll", OUR, servers=both, micro=False,
+             environment={"ASYNCIO_BACKEND": "epoll"}),
+        Peer("libasyncio_protocol", OUR, micro=False,
+             servers={"W8": ([f"{OURS}/echo"], ["protocol"])}),
+    ]
+
+
+def floor_peers():
+    """What is left when everything is left out."""
+    switch = ["-mno-red-zone", "-fno-stack-protector"]
+    uring = [f"{OUT}/floor_uring"]
+    return [
+        Peer("floor", FLOOR, builds=[c_program("floor", flags=switch)]),
+        Peer("floor_threads", FLOOR,
+             builds=[c_program("floor_threads", "-lpthread")]),
+        Peer("floor_epoll", FLOOR, builds=[c_program("floor_epoll")],
+             servers=serving("floor_epoll", "W8", "W9"), micro=False),
+        Peer("floor_uring", FLOOR, builds=[c_program("floor_uring", "-luring")],
+             servers=serving("floor_uring", "W8", "W9"), micro=False),
+        Peer("floor_spin", FLOOR, uring, environment={"SPIN_US": "50"},
+             builds=[c_program("floor_uring", "-luring")], micro=False,
+             servers={"W8": (uring + ["echo"], [])}),
+    ]
+
+
+def ready_peers():
+    """Programs that somebody has built elsewhere."""
+    folder = os.environ.get("PEER_BIN", "")
+    peers = []
+    for name in READY:
+        path = os.path.join(folder, name)
+        found = folder and os.access(path, os.X_OK)
+        peers.append(Peer(
+            name, BARE if name in ("libaco", "minicoro", "minicorovm")
+            else RUNTIME, [path], servers={"W8": ([path, "echo"], [])},
+            missing=None if found else f"no program {name} in $PEER_BIN"))
+    return peers
+
+
+def all_peers():
+    """Everybody, in the order of a round."""
+    return our_peers() + floor_peers() + ready_peers()

@@ -1,0 +1,314 @@
+"""Makes the comparison in docs/performance.md and its chart of the figures in
+bench/results.txt.
+
+    performance.py write|check
+
+`check` says what is not as `write` would leave it.
+"""
+
+import html
+import math
+import os
+import sys
+
+import figures
+
+STORED = "bench/results.txt"
+DOCUMENT = "docs/performance.md"
+CHART = "docs/performance.svg"
+BEGIN = "<!-- made of bench/results.txt by ./dev bench core --store -->"
+END = "<!-- end of what is made -->"
+
+ROW, TOP, LEFT, WIDTH, RIGHT = 24, 84, 330, 560, 24
+COLOURS = {
+    "libuv": "#e69f00", "st": "#8c564b", "asio": "#7f7f7f",
+    "boost_context": "#bcbd22", "go": "#17a2b8", "tokio": "#d62728",
+    "asyncio": "#2ca02c", "uvloop": "#9467bd", "node": "#e377c2",
+    "nginx": "#006400", "libdill": "#ff7f0e", "neco": "#aec7e8",
+    "libaco": "#c49c94", "photon": "#f7b6d2", "minicoro": "#c7c7c7",
+}
+OURS = "#1f4e9c"
+
+
+# ---- Tables ---------------------------------------------------------------
+
+
+def table(head, rows):
+    """A table of Markdown."""
+    lines = ["| " + " | ".join(head) + " |", "| --- " * len(head) + "|"]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def verdict(what, found):
+    """A row of the first table, or None without a figure of ours."""
+    ours = found.median(what.workload, "libasyncio", what.metric)
+    if not ours:
+        return None
+    ratio = found.median(what.workload, "libasyncio",
+                         f"{what.metric}/{what.floor}")
+    best = found.best(what)
+    row = [f"{what.workload} {what.words}", figures.number(ours), what.unit,
+           f"{ratio:.2f}" if ratio else "", "", ""]
+    if best:
+        times = figures.times_better(what, ours, best[1])
+        row[4] = f"{best[0]} {figures.number(best[1])}"
+        row[5] = f"{times:.2f}" if times >= 1 else f"**{times:.2f}**"
+    return row
+
+
+def summary(found):
+    """How ours stands, figure by figure."""
+    rows = [row for row in (verdict(what, found) for what in figures.FIGURES)
+            if row]
+    lines = table(["", "libasyncio", "unit", "/ floor", "best of others",
+                   "times better"], rows)
+    compared = [row for row in rows if row[5]]
+    lost = sum(row[5].startswith("**") for row in compared)
+    return lines + ["", f"In {lost or 'none'} of {len(compared)} that others "
+                    "can do, too, one of them is ahead: **bold**."]
+
+
+def cell(line):
+    """A figure with its spread."""
+    if not line:
+        return ""
+    text = figures.number(line[0])
+    if line[1] != line[2]:
+        text += f" ({figures.number(line[1])}–{figures.number(line[2])})"
+    return text
+
+
+def workload_table(workload, found):
+    """All figures of all who have done a workload."""
+    lines = {key[1:]: line for key, line in found.lines.items()
+             if key[0] == workload and line[3] != "x"}
+    metrics = sorted({metric for _, metric in lines}, key=metric_order)
+    units = {metric: line[3] for (_, metric), line in lines.items()}
+    names = {peer for peer, _ in lines}
+    first = first_metric(workload, metrics)
+    more = units[first].endswith("/s")
+    order = sorted(names, key=lambda name: place(lines, name, first, more))
+    head = ["", *(f"{metric} [{units[metric]}]" for metric in metrics)]
+    rows = [[name, *(cell(lines.get((name, metric))) for metric in metrics)]
+            for name in order]
+    return table(head, rows)
+
+
+def first_metric(workload, metrics):
+    """By which a table is sorted: the first one that is compared."""
+    for what in figures.FIGURES:
+        if what.workload == workload and what.metric in metrics:
+            return what.metric
+    return metrics[0]
+
+
+def place(lines, name, metric, more):
+    """Where a peer stands in its table; last without the figure."""
+    line = lines.get((name, metric))
+    if not line:
+        return (1, 0, name)
+    return (0, -line[0] if more else line[0], name)
+
+
+def metric_order(metric):
+    """100k before 1M, 64 before 16k, c1 before c50 before c1000."""
+    words = metric.split("_")
+    numbers = [int(word[1:]) for word in words
+               if word[0] == "c" and word[1:].isdigit()]
+    return ("1M" in words, "16k" in words, numbers, metric)
+
+
+def section(found):
+    """What stands between the two marks."""
+    if not found.lines:
+        return f"{BEGIN}\n\nNothing is stored yet.\n\n{END}"
+    lines = [BEGIN, "", "![Each figure in multiples of libasyncio's]"
+             "(performance.svg)", ""]
+    lines += summary(found)
+    for workload, words in figures.WORKLOADS.items():
+        if workload in found.notes:
+            lines += ["", f"### {workload}: {words}", "",
+                      f"{found.notes[workload]}. Medians, with the least and "
+                      "the greatest.", ""]
+            lines += workload_table(workload, found)
+    return "\n".join(lines + ["", END])
+
+
+def document(found):
+    """The whole document with a new section."""
+    with open(DOCUMENT, encoding="utf-8") as file:
+        text = file.read()
+    before, rest = text.split(BEGIN, 1)
+    return before + section(found) + rest.split(END, 1)[1]
+
+
+# ---- The chart ------------------------------------------------------------
+
+
+def colour(peer):
+    """Of a peer and its variants."""
+    if figures.kind(peer) == "ours":
+        return OURS
+    name = peer.split("_")[0]
+    return COLOURS.get(peer) or COLOURS.get(name, "#444444")
+
+
+def dots(what, found):
+    """(peer, times slower than ours, value) of a row; empty without ours."""
+    ours = found.median(what.workload, "libasyncio", what.metric)
+    if not ours:
+        return []
+    return [(peer, figures.times_better(what, ours, value), value)
+            for peer, value in sorted(
+                found.peers(what.workload, what.metric).items()) if value > 0]
+
+
+class Chart:
+    """Rows of dots over a logarithmic axis; libasyncio stands at 1."""
+
+    def __init__(self, found):
+        self.rows = [(what, row) for what, row in
+                     ((what, dots(what, found)) for what in figures.FIGURES)
+                     if row]
+        times = [dot[1] for _, row in self.rows for dot in row] or [1]
+        self.low = math.floor(math.log10(min(times)) * 2) / 2
+        self.high = math.ceil(math.log10(max(times)) * 2) / 2
+        self.high = max(self.high, self.low + 1)
+        self.height = TOP + ROW * len(self.rows) + 40
+        self.out = []
+
+    def x(self, times):
+        """Where on the axis."""
+        share = (math.log10(times) - self.low) / (self.high - self.low)
+        return round(LEFT + share * WIDTH, 1)
+
+    def put(self, text):
+        """One more line."""
+        self.out.append(text)
+
+    def text(self, x, y, words, extra=""):
+        """Words."""
+        self.put(f'<text x="{x}" y="{y}" {extra}>{html.escape(words)}</text>')
+
+    def axis(self):
+        """Lines at powers of ten, and the side where others are faster."""
+        bottom = TOP + ROW * len(self.rows)
+        one = self.x(1)
+        self.put(f'<rect x="{LEFT}" y="{TOP - 6}" width="{one - LEFT:.1f}" '
+                 f'height="{bottom - TOP + 6}" fill="#fdeaea"/>')
+        for power in range(math.ceil(self.low), math.floor(self.high) + 1):
+            x = self.x(10 ** power)
+            strong = 'stroke="#1f4e9c" stroke-width="2"' if power == 0 else \
+                'stroke="#dddddd"'
+            self.put(f'<line x1="{x}" y1="{TOP - 6}" x2="{x}" y2="{bottom}" '
+                     f'{strong}/>')
+            label = f"{10 ** power:,}" if power >= 0 else f"{10 ** power:g}"
+            self.text(x, bottom + 16, label, 'text-anchor="middle"')
+        self.text(LEFT + WIDTH / 2, bottom + 34,
+                  "times libasyncio's figure; to the right of 1 libasyncio is "
+                  "ahead, in the shaded part it is behind",
+                  'text-anchor="middle" fill="#555555"')
+
+    def legend(self):
+        """Who has which colour."""
+        names = []
+        for _, row in self.rows:
+            for peer, _, _ in row:
+                name = peer if peer in COLOURS else peer.split("_")[0]
+                if name in COLOURS and name not in names:
+                    names.append(name)
+        x, y = LEFT, 24
+        for name in ["libasyncio", "floor"] + sorted(names):
+            if x > LEFT + WIDTH - 90:
+                x, y = LEFT, y + 18
+            self.mark(name, x + 5, y - 4, name)
+            self.text(x + 14, y, name)
+            x += 26 + 7 * len(name)
+
+    def mark(self, peer, x, y, words):
+        """A dot; the floor is a bar, ours a ring."""
+        title = f"<title>{html.escape(words)}</title>"
+        kind = figures.kind(peer)
+        if kind == "floor":
+            self.put(f'<rect x="{x - 1.5:.1f}" y="{y - 7}" width="3" '
+                     f'height="14" fill="#222222">{title}</rect>')
+        elif kind == "ours":
+            self.put(f'<circle cx="{x}" cy="{y}" r="5" fill="#ffffff" '
+                     f'stroke="{OURS}" stroke-width="2">{title}</circle>')
+        else:
+            self.put(f'<circle cx="{x}" cy="{y}" r="4.5" fill="{colour(peer)}" '
+                     f'fill-opacity="0.85">{title}</circle>')
+
+    def draw(self):
+        """The whole of it."""
+        width = LEFT + WIDTH + RIGHT
+        self.put(f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" '
+                 f'height="{self.height}" viewBox="0 0 {width} {self.height}" '
+                 'font-family="sans-serif" font-size="12">')
+        self.put(f'<rect width="{width}" height="{self.height}" '
+                 'fill="#ffffff"/>')
+        self.axis()
+        self.legend()
+        for i, (what, row) in enumerate(self.rows):
+            y = TOP + ROW * i + ROW // 2 - 3
+            self.text(LEFT - 12, y + 4, f"{what.workload} {what.words}",
+                      'text-anchor="end"')
+            for peer, times, value in sorted(
+                    row, key=lambda dot: figures.kind(dot[0]) == "ours"):
+                self.mark(peer, self.x(times), y, f"{peer}: "
+                          f"{figures.number(value)} {what.unit}")
+        self.put("</svg>")
+        return "\n".join(self.out) + "\n"
+
+
+# ---- Writing and checking -------------------------------------------------
+
+
+def made(found):
+    """{path: what is to stand there}."""
+    return {DOCUMENT: document(found), CHART: Chart(found).draw()}
+
+
+def store(found):
+    """Takes figures over into the stored ones, and writes what is made of
+    them."""
+    stored = figures.Results()
+    if os.path.exists(STORED):
+        stored = figures.Results.read(STORED)
+    stored.take(found)
+    stored.write(STORED)
+    write()
+
+
+def write():
+    """Writes the document and the chart anew."""
+    for path, text in made(figures.Results.read(STORED)).items():
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(text)
+
+
+def check():
+    """Says what is not as it would be written. Returns an exit status."""
+    status = 0
+    for path, text in made(figures.Results.read(STORED)).items():
+        with open(path, encoding="utf-8") as file:
+            if file.read() == text:
+                continue
+        print(f"{path} is not what {STORED} says: /usr/bin/python3 "
+              "tools/dev/performance.py write")
+        status = 1
+    return status
+
+
+def main():
+    """write or check."""
+    if len(sys.argv) != 2 or sys.argv[1] not in ("write", "check"):
+        sys.exit("usage: performance.py write|check")
+    if sys.argv[1] == "write":
+        write()
+        return 0
+    return check()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
