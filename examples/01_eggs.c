@@ -2,6 +2,11 @@
 // they wait side by side, and that no child outlives the block.
 //
 //     cc 01_eggs.c $(pkg-config --cflags --libs libasyncio)
+//
+// expect: an egg of 0.1 s is done
+// expect: an egg of 0.2 s is done
+// expect: an egg of 0.3 s is done
+// expect: the last one was too slow
 
 #include <stdio.h>
 
@@ -36,7 +41,3 @@ int main(void)
     double eggs[] = {0.3, 0.1, 0.2, 600};
     return asyncio_main(async_main, eggs);
 }
-// expect: an egg of 0.1 s is done
-// expect: an egg of 0.2 s is done
-// expect: an egg of 0.3 s is done
-// expect: the last one was too slow

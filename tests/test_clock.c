@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "platform/clock.h"
 #include "runner/runner.h"
@@ -376,6 +377,48 @@ TEST(wait_for_all_to_wait_works_with_the_systems_clock, .real_time = true)
     EXPECT_TRACE("yawn");
     asyncio_ignore(asyncio_await(task));
     asyncio_task_release(task);
+}
+
+// --- the environment --------------------------------------------------------
+
+static int jump_an_hour(void *arg)
+{
+    (void)arg;
+    double real = real_time();
+    EXPECT_EQ(asyncio_time(), 1000);
+    EXPECT_EQ(asyncio_sleep(3600), 0);
+    EXPECT_EQ(asyncio_time(), 4600);
+    EXPECT_LE(real_time() - real, 3600); // nobody has waited that long
+    return 0;
+}
+
+// In a program that uses no clock of its own, and only if it is asked for.
+TEST_PLAIN(environment_can_ask_for_time_that_jumps, .real_time = true)
+{
+    struct asyncio_loop *loop;
+    static struct asyncio_testing_clock usual;
+    asyncio_testing_clock_use(NULL);
+    setenv("ASYNCIO_CLOCK", "virtual", true);
+    EXPECT_EQ(asyncio_run(jump_an_hour, NULL), 0);
+
+    EXPECT_EQ(asyncio_new_event_loop(&loop, .ignore_environment = true), 0);
+    EXPECT(asyncio_time() != 1000);
+    EXPECT_EQ(asyncio_loop_free(loop), 0);
+    setenv("ASYNCIO_CLOCK", "real", true);
+    EXPECT_EQ(asyncio_new_event_loop(&loop), 0);
+    EXPECT(asyncio_time() != 1000);
+    EXPECT_EQ(asyncio_loop_free(loop), 0);
+
+    // A clock that is in use comes first.
+    setenv("ASYNCIO_CLOCK", "virtual", true);
+    struct asyncio_testing_clock clock = ASYNCIO__ZERO;
+    EXPECT_EQ(asyncio_testing_clock_jump(&clock, 7), 0);
+    asyncio_testing_clock_use(&clock);
+    EXPECT_EQ(asyncio_new_event_loop(&loop), 0);
+    EXPECT_EQ(asyncio_time(), 1007);
+    EXPECT_EQ(asyncio_loop_free(loop), 0);
+    unsetenv("ASYNCIO_CLOCK");
+    asyncio_testing_clock_use(&usual);
 }
 
 // --- threads ----------------------------------------------------------------

@@ -110,6 +110,36 @@ TEST(coroutine_object_that_one_task_awaits_is_busy_for_another)
     asyncio_task_release(first);
 }
 
+static const char *state_of(const struct asyncio_coroutine *coroutine)
+{
+    static char word[16];
+    return asyncio_coroutine_describe(coroutine, word, sizeof word);
+}
+
+static int describe_itself(void *arg)
+{
+    EXPECT_STR(state_of(arg), "running");
+    return 0;
+}
+
+TEST(coroutine_object_tells_how_it_is_doing)
+{
+    char cut[4];
+    struct asyncio_coroutine awaited, spawned;
+    awaited = ASYNCIO_COROUTINE(describe_itself, &awaited);
+    EXPECT_STR(state_of(&awaited), "unused");
+    EXPECT_EQ(asyncio_await(&awaited), 0);
+    EXPECT_STR(state_of(&awaited), "used up");
+
+    // A task has taken over what there was to be run.
+    spawned = ASYNCIO_COROUTINE(sleep_a_while, NULL);
+    struct asyncio_task *task = asyncio_coroutine_create_task(&spawned);
+    EXPECT_STR(state_of(&spawned), "used up");
+    EXPECT_EQ(asyncio_await(task), 8);
+    asyncio_task_release(task);
+    EXPECT_STR(asyncio_coroutine_describe(&awaited, cut, sizeof cut), "use");
+}
+
 struct part {
     struct asyncio_task *task; // in which it has to run
     int value;

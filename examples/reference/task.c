@@ -31,7 +31,10 @@ static int coroutine_objects(void)
     struct asyncio_coroutine third = ASYNCIO_COROUTINE(nap, &brief);
     struct asyncio_coroutine fourth = ASYNCIO_COROUTINE(nap, &brief);
 
+    char word[16];
+    printf("%s, ", asyncio_coroutine_describe(&first, word, sizeof word));
     int sum = asyncio_await(&first);
+    printf("%s\n", asyncio_coroutine_describe(&first, word, sizeof word));
     struct asyncio_task *task = asyncio_coroutine_create_task(&second);
     struct asyncio_task *other = asyncio_ensure_future(ASYNCIO_ANY(&fourth));
     sum += asyncio_await(task);
@@ -100,6 +103,7 @@ int main(void)
 // expect: requests left: 0
 // expect: nap: pending, waits for sleep, m
 // expect: the nap: result 7, error 0, not cancelled
+// expect: unused, used up
 // expect: coroutine objects: 28
 // expect: requests: 1
 // expect: awaited: no time left

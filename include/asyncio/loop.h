@@ -39,7 +39,8 @@ enum asyncio_debug {
 struct asyncio_loop_options {
     ASYNCIO__OPTIONS_HEAD
     int8_t debug ASYNCIO__UNSET; // enum asyncio_debug: see asyncio/debug.h
-    // ASYNCIO_DEBUG and ASYNCIO_BACKEND are not asked: as Python's -E.
+    // ASYNCIO_DEBUG, ASYNCIO_BACKEND and ASYNCIO_CLOCK are not asked: as
+    // Python's -E.
     bool ignore_environment ASYNCIO__UNSET;
     bool eager ASYNCIO__UNSET; // as by asyncio_loop_set_eager
     // "uring", "epoll" or "sim"; else the simulated world that this thread

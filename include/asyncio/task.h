@@ -56,6 +56,13 @@ struct asyncio_coroutine {
 // like      coroutine.close, and "coroutine ... was never awaited"
 ASYNCIO_API void asyncio_coroutine_close(struct asyncio_coroutine *coroutine);
 
+// Writes a word about it: "unused", "running", or "used up" once it has ended
+// or a task was made of it. Returns `buffer`.
+// like      inspect.getcoroutinestate
+ASYNCIO_API char *
+asyncio_coroutine_describe(const struct asyncio_coroutine *coroutine,
+                           char *buffer, size_t size);
+
 // --- tasks ------------------------------------------------------------------
 
 struct asyncio_task; // counted; made by create_task

@@ -45,8 +45,11 @@ struct asyncio_testing_clock {
 // clang-format on
 
 // Loops that this thread makes from now on tell their time by `clock`, or for
-// NULL by the system's. Loops that other threads make have one each, with the
-// settings that `clock` has now: threads that shared one would race.
+// NULL by the system's; or, with ASYNCIO_CLOCK=virtual in the environment of a
+// program that uses no clock, by one of their own that is all zero. Loops that
+// other threads make have one each, with the settings that `clock` has now:
+// threads that shared one would race.
+//
 // like      trio.run(clock=), trio.testing.MockClock
 // unlike    MockClock, a clock jumps by itself unless it is told not to
 ASYNCIO_API void asyncio_testing_clock_use(struct asyncio_testing_clock *clock);

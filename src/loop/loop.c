@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <asyncio/threadsafe.h>
@@ -90,7 +91,16 @@ static void begin_world(struct asyncio_loop *loop)
     asyncio__testing_clock_advance(loop->clock, since_ns);
 }
 
-static void testing_settings(struct asyncio_loop *loop)
+// A program that knows nothing of tests can have a clock that jumps, too.
+static bool virtual_by_environment(const struct asyncio_loop_options *options)
+{
+    if (options && options->ignore_environment) return false;
+    const char *word = getenv("ASYNCIO_CLOCK");
+    return word && strcmp(word, "virtual") == 0;
+}
+
+static void testing_settings(struct asyncio_loop *loop,
+                             const struct asyncio_loop_options *options)
 {
     loop->seed = loop->dice = asyncio__testing.seed;
     loop->each_pass_turns = loop->seed;
@@ -99,6 +109,8 @@ static void testing_settings(struct asyncio_loop *loop)
             pthread_equal(asyncio__testing.clock_thread, pthread_self());
         loop->own_clock = asyncio__testing.settings;
         loop->clock = ours ? asyncio__testing.clock : &loop->own_clock;
+    } else if (virtual_by_environment(options)) {
+        loop->clock = &loop->own_clock;
     }
     loop->watched =
         asyncio__testing.watched &&
@@ -142,7 +154,7 @@ int(asyncio_new_event_loop)(struct asyncio_loop **made,
     if (err < 0) goto fail_poller;
 
     atomic_init(&loop->references, 1);
-    testing_settings(loop);
+    testing_settings(loop, options);
     asyncio__debug_settings(loop, options);
     loop->eager = options && options->eager;
     asyncio__loop_enter(loop);

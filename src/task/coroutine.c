@@ -1,8 +1,10 @@
-// Coroutine objects that were never run.
+// Coroutine objects: how one is doing, and those that were never run.
 //
 // An object lies in its owner's memory, and the language does not say when that
 // ends. So only two ends are seen: that of a block which was told to close it,
 // and a call that took it and could not do anything with it.
+
+#include <stdio.h>
 
 #include "platform/symbol.h"
 #include "task/future.h"
@@ -38,4 +40,14 @@ void asyncio_coroutine_close(struct asyncio_coroutine *coroutine)
     }
     if (coroutine->state_ == ASYNCIO__COROUTINE_UNUSED)
         coroutine->state_ = ASYNCIO__COROUTINE_USED;
+}
+
+char *asyncio_coroutine_describe(const struct asyncio_coroutine *coroutine,
+                                 char *buffer, size_t size)
+{
+    const char *word = "used up";
+    if (coroutine->state_ == ASYNCIO__COROUTINE_UNUSED) word = "unused";
+    if (coroutine->state_ == ASYNCIO__COROUTINE_RUNNING) word = "running";
+    snprintf(buffer, size, "%s", word);
+    return buffer;
 }

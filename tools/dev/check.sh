@@ -82,10 +82,12 @@ check_reference()
         done) 2>&1 | awk '{ print } END { exit NR > 0 }'
 }
 
-# Whoever looks for how a function is used finds a program that runs.
+# Whoever looks for how a function is used finds a program that runs; and the
+# lists of programs name those that there are.
 # shellcheck disable=SC2046 # One word is one file.
 check_examples()
 {
+    /usr/bin/python3 tools/dev/example_list.py || return 1
     build gcc
     /usr/bin/python3 tools/reference/reference.py examples \
         $(find build/gcc/src -name 'lib*.so') -- \
@@ -167,7 +169,7 @@ check_aarch64()
     all=$(find tests -name 'test_*.c' | sed 's|.*/test_\(.*\)\.c|\1|' |
         grep -Evx 'dns|http|tls|runner|watchdog|note|deadlock|process_limits')
     /usr/bin/python3 tools/dev/suites.py --poller epoll build/aarch64 $all \
-        example_01_eggs example_05_errors
+        example_01_eggs example_11_errors
 }
 
 # Memory that is read before it is written, or lost, in each example; and that

@@ -1,7 +1,12 @@
 // Three mirrors, the first good answer wins. Once as a race, once spelled out
 // over as_completed, which shows what the race does.
 //
-//     cc 09_first_of_three.c $(pkg-config --cflags --libs libasyncio)
+//     cc 20_first_of_three.c $(pkg-config --cflags --libs libasyncio)
+//
+// expect: a.example is told to stop
+// expect: race: c.example
+// expect: a.example is told to stop
+// expect: by hand: c.example
 
 #include <stdio.h>
 
@@ -64,7 +69,3 @@ int main(void)
 {
     return asyncio_main(async_main, NULL);
 }
-// expect: a.example is told to stop
-// expect: race: c.example
-// expect: a.example is told to stop
-// expect: by hand: c.example

@@ -1,7 +1,11 @@
 // The same calls from C++20: keywords, scopes, limits, lambdas. Throw as you
 // like inside a coroutine, but let nothing out of its outermost function.
 //
-//     c++ -std=c++20 06_from_cxx.cpp $(pkg-config --cflags --libs libasyncio)
+//     c++ -std=c++20 26_from_cxx.cpp $(pkg-config --cflags --libs libasyncio)
+//
+// expect: 0 0
+// expect: caught: Connection timed out
+// expect: caught: Connection timed out, by child
 
 #include <asyncio.h>
 
@@ -49,6 +53,3 @@ int main()
 {
     return asyncio_main(async_main, nullptr);
 }
-// expect: 0 0
-// expect: caught: Connection timed out
-// expect: caught: Connection timed out, by child

@@ -1,7 +1,15 @@
 // One producer, three consumers, a bounded queue between them. The producer
 // shuts the queue down when it has nothing more; consumers empty it and end.
 //
-//     cc 08_producer_consumer.c $(pkg-config --cflags --libs libasyncio)
+// Three jobs are at work, four fit into the queue, and the producer waits with
+// the others until there is room: whoever is fast cannot drown whoever is slow,
+// and memory is what you have said it is.
+//
+//     cc 17_producer_consumer.c $(pkg-config --cflags --libs libasyncio)
+//
+// expect: 0.1 s: the last job is in the queue
+// expect: 0.3 s: all are done
+// expect: 0 1 4 9 16 25 36 49 64
 
 #include <stdio.h>
 
@@ -18,6 +26,13 @@ struct line {
     struct job jobs[JOBS];
 };
 
+static double start;
+
+static void say(const char *text)
+{
+    printf("%.1f s: %s\n", asyncio_time() - start, text);
+}
+
 static int produce(void *arg)
 {
     struct line *line = arg;
@@ -26,6 +41,7 @@ static int produce(void *arg)
         int err = asyncio_queue_put(&line->queue, &line->jobs[i]);
         if (err < 0) return err;
     }
+    say("the last job is in the queue");
     asyncio_queue_shutdown(&line->queue);
     return 0;
 }
@@ -36,7 +52,7 @@ static int consume(void *arg)
     struct job *job;
     int err;
     while ((err = asyncio_queue_get(&line->queue, &job)) >= 0) {
-        err = asyncio_sleep(0.01);
+        err = asyncio_sleep(0.1);
         if (err < 0) return err;
         job->square = job->number * job->number;
     }
@@ -47,6 +63,7 @@ static int async_main(void *arg)
 {
     (void)arg;
     void *slots[4];
+    start = asyncio_time();
     struct line line = {.queue = ASYNCIO_QUEUE(slots)};
 
     ASYNCIO_WITH_TASK_GROUP(group);
@@ -56,6 +73,7 @@ static int async_main(void *arg)
     int err = asyncio_task_group_exit(&group, 0);
     if (err < 0) return err;
 
+    say("all are done");
     for (int i = 0; i < JOBS; i++)
         printf("%d%c", line.jobs[i].square, i == JOBS - 1 ? '\n' : ' ');
     return 0;
@@ -65,4 +83,3 @@ int main(void)
 {
     return asyncio_main(async_main, NULL);
 }
-// expect: 0 1 4 9 16 25 36 49 64

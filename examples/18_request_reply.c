@@ -2,7 +2,9 @@
 // go out on one connection, replies come back in any order and find their
 // waiter.
 //
-//     cc 04_request_reply.c $(pkg-config --cflags --libs libasyncio)
+//     cc 18_request_reply.c $(pkg-config --cflags --libs libasyncio)
+//
+// expect: 6000000042
 
 #include <stdint.h>
 #include <stdio.h>
@@ -46,4 +48,3 @@ int main(void)
 {
     return asyncio_main(async_main, NULL);
 }
-// expect: 6000000042

@@ -1,7 +1,11 @@
 // An error says more than its number: words, place and task travel with it, and
 // a failed group shows one entry for each child that failed.
 //
-//     cc 05_errors.c $(pkg-config --cflags --libs libasyncio)
+//     cc 11_errors.c $(pkg-config --cflags --libs libasyncio)
+//
+// expect: expected '#', found 'o'
+// expect:   line 2: expected '#', found 'o'
+// expect:   line 3: Invalid argument
 
 #include <stdio.h>
 
@@ -53,6 +57,3 @@ int main(void)
 {
     return asyncio_main(async_main, NULL);
 }
-// expect: expected '#', found 'o'
-// expect:   line 2: expected '#', found 'o'
-// expect:   line 3: Invalid argument

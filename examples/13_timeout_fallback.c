@@ -1,7 +1,10 @@
 // A limit around one call, and around several statements; the last known value
 // where the fresh one is late.
 //
-//     cc 02_timeout_fallback.c $(pkg-config --cflags --libs libasyncio)
+//     cc 13_timeout_fallback.c $(pkg-config --cflags --libs libasyncio)
+//
+// expect: 10.5 fresh, 10.0 cached
+// expect: two: Connection timed out
 
 #include <stdio.h>
 
@@ -58,5 +61,3 @@ int main(void)
 {
     return asyncio_main(async_main, NULL);
 }
-// expect: 10.5 fresh, 10.0 cached
-// expect: two: Connection timed out

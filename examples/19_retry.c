@@ -1,8 +1,14 @@
-// A retry helper: any coroutine function, a time limit for each attempt,
-// growing pauses. A cancellation is not a failure to retry: it goes straight
-// up.
+// Retry with back-off: any coroutine function, a time limit for each attempt,
+// pauses that double, so that a server in trouble is left alone.
 //
-//     cc 03_retry.c $(pkg-config --cflags --libs libasyncio)
+// A cancellation is not a failure to retry: it goes straight up. Where many
+// clients may fail at once, add a random part to the pause.
+//
+//     cc 19_retry.c $(pkg-config --cflags --libs libasyncio)
+//
+// expect: 0.0 s: attempt 1: bad chunk size 'zz'
+// expect: 0.6 s: attempt 2: Connection timed out
+// expect: 0.8 s: got 7 after 3 calls
 
 #include <stdio.h>
 
@@ -13,13 +19,21 @@ struct retry {
     double limit, pause;
 };
 
+static double start;
+
+static double now(void)
+{
+    return asyncio_time() - start;
+}
+
 static int retry(int (*fn)(void *), void *arg, struct retry how)
 {
     for (int attempt = 1;; attempt++) {
         int err = asyncio_wait_for(fn(arg), how.limit);
         if (err >= 0 || err == -ECANCELED || attempt == how.attempts)
             return err;
-        printf("attempt %d: %s\n", attempt, asyncio_strerror(err));
+        printf("%.1f s: attempt %d: %s\n", now(), attempt,
+               asyncio_strerror(err));
         err = asyncio_sleep(how.pause);
         if (err < 0) return err;
         how.pause *= 2;
@@ -40,8 +54,9 @@ static int async_main(void *arg)
 {
     (void)arg;
     int calls = 0;
+    start = asyncio_time();
     int got = retry(flaky, &calls, (struct retry){3, 0.5, 0.1});
-    printf("got %d after %d calls\n", got, calls);
+    printf("%.1f s: got %d after %d calls\n", now(), got, calls);
     return got < 0 ? got : 0;
 }
 
@@ -49,6 +64,3 @@ int main(void)
 {
     return asyncio_main(async_main, NULL);
 }
-// expect: attempt 1: bad chunk size 'zz'
-// expect: attempt 2: Connection timed out
-// expect: got 7 after 3 calls
