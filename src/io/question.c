@@ -20,7 +20,10 @@
 
 #include "platform/sys.h"
 
-#define LINES_MAX  256 // in use at a time; each has a socket or two
+// Lines in use at a time, of which each sends a datagram or two: as many as a
+// server has room for that left its socket as Linux makes it. Of a thousand at
+// once most would be lost, and be asked for again seconds later.
+#define LINES_MAX  64
 #define SPARE_MAX  16
 #define NEGATIVE_S 5.0
 #define KEEP_MAX_S 86400.0
