@@ -25,7 +25,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME")
 
 def need(name):
     """Where a program of others is; the test is skipped without it."""
-    found = shutil.which(name)
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
     if not found:
         raise tap.Skip(f"{name} is not installed")
     return found

@@ -182,6 +182,9 @@ static const struct command {
     {"tls-page", peer_tls_page, 1},
     {"tls-ask", peer_tls_ask, 4},
 #endif
+#ifdef PEER_DNS
+    {"names", peer_names, 0},
+#endif
 };
 
 static int run_command(void *arg)
@@ -200,5 +203,8 @@ static int run_command(void *arg)
 int main(int argc, char **argv)
 {
     (void)argc;
+#ifdef PEER_DNS
+    if (argv[1] && strcmp(argv[1], "names") == 0) peer_names_clock();
+#endif
     return asyncio_main(run_command, argv + 1);
 }

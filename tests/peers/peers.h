@@ -17,3 +17,8 @@ int peer_redis_client(char **words);
 int peer_tls_echo(char **words);
 int peer_tls_page(char **words);
 int peer_tls_ask(char **words);
+
+// Names, asked by libasyncio-dns; there only where that is. The clock has to be
+// chosen before a loop is made.
+void peer_names_clock(void);
+int peer_names(char **words);

@@ -15,7 +15,7 @@ BUILD_PACKAGES="gcc g++ libc6-dev meson ninja-build pkg-config python3
 TEST_PACKAGES="python3-pil python3-numpy"
 
 # Programs of others that the tests talk to. Tests that miss one are skipped.
-PEER_PACKAGES="curl netcat-openbsd openssl redis-tools socat"
+PEER_PACKAGES="curl dnsmasq-base netcat-openbsd openssl redis-tools socat"
 
 # nginx would start itself if it was installed; it is unpacked in the cache.
 NGINX_PACKAGES="nginx libnginx-mod-http-echo"
