@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "certificates.h"
+#include "faults.h"
 #include "stream_checker.h"
 
 #define TEXT(text) (text), sizeof(text) - 1
@@ -626,7 +627,7 @@ TEST(bytes_that_are_no_record_are_a_protocol_error)
         struct asyncio_task *task = asyncio_create_task(read_once, &reader);
         let_others_run();
         int fd = asyncio_stream_fileno(from->stream);
-        EXPECT_GT(send(fd, TEXT("these bytes are no record"), 0), 0);
+        EXPECT_GT(send(fd, TEXT("these bytes are no record"), MSG_NOSIGNAL), 0);
         EXPECT_EQ(asyncio_await(task), 0);
         asyncio_task_release(task);
         EXPECT_EQ(reader.result, -EPROTO);
@@ -716,6 +717,24 @@ TEST(notice_of_the_peer_leaves_what_is_unsent)
     two_end(&two);
 }
 
+// The loop has no memory for a read once: that ends the connection, and writes
+// must not be tried again for ever.
+TEST(a_failed_read_ends_writes_that_wait, .faulty = true)
+{
+    struct two two;
+    EXPECT_OR_RETURN(two_begin(&two));
+    char out[8];
+    write_much(two.client.stream);
+    let_others_run();
+    fail_next(ASYNCIO__SYS_RECV, -ENOMEM);
+    EXPECT_EQ(asyncio_stream_read(two.client.stream, out, 8), -ENOMEM);
+    asyncio_stream_close(two.client.stream);
+    EXPECT_EQ(
+        asyncio_wait_for(asyncio_stream_wait_closed(two.client.stream), 60),
+        -EPIPE);
+    two_end(&two);
+}
+
 static void on_data(struct asyncio_stream *stream, void *arg, const void *data,
                     size_t len)
 {
@@ -800,9 +819,10 @@ TEST(close_gives_up_on_a_peer_that_does_not_read)
     // The system takes no more; the notice has no place.
     int fd = asyncio_stream_fileno(two.client.stream);
     static const char zeros[65536];
-    while (send(fd, zeros, sizeof zeros, MSG_DONTWAIT) > 0)
+    const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    while (send(fd, zeros, sizeof zeros, flags) > 0)
         continue;
-    while (send(fd, zeros, 1, MSG_DONTWAIT) > 0)
+    while (send(fd, zeros, 1, flags) > 0)
         continue;
     double start = asyncio_time();
     asyncio_stream_close(two.client.stream);

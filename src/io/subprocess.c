@@ -93,10 +93,12 @@ void asyncio__subprocess_runs(struct asyncio_subprocess *process)
 static void reap_at_close(struct asyncio_subprocess *process)
 {
     bool armed = !list_linked(&process->retry.link);
-    int outcome = -ECHILD; // nobody will know
-    if (!process->detached)
-        outcome = asyncio__sys_pidfd_reap(process->pidfd, process->pid, true,
-                                          &process->returncode);
+    int outcome = asyncio__sys_pidfd_reap(
+        process->pidfd, process->pid, !process->detached, &process->returncode);
+    if (outcome == 0) { // it goes on, and nobody will know how it ends
+        asyncio__sys_disown(process->pid);
+        outcome = -ECHILD;
+    }
     set_ended(process, outcome);
     process->references = 1 + !process->released; // no task waits any more
     if (armed) {

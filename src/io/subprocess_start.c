@@ -126,8 +126,10 @@ static int make_pipe(struct asyncio_subprocess *process, int which,
 
 static int open_nothing(struct asyncio_subprocess *process, int which)
 {
-    int mode = which == 0 ? O_RDONLY : O_WRONLY;
-    int fd = asyncio__sys_openat(AT_FDCWD, "/dev/null", mode, 0);
+    int mode = which == 0 ? O_RDONLY : O_WRONLY, fd;
+    do
+        fd = asyncio__sys_openat(AT_FDCWD, "/dev/null", mode, 0);
+    while (fd == -EINTR);
     if (fd >= 0) process->theirs[which] = fd;
     return fd;
 }

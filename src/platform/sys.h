@@ -453,6 +453,9 @@ void asyncio__sys_kill_group(pid_t group);
 // has reaped it. Cannot be denied.
 int asyncio__sys_pidfd_reap(int pidfd, pid_t pid, bool wait, int *returncode);
 
+// A child is nobody's from now on, though it runs.
+void asyncio__sys_disown(pid_t child);
+
 // How many threads this process has, not counting the kernel's own.
 int asyncio__sys_threads(void);
 

@@ -239,6 +239,11 @@ void asyncio__sys_kill_group(pid_t group)
     errno = saved;
 }
 
+void asyncio__sys_disown(pid_t child)
+{
+    asyncio__sys_gone(ASYNCIO__CHILD, (uintptr_t)child);
+}
+
 int asyncio__sys_pidfd_reap(int pidfd, pid_t pid, bool wait, int *returncode)
 {
     siginfo_t info = {0};

@@ -13,10 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "runner/run.h"
 
-#define BAD_MAX 5 // runs that do not survive, until we go on to the next test
+#define SLOW    2.0 // seconds
+#define BAD_MAX 5   // runs that do not survive, until we go on to the next test
 
 bool test__every;
 uint64_t test__share = 1;
@@ -28,11 +30,27 @@ static struct {
         lost;
 } sum;
 
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+// A test that waits in vain, but not for ever, makes the loop a long one.
+static void note_slow(const struct test__run *run, double seconds)
+{
+    if (seconds < SLOW || run->verdict != TEST__PASSED) return;
+    printf("# slow: it took %.1f seconds\n", seconds);
+    test__print_reasons(run);
+}
+
 // Runs the test with the call of this ordinal failing. Returns how many calls
 // it made, or 0 if the run did not survive.
 static uint64_t survive(struct test__run *run, uint64_t ordinal)
 {
     uint64_t calls = 0;
+    double start = now();
     run->ordinal = ordinal;
     if (test__run(run) < 0) {
         printf("# cannot run %s\n", run->test->name);
@@ -46,6 +64,7 @@ static uint64_t survive(struct test__run *run, uint64_t ordinal)
     sum.swallowed += run->verdict == TEST__SWALLOWED;
     sum.wrong += run->verdict == TEST__FAILED;
     ways_to_fail = run->outcome->ways;
+    note_slow(run, now() - start);
     if (run->verdict == TEST__PASSED)
         calls = run->outcome->calls + 1; // a test that makes none survived too
     else

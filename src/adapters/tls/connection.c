@@ -183,11 +183,24 @@ static int put_parts(struct asyncio__tls *tls)
     return (int)total;
 }
 
+// What a write comes to when inner is gone. A lack of memory has ended it, too,
+// but told to a writer, that would have it try again.
+static int lost(const struct asyncio__tls *tls)
+{
+    switch (tls->wire_error) {
+    case 0:
+    case -ENOMEM:
+    case -ENOBUFS:
+    case -EAGAIN: return -EPIPE;
+    default: return tls->wire_error;
+    }
+}
+
 static int try_parts(struct asyncio__tls *tls)
 {
     if (tls->state == ASYNCIO__TLS_HANDSHAKE) return -EINPROGRESS;
     if (tls->state == ASYNCIO__TLS_FAILED) return tls->error;
-    if (tls->lost) return tls->wire_error ? tls->wire_error : -EPIPE;
+    if (tls->lost) return lost(tls);
     return put_parts(tls);
 }
 
