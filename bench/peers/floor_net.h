@@ -5,9 +5,7 @@
 // nobody can do.
 #pragma once
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE // memmem
-#endif
+#include "peer_http.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,8 +13,6 @@
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <sys/socket.h>
-
-#include "peer.h"
 
 #define BUFFER_SIZE 65536
 #define BACKLOG     1024
@@ -59,10 +55,6 @@ static inline struct served *floor_accepted(int fd)
 // whole here, one or several at a time.
 static inline void floor_answer(struct served *served, size_t len)
 {
-    static const char hello[] = "HTTP/1.1 200 OK\r\n"
-                                "Content-Type: text/plain\r\n"
-                                "Content-Length: 13\r\n\r\n"
-                                "Hello, World!";
     char *at = served->bytes, *end = at + len, *stop;
     size_t heads = 0;
     served->sent = 0;
@@ -73,8 +65,8 @@ static inline void floor_answer(struct served *served, size_t len)
         at = stop + 4;
     }
     for (size_t i = 0; i < heads; i++)
-        memcpy(served->bytes + i * (sizeof hello - 1), hello, sizeof hello - 1);
-    served->len = heads * (sizeof hello - 1);
+        memcpy(served->bytes + i * PEER_HELLO_LEN, peer_hello, PEER_HELLO_LEN);
+    served->len = heads * PEER_HELLO_LEN;
 }
 
 // The port to serve at, of a program called with echo or http; else it ends.

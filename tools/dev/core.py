@@ -97,6 +97,9 @@ class Core:
         except subprocess.TimeoutExpired:
             self.end(process)
             return "", "", None
+        except BaseException:  # we are to end, so it is
+            self.end(process)
+            raise
 
     @staticmethod
     def end(process):
@@ -143,8 +146,9 @@ class Core:
         if status == 3:
             peer.never.add(workload)
             return
-        self.take(out, peer, number)
-        if status != 0:
+        if status == 0:
+            self.take(out, peer, number)
+        else:
             self.problem(peer, workload, err, status)
 
     def served(self, peer, workload, number):
@@ -162,7 +166,9 @@ class Core:
                 peer.never.add(workload)
                 return
             for count, size in self.points(workload):
-                self.load(peer, workload, number, server.pid, port, count, size)
+                if not self.load(peer, workload, number, server.pid, port,
+                                 count, size):
+                    break
         finally:
             self.end(server)
 
@@ -173,7 +179,7 @@ class Core:
         return QUICK_ECHOES if self.options.quick else ECHOES
 
     def load(self, peer, workload, number, pid, port, count, size):
-        """One load."""
+        """One load. Returns whether it was answered as it should."""
         seconds = 0.2 if self.options.quick else 0.5
         kind = "http" if workload == "W9" else "echo"
         client = self.start(
@@ -185,6 +191,7 @@ class Core:
             self.take(out, peer, number)
         else:
             self.problem(peer, f"{workload} {count} x {size} B", err, status)
+        return status == 0
 
     def run(self):
         """All rounds."""
@@ -203,9 +210,22 @@ class Core:
 
     # ---- The results ------------------------------------------------------
 
+    def add_memory(self):
+        """What idle tasks take altogether: memory and page tables."""
+        for (workload, peer, metric), rounds in list(self.values.items()):
+            tables = self.values.get((workload, peer,
+                                      metric.replace("_rss", "_pte")), {})
+            if workload == "W4" and metric.endswith("_rss"):
+                name = metric.replace("_rss", "_memory")
+                self.values[workload, peer, name] = {
+                    number: value + tables.get(number, 0)
+                    for number, value in rounds.items()}
+                self.units[workload, name] = "B/task"
+
     def results(self):
         """Medians, and how and where they were measured."""
         found = figures.Results()
+        self.add_memory()
         for (workload, peer, metric), rounds in sorted(self.values.items()):
             values = list(rounds.values())
             found.lines[workload, peer, metric] = (
@@ -232,7 +252,8 @@ class Core:
 
     def note(self):
         """Of one workload."""
-        return (f"{self.options.rounds} rounds, {datetime.date.today()}, "
+        rounds = self.options.rounds
+        return (f"{rounds} round{'s' if rounds > 1 else ''}, {datetime.date.today()}, "
                 f"Linux {platform.release()} {platform.machine()}, "
                 f"{processor()}, {os.cpu_count()} processors, "
                 f"load {os.getloadavg()[0]:.1f}")

@@ -7,6 +7,7 @@ in bench/peers do.
 """
 
 import glob
+import hashlib
 import os
 import shutil
 import subprocess
@@ -44,12 +45,12 @@ class Peer:
     """
 
     def __init__(self, name, kind, command=None, *, builds=(), servers=None,
-                 environment=None, micro=True, version=None, missing=None):
+                 environment=None, micro=True, missing=None):
         self.name, self.kind = name, kind
         self.command = command or [f"{OUT}/{name}"]
         self.builds, self.servers = builds, servers or {}
         self.environment = environment or {}
-        self.micro, self.version, self.missing = micro, version, missing
+        self.micro, self.missing = micro, missing
         self.never = set()  # workloads that it has said it does not do
 
     def micro_command(self, workload):
@@ -70,7 +71,9 @@ class Peer:
 
     def variables(self, workload):
         """The environment that it runs in."""
-        variables = dict(os.environ, **self.environment)
+        variables = {name: value for name, value in os.environ.items()
+                     if not name.startswith("ASYNCIO_")}
+        variables.update(self.environment)
         if self.name == "go" and workload != "W11":
             variables["GOMAXPROCS"] = "1"
         return variables
@@ -79,11 +82,52 @@ class Peer:
         """Returns why it cannot be measured here, or None."""
         if self.missing:
             return self.missing
+        stamp = f"{OUT}/{self.name}.built"
+        digest = digest_of(self.builds)
+        if os.path.exists(stamp):
+            with open(stamp, encoding="ascii") as file:
+                if file.read() == digest:
+                    return None
         for command in self.builds:
             why = run_build(self.name, command)
             if why:
                 return why
+        with open(stamp, "w", encoding="ascii") as file:
+            file.write(digest)
         return None
+
+
+def digest_of(commands):
+    """Of what a program is made of: its commands, and all of the sources."""
+    digest = hashlib.sha256(repr(commands).encode())
+    for path in sorted(glob.glob(f"{SOURCES}/**", recursive=True)):
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                digest.update(path.encode() + file.read())
+    return digest.hexdigest()
+
+
+class Nginx(Peer):
+    """A server that has its port in a file."""
+
+    def __init__(self):
+        self.program = shutil.which("nginx") or os.environ.get("NGINX", "")
+        found = os.access(self.program, os.X_OK)
+        super().__init__("nginx", RUNTIME, micro=False,
+                         missing=None if found else "there is no nginx")
+
+    def server_command(self, workload, port):
+        if workload != "W9":
+            return None
+        folder = os.path.abspath(f"{OUT}/nginx")
+        os.makedirs(folder, exist_ok=True)
+        with open(f"{SOURCES}/nginx.conf", encoding="utf-8") as file:
+            text = file.read()
+        with open(f"{folder}/nginx.conf", "w", encoding="utf-8") as file:
+            file.write(text.replace("FOLDER", folder)
+                       .replace("PORT", str(port)))
+        return [self.program, "-p", folder, "-c", f"{folder}/nginx.conf",
+                "-e", f"{folder}/error.log"]
 
 
 def run_build(name, command):
@@ -122,11 +166,6 @@ def serving(name, *workloads):
     return {w: ([f"{OUT}/{name}", words[w]], []) for w in workloads}
 
 
-def package(name):
-    """What prints the version of a package."""
-    return ["dpkg-query", "-W", "-f", "${Version}", name]
-
-
 def our_peers():
     """The library as users get it, and what they can choose."""
     both = {"W8": ([f"{OURS}/echo"], []), "W9": ([f"{OURS}/http"], [])}
@@ -157,6 +196,71 @@ def floor_peers():
     ]
 
 
+def library_peers():
+    """Libraries for C and C++."""
+    cpp = ["-O3", "-std=c++20"]
+    coroutines = ["-fcoroutines", "-DASIO_HAS_CO_AWAIT"]
+    return [
+        Peer("libuv", RUNTIME, builds=[c_program("libuv", "-luv")],
+             servers=serving("libuv", "W8", "W9")),
+        Peer("st", RUNTIME, builds=[c_program("st", "-lst")],
+             servers=serving("st", "W8", "W9")),
+        Peer("asio", RUNTIME, servers=serving("asio", "W8", "W9"),
+             builds=[compiled("asio", "g++", cpp + coroutines, ["-lpthread"])]),
+        Peer("boost_context", BARE, builds=[
+            compiled("boost_context", "g++", cpp, ["-lboost_context"])]),
+    ]
+
+
+def tokio():
+    """Built of the sources that Debian has installed, without a network."""
+    folder = f"{OUT}/tokio_build"
+    source = os.path.abspath(f"{SOURCES}/tokio")
+    crates = f'source.debian.directory="{CRATES}"'
+    return Peer(
+        "tokio", RUNTIME, servers=serving("tokio", "W8", "W9"),
+        missing=None if glob.glob(f"{CRATES}/tokio-1.*") and
+        shutil.which("cargo") else "there is no cargo, or no librust-tokio-dev",
+        builds=[["cp", "-rT", source, folder],
+                ["cargo", "build", "--release", "--offline",
+                 "--manifest-path", f"{folder}/Cargo.toml",
+                 "--target-dir", f"{folder}/target",
+                 "--config", 'source.crates-io.replace-with="debian"',
+                 "--config", crates],
+                ["cp", f"{folder}/target/release/tokio_peer",
+                 f"{OUT}/tokio"]])
+
+
+def go():
+    """Goroutines."""
+    return Peer("go", RUNTIME, servers=serving("go", "W8", "W9"),
+                builds=[["go", "build", "-o", f"{OUT}/go",
+                         f"{SOURCES}/go.go"]])
+
+
+def python_peers():
+    """Python's own loop, and uvloop; with protocols, and with streams."""
+    found = []
+    for name in ("asyncio", "uvloop"):
+        command = [PYTHON, f"{SOURCES}/python.py", name]
+        try_it = [[PYTHON, "-c", f"import {name}"]]
+        found.append(Peer(name, RUNTIME, command, builds=try_it,
+                          servers={"W8": (command + ["echo"], []),
+                                   "W9": (command + ["http"], [])}))
+        found.append(Peer(f"{name}_stream", RUNTIME, builds=try_it,
+                          micro=False,
+                          servers={"W8": (command + ["echo_stream"], [])}))
+    return found
+
+
+def node():
+    """Node's own modules."""
+    command = ["node", f"{SOURCES}/node.js"]
+    return Peer("node", RUNTIME, micro=False, builds=[["node", "--version"]],
+                servers={"W8": (command + ["echo"], []),
+                         "W9": (command + ["http"], [])})
+
+
 def ready_peers():
     """Programs that somebody has built elsewhere."""
     folder = os.environ.get("PEER_BIN", "")
@@ -173,4 +277,5 @@ def ready_peers():
 
 def all_peers():
     """Everybody, in the order of a round."""
-    return our_peers() + floor_peers() + ready_peers()
+    return (our_peers() + floor_peers() + library_peers() +
+            [go(), tokio(), *python_peers(), node(), Nginx()] + ready_peers())

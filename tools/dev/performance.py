@@ -39,6 +39,16 @@ def table(head, rows):
     return lines + ["| " + " | ".join(row) + " |" for row in rows]
 
 
+def aim(what, ours, ratio):
+    """What is aimed at, and by how much it is missed."""
+    missed = figures.missed_by(what, ours, ratio)
+    if missed is None:
+        return ""
+    words = (f"{what.floors} floors" if what.floors
+             else figures.number(what.target))
+    return words if missed < 1.005 else f"{words}: **missed {missed:.2f}x**"
+
+
 def verdict(what, found):
     """A row of the first table, or None without a figure of ours."""
     ours = found.median(what.workload, "libasyncio", what.metric)
@@ -47,13 +57,19 @@ def verdict(what, found):
     ratio = found.median(what.workload, "libasyncio",
                          f"{what.metric}/{what.floor}")
     best = found.best(what)
-    row = [f"{what.workload} {what.words}", figures.number(ours), what.unit,
-           f"{ratio:.2f}" if ratio else "", "", ""]
-    if best:
-        times = figures.times_better(what, ours, best[1])
-        row[4] = f"{best[0]} {figures.number(best[1])}"
-        row[5] = f"{times:.2f}" if times >= 1 else f"**{times:.2f}**"
-    return row
+    stacks = found.best(what, figures.STACKS)
+    return [f"{what.workload} {what.words}", figures.number(ours), what.unit,
+            f"{ratio:.2f}" if ratio else "", *compare(what, ours, best),
+            *compare(what, ours, stacks), aim(what, ours, ratio)]
+
+
+def compare(what, ours, other):
+    """Who, with which figure; and how many times better ours is."""
+    if not other:
+        return "", ""
+    times = figures.times_better(what, ours, other[1])
+    return (f"{other[0]} {figures.number(other[1])}",
+            f"{times:.2f}" if times >= 1 else f"**{times:.2f}**")
 
 
 def summary(found):
@@ -61,11 +77,16 @@ def summary(found):
     rows = [row for row in (verdict(what, found) for what in figures.FIGURES)
             if row]
     lines = table(["", "libasyncio", "unit", "/ floor", "best of others",
-                   "times better"], rows)
+                   "times better", "best with stacks", "times better", "aim"],
+                  rows)
     compared = [row for row in rows if row[5]]
     lost = sum(row[5].startswith("**") for row in compared)
+    aims = [row for row in rows if row[8]]
+    missed = sum("missed" in row[8] for row in aims)
     return lines + ["", f"In {lost or 'none'} of {len(compared)} that others "
-                    "can do, too, one of them is ahead: **bold**."]
+                    "can do, too, one of them is ahead; "
+                    f"{missed or 'none'} of {len(aims)} aims "
+                    f"{'is' if missed == 1 else 'are'} missed."]
 
 
 def cell(line):
@@ -78,11 +99,27 @@ def cell(line):
     return text
 
 
-def workload_table(workload, found):
-    """All figures of all who have done a workload."""
+def workload_tables(workload, found):
+    """All figures of all who have done a workload; of the echo one table for
+    each size, without what is between the least and the most telling."""
+    metrics = sorted({key[2] for key, line in found.lines.items()
+                      if key[0] == workload and line[3] != "x"},
+                     key=metric_order)
+    if workload != "W8":
+        return workload_table(workload, metrics, found)
+    lines = []
+    for size in ("64", "16k"):
+        chosen = [metric for metric in metrics if metric.startswith(size + "_")
+                  and metric.rsplit("_", 1)[1] in ("cpu", "rps", "p99")]
+        if chosen:
+            lines += workload_table(workload, chosen, found) + [""]
+    return lines[:-1]
+
+
+def workload_table(workload, metrics, found):
+    """These figures of all who have one of them."""
     lines = {key[1:]: line for key, line in found.lines.items()
-             if key[0] == workload and line[3] != "x"}
-    metrics = sorted({metric for _, metric in lines}, key=metric_order)
+             if key[0] == workload and key[2] in metrics}
     units = {metric: line[3] for (_, metric), line in lines.items()}
     names = {peer for peer, _ in lines}
     first = first_metric(workload, metrics)
@@ -95,11 +132,14 @@ def workload_table(workload, found):
 
 
 def first_metric(workload, metrics):
-    """By which a table is sorted: the first one that is compared."""
-    for what in figures.FIGURES:
-        if what.workload == workload and what.metric in metrics:
-            return what.metric
-    return metrics[0]
+    """By which a table is sorted: the first one that is compared, and of the
+    servers the processor time with 50 connections."""
+    compared = [what.metric for what in figures.FIGURES
+                if what.workload == workload and what.metric in metrics]
+    for metric in compared:
+        if metric.endswith("c50_cpu"):
+            return metric
+    return (compared or metrics)[0]
 
 
 def place(lines, name, metric, more):
@@ -130,7 +170,7 @@ def section(found):
             lines += ["", f"### {workload}: {words}", "",
                       f"{found.notes[workload]}. Medians, with the least and "
                       "the greatest.", ""]
-            lines += workload_table(workload, found)
+            lines += workload_tables(workload, found)
     return "\n".join(lines + ["", END])
 
 
