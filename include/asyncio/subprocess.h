@@ -103,8 +103,8 @@ ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_create_subprocess_shell)(
 ASYNCIO_API void asyncio_subprocess_free(struct asyncio_subprocess *process);
 
 // The same, but the child goes on, and what was written to it is still sent. It
-// is reaped when it ends, while the loop is there, or as that closes; after that
-// by nobody, so it stays a zombie until this process ends.
+// is reaped when it ends, while the loop is there, or as that closes; after
+// that by nobody, so it stays a zombie until this process ends.
 ASYNCIO_API void asyncio_subprocess_detach(struct asyncio_subprocess *process);
 
 // --- what there is ----------------------------------------------------------
