@@ -9,7 +9,7 @@ set -eu
 # What the libraries, the programs and the tests are built from.
 BUILD_PACKAGES="gcc g++ libc6-dev meson ninja-build pkg-config python3
     liburing-dev libc-ares-dev libcurl4-openssl-dev libssl-dev
-    libjpeg62-turbo-dev"
+    libjpeg62-turbo-dev libsqlite3-dev"
 
 # What the tests use beyond that: Pillow is the judge of the edge pictures.
 TEST_PACKAGES="python3-pil python3-numpy"
