@@ -6,8 +6,8 @@
 . tools/dev/lib.sh
 . tools/dev/aarch64.sh
 
-ALL="format headers rooms symbols reference examples performance shell release tidy"
-ALL="$ALL asan-gcc asan-clang tsan aarch64 valgrind instructions"
+ALL="format headers rooms symbols reference examples guide performance shell"
+ALL="$ALL release tidy asan-gcc asan-clang tsan aarch64 valgrind instructions"
 CHECK_PACKAGES="clang clang-format clang-tidy libclang-rt-14-dev shellcheck"
 STRICT="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fsyntax-only"
 
@@ -98,6 +98,17 @@ check_examples()
 check_performance()
 {
     /usr/bin/python3 tools/dev/performance.py check
+}
+
+# What the guide quotes, names and links to is there; and on the site that is
+# made of it, each link leads somewhere.
+# shellcheck disable=SC2086 # One word is one package.
+check_guide()
+{
+    /usr/bin/python3 tools/site/guide.py check || return 1
+    need $SITE_PACKAGES
+    /usr/bin/python3 tools/site/site.py build/site &&
+        /usr/bin/python3 tools/site/site.py --check build/site
 }
 
 check_shell()

@@ -1,11 +1,13 @@
 #!/bin/sh
-# ./dev docs: builds the reference from the public headers, as web pages and as
-# manual pages, and says where they are.
+# ./dev docs: builds the guide, the other documents and the reference as a site
+# with a search, the reference as manual pages too, and says where they are.
 
 . tools/dev/lib.sh
 
 no_more "$@"
-need python3
+# shellcheck disable=SC2086 # One word is one package.
+need $SITE_PACKAGES
 /usr/bin/python3 tools/reference/reference.py build build/reference
-say "web pages:     build/reference/html/index.html"
+/usr/bin/python3 tools/site/site.py build/site
+say "web pages:     build/site/index.html"
 say "manual pages:  man -M build/reference/man asyncio"

@@ -14,6 +14,9 @@ BUILD_PACKAGES="gcc g++ libc6-dev meson ninja-build pkg-config python3
 # What the tests use beyond that: Pillow is the judge of the edge pictures.
 TEST_PACKAGES="python3-pil python3-numpy"
 
+# What the site is made by.
+SITE_PACKAGES="python3 python3-markdown-it"
+
 # Programs of others that the tests talk to. Tests that miss one are skipped.
 PEER_PACKAGES="curl dnsmasq-base netcat-openbsd openssl redis-tools socat"
 
@@ -160,7 +163,8 @@ need_peers()
 # looks when it is configured; a new file has to make it look again.
 found_files()
 {
-    ls tests/*.c tests/*/*.c tests/app/*.sh bench/*.c examples/reference/*.c 2>/dev/null || :
+    ls tests/*.c tests/*/*.c tests/app/*.sh bench/*.c examples/*/*.c \
+        2>/dev/null || :
 }
 
 # Builds in build/NAME, set up by the first call with the options given.

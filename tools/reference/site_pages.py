@@ -73,7 +73,7 @@ def entry_part(entry, all_headers, links):
     return "\n".join([*parts, "</dl></section>"])
 
 
-def header_page(header, all_headers, links, example):
+def header_page(header, all_headers, links, example, page):
     rows = "\n".join(
         f"<tr><td>{' '.join(linked(n, links) for n in man.names(e))}</td>"
         f"<td>{inline(e.text.summary(), {})}</td></tr>"
@@ -92,15 +92,16 @@ def header_page(header, all_headers, links, example):
     return page(header.path, "\n".join(parts))
 
 
-def write(folder, version, all_headers, examples):
-    """Writes the pages into `folder`."""
+def write(folder, version, all_headers, examples, page=page):
+    """Writes the pages into `folder`. page(title, body) is what makes one: a
+    site of which they are a part has another."""
     folder.mkdir(parents=True, exist_ok=True)
     links = {d.name: f"{h.stem}.html#{d.name}" for h in all_headers
              for e in h.entries for d in e.declarations}
     rows = []
     for header in all_headers:
         text = header_page(header, all_headers, links,
-                           examples.get(header.stem))
+                           examples.get(header.stem), page)
         (folder / f"{header.stem}.html").write_text(text, encoding="utf-8")
         rows.append(f'<tr><td><a href="{header.stem}.html">&lt;{header.path}&gt;'
                     f"</a></td><td>{inline(header.title, {})}</td></tr>")

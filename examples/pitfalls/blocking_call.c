@@ -1,0 +1,44 @@
+// Pitfall: a function that computes, or blocks, keeps the whole loop waiting.
+// Nobody's timer fires, and nobody's connection is read.
+//
+// expect: the work is done, after 0 beats of the heart
+
+#include <stdio.h>
+
+#include <asyncio.h>
+
+static int beats;
+
+static int beat(void *arg)
+{
+    (void)arg;
+    int err;
+    while ((err = asyncio_sleep(0.01)) == 0)
+        beats++;
+    return err;
+}
+
+static int work(void *arg) // for about 0.2 s, without a single wait
+{
+    (void)arg;
+    double start = asyncio_time();
+    volatile unsigned sum = 0;
+    while (asyncio_time() - start < 0.2)
+        sum += 1;
+    return 0;
+}
+
+static int async_main(void *arg)
+{
+    ASYNCIO_WITH_TASK_GROUP(group);
+    asyncio_task_group_create_task(&group, beat, NULL);
+    int err = work(arg); // the loop stands still until it returns
+    printf("the work is done, after %d beats of the heart\n", beats);
+    asyncio_task_group_cancel(&group);
+    return asyncio_task_group_exit(&group, err);
+}
+
+int main(void)
+{
+    return asyncio_main(async_main, NULL);
+}
