@@ -11,6 +11,7 @@ leads somewhere. Each name of asyncio in names.txt has its row in the table, and
 each row an example or a reason. Called by ./dev check in the tree's root.
 """
 
+import itertools
 import pathlib
 import re
 import sys
@@ -26,7 +27,7 @@ NAMES = ROOT / "tools" / "site" / "names.txt"
 PROGRAMS = re.compile(r"(examples|app)/[\w/]+\.(c|cpp|h)")
 QUOTED_WHOLE = ("pitfalls", "recipes", "exercises")  # folders of examples/
 OURS = re.compile(r"\b(?:asyncio_|ASYNCIO_)\w+\b(?:\.\.\.)?")
-WITHOUT_FILE = ("sh", "text", "toml")  # commands and drawings
+WITHOUT_FILE = ("sh", "text", "json")  # commands, drawings, data
 
 
 def read(path):
@@ -86,7 +87,8 @@ def wrong_in_links(page, anchors):
 
 def library_words():
     words = set()
-    for path in [*(ROOT / "include").rglob("*.h"), *(ROOT / "src").rglob("*.c")]:
+    places = (ROOT / "include").rglob("*.h"), (ROOT / "src").rglob("*.c")
+    for path in itertools.chain(*places):
         words |= set(re.findall(r"\b(?:asyncio_|ASYNCIO_)\w+", read(path)))
     return words
 
@@ -99,6 +101,15 @@ def wrong_in_words(page, words):
                      if stem != name or stem.endswith("_") else stem in words)
             if not known:
                 yield f"{where(page, line)}: the library has no {name}"
+
+
+def likenesses():
+    """What functions are like, as the headers say: names of Python."""
+    found = set()
+    for path in (ROOT / "include").rglob("*.h"):
+        for line in re.findall(r"^// like +(.*)", read(path), re.M):
+            found |= set(re.findall(r"\b\w+\.\w+", line))
+    return found
 
 
 def names():
@@ -115,7 +126,7 @@ def table():
 
 
 def wrong_in_table():
-    listed = set()
+    listed, like = set(), likenesses()
     for here, row_names, cells in table():
         if len(cells) != 3 or not row_names:
             yield f"{here}: a row has a name of Python, C, and an example"
@@ -124,6 +135,8 @@ def wrong_in_table():
             if name in listed:
                 yield f"{here}: {name} stands in the table twice"
             listed.add(name)
+            if name in like and cells[1].startswith("none"):
+                yield f"{here}: a header says what is like {name}"
         if not cells[1].startswith("none: ") and "](" not in cells[2]:
             yield f"{here}: has neither an example nor a reason for none"
     for name in names():

@@ -10,7 +10,7 @@ import re
 FENCE = re.compile(r"^```(\w*)$")
 MARKER = re.compile(r"^<!-- (\S+) -->$")
 HEADING = re.compile(r"^(#{1,4}) (.+)$")
-LINK = re.compile(r"(?<!!)\[[^\]\[]*\]\(([^)\s]+)\)")
+LINK = re.compile(r"\[[^\]\[]*\]\(([^)\s]+)\)")  # and pictures
 CODE = re.compile(r"`([^`]+)`")
 
 

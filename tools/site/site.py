@@ -5,8 +5,8 @@ examples as they stand, and the reference, with a search over all of it.
     site.py --check FOLDER     each link in it leads to what is there
 
 The site needs no server and no network: open FOLDER/index.html. Each page can
-be read without its script; only the search needs it. Called by ./dev docs in the
-tree's root.
+be read without its script; only the search needs it. Called by ./dev docs in
+the tree's root.
 """
 
 import html
@@ -32,6 +32,7 @@ import site_pages  # noqa: E402
 GUIDE = ["README", "concepts", "examples", "pictures", "pitfalls",
          "deep-dives", "choosing", "optimising", "recipes", "from-python",
          "from-others", "checklist", "exercises"]
+PICTURES = (".svg", ".png")
 TEXT = (".c", ".cpp", ".h", ".py", ".sh", ".build", ".txt", "")  # shown as is
 NAME = re.compile(r"\b(?:asyncio_|ASYNCIO_)\w+\b")
 
@@ -49,8 +50,9 @@ class Site:
                       for d in e.declarations}
         self.pages = {path: markdown.Page(path, read(path))
                       for path in self.documents()}
-        self.sources = set()  # files of the tree that a page leads to
-        self.index = []       # what the search knows
+        self.sources = set()   # files of the tree that a page leads to
+        self.pictures = set()  # those that it shows
+        self.index = []        # what the search knows
 
     # --- where things are -----------------------------------------------------
 
@@ -68,6 +70,9 @@ class Site:
                 else name.removesuffix(".md") + ".html"
         if name.startswith("include/asyncio/"):
             return f"reference/{path.stem}.html"
+        if path.suffix in PICTURES:
+            self.pictures.add(path)
+            return name
         self.sources.add(path)
         return f"{name}/index.html" if path.is_dir() else f"{name}.html"
 
@@ -104,8 +109,8 @@ class Site:
                  if path.parent == ROOT / "docs"]
         return "\n".join(
             f'<li><a href="{relative(address, here)}"'
-            f'{CURRENT if address == here else ""}>{html.escape(title)}</a></li>'
-            for address, title in rows)
+            f'{CURRENT if address == here else ""}>'
+            f"{html.escape(title)}</a></li>" for address, title in rows)
 
     def code(self, text, here):
         """Escaped code, in which the library's names lead to the reference."""
@@ -140,6 +145,8 @@ class Site:
     def inline(self, token, page, here):
         if token.type == "link_open":
             token.attrSet("href", self.link(token.attrGet("href"), page))
+        elif token.type == "image":
+            token.attrSet("src", self.link(token.attrGet("src"), page))
         elif token.type == "code_inline" and "`" not in token.content:
             token.content = f"<code>{self.code(token.content, here)}</code>"
             token.type = "html_inline"
@@ -175,7 +182,8 @@ class Site:
 
     def write_reference(self):
         def page(title, body):
-            here = "index" if title == "libasyncio" else pathlib.Path(title).stem
+            stem = pathlib.Path(title).stem
+            here = "index" if title == "libasyncio" else stem
             return self.whole(f"reference/{here}.html", title, body)
         site_pages.write(self.folder / "reference", reference.version(),
                          self.headers, reference.examples(), page)
@@ -225,6 +233,10 @@ class Site:
             for path in sorted(self.sources - written):
                 written.add(path)
                 self.write_source(path)
+        for path in self.pictures:
+            copy = self.folder / path.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
         self.index.sort(key=rank)
         entries = json.dumps(self.index, ensure_ascii=False)
         (self.folder / "index.js").write_text(
