@@ -53,6 +53,7 @@ static int make(struct asyncio_loop *loop)
     if (!io) return -ENOMEM;
     io->loop = loop;
     io->tries_first = strcmp(asyncio__poller_name(loop->poller), "epoll") == 0;
+    io->lends = asyncio__poller_lends(loop->poller);
     io->at_close.fn = loop_closes;
     asyncio__loop_at_close(loop, &io->at_close);
     loop->io = io;

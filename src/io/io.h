@@ -18,6 +18,7 @@ struct asyncio__io {
     size_t users;     // streams and servers that need this
     uint64_t serial;  // of the server made last
     bool tries_first; // a system call before a request to the poller pays
+    bool lends;       // the poller may have memory to receive into
     bool closing;     // the loop closes: nothing will be waited for
 };
 

@@ -124,6 +124,7 @@ static void begin_closing(struct asyncio_stream *stream)
     stream->state = ASYNCIO__STREAM_CLOSING;
     if (stream->reading)
         stream->transport->cancel_read(stream, stream->transport_arg);
+    if (stream->fds.lent) asyncio__stream_drop_lent(stream);
     asyncio__wake_all(&stream->drainers, -EBADF);
 }
 

@@ -52,8 +52,11 @@ struct asyncio__stream_fds {
     uint8_t read_kind;     // enum asyncio__fd_kind
     uint8_t write_kind;
     bool keep_open;
-    bool more;   // the last read was filled: there may be more at once
+    bool more;         // the last read was filled: there may be more at once
+    uint8_t quiet;     // reads that left room, one after the other
+    uint8_t own_reads; // that are not to go to lent memory
     int failure; // of a write: what reads return at the end that we have made
+    struct asyncio__lent *lent, *lent_last; // what has come for the protocol
     struct msghdr message;
     struct iovec parts[ASYNCIO__PARTS_MAX]; // of what is under way
 };
@@ -202,6 +205,23 @@ void asyncio__stream_ask_factory(struct asyncio_stream *stream,
                                  asyncio_protocol_factory *factory, void *arg);
 // Writing was paused, or goes on.
 void asyncio__stream_tell_pause(struct asyncio_stream *stream);
+// There is something to tell it.
+void asyncio__stream_wants_step(struct asyncio_stream *stream);
+
+// --- stream_lent.c ----------------------------------------------------------
+
+// Begins to receive for data_received, which takes no memory until bytes come;
+// for asyncio__io.lends only.
+// Returns -EINPROGRESS; -EOPNOTSUPP where that cannot be, or not now; or
+// another negative errno. Ends by asyncio_stream_did_read, -ECANCELED if it may
+// begin again.
+int asyncio__stream_receive(struct asyncio_stream *stream);
+
+// Hands over the first piece of fds.lent, or a part of it; moves all of them to
+// the buffer, as far as there is memory; drops them.
+void asyncio__stream_give_lent(struct asyncio_stream *stream);
+void asyncio__stream_keep_lent(struct asyncio_stream *stream);
+void asyncio__stream_drop_lent(struct asyncio_stream *stream);
 
 // --- stream_fd.c ------------------------------------------------------------
 

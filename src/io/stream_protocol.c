@@ -14,15 +14,16 @@
 #include "loop/debug.h"
 #include "platform/sys.h"
 
-// Most connections idle, and have their buffer all the time: it begins small,
-// and grows when a read has filled it.
+// Most connections idle. Where the poller lends nothing (stream_lent.c) they
+// have their buffer all the time: it begins small, and grows when a read has
+// filled it.
 #define BUFFER_FIRST 4096
 #define BUFFER_MOST  16384
 
 static void serve(struct asyncio__step *step);
 static void lose(struct asyncio__step *step);
 
-static void queue(struct asyncio_stream *stream)
+void asyncio__stream_wants_step(struct asyncio_stream *stream)
 {
     bool gone = stream->state == ASYNCIO__STREAM_GONE;
     stream->step.run = gone ? lose : serve;
@@ -40,6 +41,12 @@ static bool wants_bytes(const struct asyncio_stream *stream)
 {
     return stream->state == ASYNCIO__STREAM_OPEN && stream->protocol &&
            stream->made && !stream->reading_paused;
+}
+
+// That have come, and were not handed over.
+static bool has_bytes(const struct asyncio_stream *stream)
+{
+    return stream->len > 0 || stream->fds.lent;
 }
 
 // --- what comes -------------------------------------------------------------
@@ -117,19 +124,27 @@ static void *memory_for_read(struct asyncio_stream *stream, size_t *size)
     return stream->buffer;
 }
 
+// With memory of the stream's or the protocol's.
+static int read_to_memory(struct asyncio_stream *stream)
+{
+    size_t size = 0;
+    void *memory = memory_for_read(stream, &size);
+    if (!wants_bytes(stream)) return -ECANCELED;
+    if (!memory || size == 0) return -ENOBUFS;
+    return stream->transport->read(stream, stream->transport_arg, memory,
+                                   size < INT32_MAX ? size : INT32_MAX);
+}
+
 static void read_next(struct asyncio_stream *stream)
 {
     if (!wants_bytes(stream) || stream->reading || stream->has_fed ||
         stream->eof || stream->read_error)
         return;
-    if (stream->len > 0) return; // which the memory is needed for first
-    size_t size = 0;
-    void *memory = memory_for_read(stream, &size);
-    if (!wants_bytes(stream)) return;
-    int got = -ENOBUFS;
-    if (memory && size > 0)
-        got = stream->transport->read(stream, stream->transport_arg, memory,
-                                      size < INT32_MAX ? size : INT32_MAX);
+    if (has_bytes(stream)) return; // which come first
+    int got = -EOPNOTSUPP;
+    if (stream->io->lends && !stream->protocol->get_buffer)
+        got = asyncio__stream_receive(stream);
+    if (got == -EOPNOTSUPP) got = read_to_memory(stream);
     stream->reading = got == -EINPROGRESS;
     if (!stream->reading) asyncio__stream_fed(stream, got);
 }
@@ -139,7 +154,7 @@ void asyncio__stream_fed(struct asyncio_stream *stream, int result)
     if (stream->state != ASYNCIO__STREAM_OPEN) return;
     stream->fed = result;
     stream->has_fed = result != -ECANCELED; // it was paused, and may go on
-    queue(stream);
+    asyncio__stream_wants_step(stream);
 }
 
 // --- the step ---------------------------------------------------------------
@@ -187,12 +202,17 @@ static void serve(struct asyncio__step *step)
     if (stream->factory) ask_factory(stream);
     if (stream->protocol && !stream->made) make_connection(stream);
     if (wants_bytes(stream) && stream->len > 0) give_buffer(stream);
-    if (wants_bytes(stream) && stream->has_fed && stream->len == 0) {
+    if (wants_bytes(stream) && stream->fds.lent && stream->len == 0)
+        asyncio__stream_give_lent(stream);
+    if (wants_bytes(stream) && stream->has_fed && !has_bytes(stream)) {
         stream->has_fed = false;
         give(stream, stream->fed);
     }
     read_next(stream);
-    if (wants_bytes(stream) && stream->len > 0) queue(stream);
+    if (stream->fds.lent && stream->reading_paused)
+        asyncio__stream_keep_lent(stream);
+    if (wants_bytes(stream) && has_bytes(stream))
+        asyncio__stream_wants_step(stream);
     asyncio__stream_unref(stream);
 }
 
@@ -211,7 +231,7 @@ void asyncio__stream_lose(struct asyncio_stream *stream)
     if (io->closing)
         asyncio__stream_lost(stream); // no step will run any more
     else
-        queue(stream);
+        asyncio__stream_wants_step(stream);
 }
 
 void asyncio__stream_lost(struct asyncio_stream *stream)
@@ -257,12 +277,12 @@ int asyncio_stream_set_protocol(struct asyncio_stream *stream,
     if (protocol && !can_receive(protocol)) return -EINVAL;
     if (stream->state != ASYNCIO__STREAM_OPEN) return -EBADF;
     if (asyncio__wrong_thread(stream->loop, __func__)) return -EPERM;
-    bool busy = stream->reading || stream->has_fed;
+    bool busy = stream->reading || stream->has_fed || stream->fds.lent;
     if (stream->in_read || (!protocol && busy)) return -EBUSY;
     stream->protocol = protocol;
     stream->protocol_arg = arg;
     if (protocol)
-        queue(stream);
+        asyncio__stream_wants_step(stream);
     else if (list_linked(&stream->step.link))
         list_remove(&stream->step.link);
     return 0;
@@ -273,7 +293,7 @@ void asyncio__stream_ask_factory(struct asyncio_stream *stream,
 {
     stream->factory = factory;
     stream->protocol_arg = arg;
-    queue(stream);
+    asyncio__stream_wants_step(stream);
 }
 
 const struct asyncio_protocol *
@@ -300,7 +320,7 @@ int asyncio_stream_resume_reading(struct asyncio_stream *stream)
     if (stream->state != ASYNCIO__STREAM_OPEN) return 0;
     if (asyncio__wrong_thread(stream->loop, __func__)) return -EPERM;
     stream->reading_paused = false;
-    queue(stream);
+    asyncio__stream_wants_step(stream);
     return 0;
 }
 

@@ -270,7 +270,7 @@ int(asyncio_stream_readexactly)(struct asyncio_stream *stream, void *buffer,
 bool asyncio_stream_at_eof(struct asyncio_stream *stream)
 {
     if (stream->state != ASYNCIO__STREAM_OPEN) return true;
-    if (stream->len > 0) return false;
+    if (stream->len > 0 || stream->fds.lent) return false;
     if (stream->eof) return true;
     if (stream->reading || stream->read_error || !stream->transport->at_eof)
         return false;

@@ -30,6 +30,9 @@ struct asyncio__poller_kind {
     // SOCK_NONBLOCK, or 0 if it wants descriptors in blocking mode: the kernel
     // of a ring says -EAGAIN for a non-blocking one instead of waiting.
     int mode;
+    // Takes back what RECV_LENT has lent; NULL: it has none.
+    void (*give_back)(struct asyncio__poller *poller,
+                      struct asyncio__lent *lent);
     // What the poller makes in a world of its own; NULL: the system's. All get
     // `mode` and SOCK_CLOEXEC in `type` or `flags`.
     int (*socket)(struct asyncio__poller *poller, int family, int type,
@@ -48,6 +51,11 @@ int asyncio__sim_open(struct asyncio__poller **poller);
 // ask, and whoever asked hears it also where the kernel says "interrupted".
 void asyncio__poller_finish(struct asyncio__poller *poller,
                             struct asyncio__op *op, int result);
+
+// Puts one more piece to those that `op` is to hand out. Unless that is being
+// cancelled, and comes only once more, it is called back for them.
+void asyncio__poller_came(struct asyncio__poller *poller,
+                          struct asyncio__op *op, struct asyncio__lent *lent);
 
 #define ASYNCIO__OP_BIT(name) (UINT64_C(1) << ASYNCIO__OP_##name)
 
@@ -88,7 +96,8 @@ static inline uint16_t asyncio__op_readiness(const struct asyncio__op *op)
 {
     const uint64_t reads = ASYNCIO__OP_BIT(READ) | ASYNCIO__OP_BIT(READV) |
                            ASYNCIO__OP_BIT(ACCEPT) | ASYNCIO__OP_BIT(RECV) |
-                           ASYNCIO__OP_BIT(RECVMSG);
+                           ASYNCIO__OP_BIT(RECVMSG) |
+                           ASYNCIO__OP_BIT(RECV_LENT);
     return asyncio__op_is_one_of(op, reads) ? POLLIN : POLLOUT;
 }
 

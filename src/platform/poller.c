@@ -3,7 +3,8 @@
 //
 // A wait collects first and delivers then, and delivers only what had ended
 // when it began to: an operation that `done` submits, and that ends at once, is
-// done in the next wait. So no wait lasts for ever.
+// done in the next wait. So no wait lasts for ever. One that goes on lies among
+// the finished ones, too, and leaves them without having ended.
 
 #include "platform/poller.h"
 
@@ -111,6 +112,22 @@ void asyncio__poller_finish(struct asyncio__poller *poller,
     list_add_tail(&poller->finished, &op->link);
 }
 
+void asyncio__poller_came(struct asyncio__poller *poller,
+                          struct asyncio__op *op, struct asyncio__lent *lent)
+{
+    struct asyncio__lent *last = op->buffer2;
+    bool first = !op->buffer;
+    lent->next = NULL;
+    op->buffer2 = lent;
+    if (first)
+        op->buffer = lent;
+    else
+        last->next = lent;
+    if (!first || op->state != ASYNCIO__OP_PENDING) return;
+    list_remove(&op->link);
+    list_add_tail(&poller->finished, &op->link);
+}
+
 static void deliver(struct asyncio__poller *poller)
 {
     struct asyncio_link batch = {0};
@@ -119,15 +136,31 @@ static void deliver(struct asyncio__poller *poller)
     list_splice(&batch, &poller->finished);
     while ((link = list_pop(&batch))) {
         struct asyncio__op *op = list_entry(link, struct asyncio__op, link);
-        op->state = ASYNCIO__OP_IDLE;
-        poller->pending--;
         poller->delivered++;
+        if (__builtin_expect(op->state == ASYNCIO__OP_ENDED, 1)) {
+            op->state = ASYNCIO__OP_IDLE;
+            poller->pending--;
+        } else {
+            list_add_tail(&poller->going_on, &op->link);
+        }
         op->done(op);
     }
 }
 
-// ---- Sockets and pipes
-// -------------------------------------------------------
+// ---- What is lent -----------------------------------------------------------
+
+bool asyncio__poller_lends(const struct asyncio__poller *poller)
+{
+    return poller->kind->give_back;
+}
+
+void asyncio__poller_give_back(struct asyncio__poller *poller,
+                               struct asyncio__lent *lent)
+{
+    poller->kind->give_back(poller, lent);
+}
+
+// ---- Sockets and pipes ------------------------------------------------------
 
 int asyncio__poller_mode(const struct asyncio__poller *poller)
 {

@@ -64,6 +64,9 @@ enum asyncio__op_code {
     ASYNCIO__OP_SEND,
     ASYNCIO__OP_RECVMSG, // buffer is a struct msghdr, flags
     ASYNCIO__OP_SENDMSG,
+    ASYNCIO__OP_RECV_LENT, // of a stream's socket, into memory that the poller
+                           // lends, of those that asyncio__poller_lends. `more`
+                           // in flags: for as long as bytes come
 };
 
 // IDLE -> PENDING -> (CANCELLING) -> ENDED -> IDLE, always by way of `done`.
@@ -90,6 +93,15 @@ enum asyncio__op_state {
 // error or a cancel came is the result, if it is not 0. In messages that flag
 // means nothing, and datagrams are sent without. None of them raises SIGPIPE,
 // and descriptors that come with a message close on exec.
+//
+// RECV_LENT ties up no memory while nothing has come: thousands of them share
+// what a few need at a time. Each `done` takes what has come by
+// asyncio__op_take_lent, which may be nothing, and gives each piece back in its
+// own time. With ASYNCIO__RECV_MORE `done` is called several times: while the
+// state is not IDLE in it, the operation goes on. Its end comes behind the
+// bytes that are handed out with it: above 0 it may be submitted again, 0 is
+// the end of the stream, -ENOBUFS says that all of the memory is lent out,
+// which it may not be the next time.
 struct asyncio__op {
     union {
         struct asyncio_link link; // the poller's own, while submitted
@@ -121,16 +133,27 @@ struct asyncio__op {
         };
     };
     union {
-        void *buffer;
+        void *buffer; // RECV_LENT: NULL when it is submitted, then the
+                      // poller's own, until asyncio__op_take_lent
         const char *path;
     };
     union {
         const char *path2;
-        void *buffer2;
+        void *buffer2; // RECV_LENT: the poller's own
         int64_t size;
         void *private_; // for whoever owns an operation with one path or none
     };
 };
+
+// Memory that the poller has lent: of each operation a list, in order.
+#define ASYNCIO__LENT_SIZE 16384
+struct asyncio__lent {
+    struct asyncio__lent *next;
+    char *bytes;
+    size_t len; // at least 1, at most ASYNCIO__LENT_SIZE
+};
+
+#define ASYNCIO__RECV_MORE 1U // in flags of RECV_LENT
 
 struct asyncio__poller_kind;
 
@@ -138,7 +161,8 @@ struct asyncio__poller_kind;
 // and for the inline functions below.
 struct asyncio__poller {
     const struct asyncio__poller_kind *kind;
-    struct asyncio_link finished; // ENDED, `done` to be called
+    struct asyncio_link finished; // `done` to be called: ENDED, or going on
+    struct asyncio_link going_on; // those that have been called back, and do
     size_t pending;               // submitted, `done` not called yet
     uint64_t delivered; // calls of `done`, and what else is news, ever
 };
@@ -184,6 +208,23 @@ bool asyncio__poller_take(struct asyncio__poller *poller,
 // A second cancel, and one of an operation that is not submitted, is ignored.
 void asyncio__poller_cancel(struct asyncio__poller *poller,
                             struct asyncio__op *op);
+
+// Whether it has RECV_LENT, which may say -EOPNOTSUPP all the same when it is
+// submitted for the first time.
+bool asyncio__poller_lends(const struct asyncio__poller *poller);
+
+// What has come by an operation of that kind, from inside `done`; or NULL.
+static inline struct asyncio__lent *
+asyncio__op_take_lent(struct asyncio__op *op)
+{
+    struct asyncio__lent *lent = (struct asyncio__lent *)op->buffer;
+    op->buffer = NULL;
+    return lent;
+}
+
+// Nobody looks at this piece any more. At any time, in any order.
+void asyncio__poller_give_back(struct asyncio__poller *poller,
+                               struct asyncio__lent *lent);
 
 // A new socket, a pair of them, or a pipe, of the poller's world, in the mode
 // that suits it: asyncio__poller_mode, which is also for ACCEPT's flags. They

@@ -28,6 +28,7 @@
 
 struct epoll_event;
 struct io_uring;
+struct io_uring_buf_ring;
 struct io_uring_params;
 struct iovec;
 struct sock_fprog;
@@ -385,6 +386,9 @@ int(asyncio__sys_uring_init)(unsigned entries, struct io_uring *ring,
 
 void asyncio__sys_uring_exit(struct io_uring *ring);
 int asyncio__sys_uring_enable(struct io_uring *ring);
+// Shows the kernel a ring of `count` buffers, which are those of group 0.
+int asyncio__sys_uring_lend(struct io_uring *ring,
+                            struct io_uring_buf_ring *buffers, unsigned count);
 // Publishes what is queued and enters: waits until there are `wait`
 // completions, at most for `timeout` (NULL: no limit). Returns how many entries
 // the kernel took. A call that would do nothing is not made.

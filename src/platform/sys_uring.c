@@ -1,4 +1,4 @@
-// The ring calls: set up, enable, enter.
+// The ring calls: set up, enable, lend buffers, enter.
 //
 // Entering goes by liburing's plain io_uring_enter2, and publishes the queue
 // itself: the comfortable functions of liburing may enter the kernel twice for
@@ -59,6 +59,16 @@ int asyncio__sys_uring_enable(struct io_uring *ring)
                                  syscall(__NR_io_uring_register, ring->ring_fd,
                                          IORING_REGISTER_ENABLE_RINGS, NULL,
                                          0));
+}
+
+int asyncio__sys_uring_lend(struct io_uring *ring,
+                            struct io_uring_buf_ring *buffers, unsigned count)
+{
+    struct io_uring_buf_reg reg = {.ring_addr = (uintptr_t)buffers,
+                                   .ring_entries = count};
+    return (int)asyncio__sys_try(ASYNCIO__SYS_URING, __func__,
+                                 syscall(__NR_io_uring_register, ring->ring_fd,
+                                         IORING_REGISTER_PBUF_RING, &reg, 1));
 }
 
 // Shows the kernel what io_uring_get_sqe has handed out, and returns how many

@@ -18,6 +18,9 @@
 // kernel takes none, the operation goes to the to_cancel list, and the next
 // wait tries again.
 //
+// One operation may have several results, RECV_LENT: then the entry's flags say
+// whether more will come, and in which buffer (uring_lend.h) the bytes are.
+//
 // What no ring of any kernel can do (to list a folder, say), and what only
 // younger kernels' can, is given to the threads of a lane.
 
@@ -30,6 +33,7 @@
 
 #include "base/list.h"
 #include "platform/sys.h"
+#include "platform/uring_lend.h"
 #include "platform/uring_request.h"
 
 #define SQ_ENTRIES   256
@@ -52,6 +56,7 @@ struct uring {
     bool wake_armed;     // an entry reads from wake_fd
     uint64_t wake_count; // where it reads to
     struct asyncio__lane lane;
+    struct asyncio__uring_lender lender;
     // For a test, the operation that is to come back short, and where its
     // caller's length is one less until then.
     struct asyncio__op *shortened;
@@ -121,7 +126,7 @@ static int queue(struct uring *u, struct asyncio__op *op, unsigned spare,
     if (u->shortened_part)
         u->shortened_part->iov_len--;
     else
-        sqe->len--;
+        asyncio__uring_shorten(sqe, op);
     return 0;
 }
 
@@ -144,6 +149,14 @@ static bool queue_cancel(struct uring *u, struct asyncio__op *op)
     // because it cannot be suppressed: the operation has ended by itself.
     io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
     return true;
+}
+
+static void cancel_in_ring(struct uring *u, struct asyncio__op *op)
+{
+    if (queue_cancel(u, op)) return;
+
+    list_remove(&op->link);
+    list_add_tail(&u->to_cancel, &op->link);
 }
 
 static void arm_wake(struct uring *u)
@@ -202,7 +215,40 @@ static int settle(const struct asyncio__op *op, int result)
     return result;
 }
 
-static void complete(struct uring *u, uint64_t data, int result)
+// A test may have each call fail that one operation stands for. The kernel is
+// asked to stop, and how it says that it has is replaced by this error.
+static void ask_hooks_again(struct uring *u, struct asyncio__op *op)
+{
+    if (op->moved) return;
+    int err = asyncio__sys_denied(ASYNCIO__SYS_RECV, __func__);
+    if (err == 0 || err == -EINTR || err == -EAGAIN) return;
+    op->moved = (uint32_t)-err;
+    cancel_in_ring(u, op);
+}
+
+// Takes up a result of RECV_LENT. True: there will be others.
+static bool goes_on(struct uring *u, struct asyncio__op *op, unsigned flags,
+                    int *result)
+{
+    bool more = flags & IORING_CQE_F_MORE;
+    if (*result == -ENOBUFS) asyncio__uring_lend_more(&u->lender);
+    if (flags & IORING_CQE_F_BUFFER) {
+        size_t len = *result > 0 ? (size_t)*result : 0;
+        struct asyncio__lent *lent =
+            asyncio__uring_lent(&u->lender, flags, len);
+        op->vain = 0;
+        if (len > 0)
+            asyncio__poller_came(&u->base, op, lent);
+        else
+            asyncio__uring_give_back(&u->lender, lent);
+    }
+    if (__builtin_expect(more && asyncio__sys_hooks != NULL, 0))
+        ask_hooks_again(u, op);
+    if (!more && op->moved) *result = -(int)op->moved;
+    return more;
+}
+
+static void complete(struct uring *u, uint64_t data, unsigned flags, int result)
 {
     if (data == DATA_CANCEL) return;
     if (data == DATA_WAKE) {
@@ -211,6 +257,8 @@ static void complete(struct uring *u, uint64_t data, int result)
     }
 
     struct asyncio__op *op = (struct asyncio__op *)(uintptr_t)data;
+    if (op->code == ASYNCIO__OP_RECV_LENT && goes_on(u, op, flags, &result))
+        return;
     if (op == u->shortened) make_whole(u);
     if (tries_again(u, op, &result)) return;
     list_remove(&op->link);
@@ -228,9 +276,10 @@ static void reap(struct uring *u)
         unsigned head;
         io_uring_for_each_cqe(&u->ring, head, cqe) break;
         uint64_t data = cqe->user_data;
+        unsigned flags = cqe->flags;
         int result = cqe->res;
         io_uring_cq_advance(&u->ring, 1);
-        complete(u, data, result);
+        complete(u, data, flags, result);
     }
 }
 
@@ -318,6 +367,9 @@ static int uring_submit(struct asyncio__poller *poller, struct asyncio__op *op)
     bool shorter = false;
     int err = 0;
     if (is_for_lane(op)) return asyncio__lane_submit(&u->lane, op);
+    if (op->code == ASYNCIO__OP_RECV_LENT &&
+        !asyncio__uring_lender_open(&u->lender, &u->ring))
+        return -EOPNOTSUPP;
 
     if (__builtin_expect(asyncio__sys_hooks != NULL, 0))
         err = ask_hooks(op, &shorter);
@@ -344,10 +396,7 @@ static void uring_cancel(struct asyncio__poller *poller, struct asyncio__op *op)
         asyncio__lane_retract(&u->lane, op);
         return;
     }
-    if (queue_cancel(u, op)) return;
-
-    list_remove(&op->link);
-    list_add_tail(&u->to_cancel, &op->link);
+    cancel_in_ring(u, op);
 }
 
 // Reading from a pipe may last for ever, reading from a file ends by itself;
@@ -369,6 +418,12 @@ static size_t uring_working(const struct asyncio__poller *poller)
     list_for_each (link, &u->to_cancel)
         count += ends_by_itself(op_of(link));
     return count;
+}
+
+static void uring_give_back(struct asyncio__poller *poller,
+                            struct asyncio__lent *lent)
+{
+    asyncio__uring_give_back(&uring_of(poller)->lender, lent);
 }
 
 static void uring_wake(struct asyncio__poller *poller)
@@ -397,6 +452,7 @@ static void uring_close(struct asyncio__poller *poller)
     asyncio__lane_close(&u->lane);
     disarm_wake(u);
     asyncio__sys_uring_exit(&u->ring);
+    asyncio__uring_lender_close(&u->lender);
     asyncio__sys_close(u->wake_fd);
     asyncio__free(u);
 }
@@ -410,6 +466,7 @@ static const struct asyncio__poller_kind kind = {
     .news = uring_news,
     .working = uring_working,
     .wake = uring_wake,
+    .give_back = uring_give_back,
 };
 
 static int open_ring(struct uring *u)

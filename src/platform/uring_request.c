@@ -40,6 +40,17 @@ static int ring_flags(const struct asyncio__op *op)
     return sends && !(flags & MSG_WAITALL) ? flags | MSG_DONTWAIT : flags;
 }
 
+// The kernel takes the memory from what the ring lends, when bytes are there.
+static void prepare_lent(struct io_uring_sqe *sqe, const struct asyncio__op *op)
+{
+    if (op->flags & ASYNCIO__RECV_MORE)
+        io_uring_prep_recv_multishot(sqe, op->fd, NULL, 0, 0);
+    else
+        io_uring_prep_recv(sqe, op->fd, NULL, ASYNCIO__LENT_SIZE, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = 0;
+}
+
 static void prepare_socket_call(struct io_uring_sqe *sqe,
                                 const struct asyncio__op *op)
 {
@@ -61,6 +72,7 @@ static void prepare_socket_call(struct io_uring_sqe *sqe,
         io_uring_prep_send(sqe, op->fd, (char *)op->buffer + op->moved,
                            op->len - op->moved, flags);
         break;
+    case ASYNCIO__OP_RECV_LENT: prepare_lent(sqe, op); break;
     case ASYNCIO__OP_RECVMSG:
         io_uring_prep_recvmsg(sqe, op->fd, op->buffer, (unsigned)flags);
         break;
@@ -224,6 +236,7 @@ enum asyncio__sys_call asyncio__uring_call(const struct asyncio__op *op)
     case ASYNCIO__OP_ACCEPT: return ASYNCIO__SYS_ACCEPT;
     case ASYNCIO__OP_CONNECT: return ASYNCIO__SYS_CONNECT;
     case ASYNCIO__OP_RECV:
+    case ASYNCIO__OP_RECV_LENT:
     case ASYNCIO__OP_RECVMSG: return ASYNCIO__SYS_RECV;
     case ASYNCIO__OP_SEND:
     case ASYNCIO__OP_SENDMSG: return ASYNCIO__SYS_SEND;
@@ -276,4 +289,14 @@ struct iovec *asyncio__uring_last_part(const struct asyncio__op *op)
     while (count > 0 && parts[count - 1].iov_len == 0)
         count--;
     return count > 0 ? &parts[count - 1] : NULL;
+}
+
+void asyncio__uring_shorten(struct io_uring_sqe *sqe,
+                            const struct asyncio__op *op)
+{
+    if (op->code == ASYNCIO__OP_RECV_LENT) {
+        sqe->ioprio = 0;
+        sqe->len = op->len;
+    }
+    sqe->len--;
 }

@@ -29,5 +29,9 @@ enum asyncio__sys_call asyncio__uring_call(const struct asyncio__op *op);
 // for what is carried out whole or not at all.
 size_t asyncio__uring_bytes(const struct asyncio__op *op);
 
+// Makes the entry of a request without parts move one byte less, by one call.
+void asyncio__uring_shorten(struct io_uring_sqe *sqe,
+                            const struct asyncio__op *op);
+
 // Of several parts, the last that is not empty; NULL: there is only one.
 struct iovec *asyncio__uring_last_part(const struct asyncio__op *op);
