@@ -31,7 +31,7 @@ if [ $# -eq 0 ]; then
         printf '%-12s %s\n' "$name" "$(sed -n '1s|^// *||p' "$file")"
     done
     printf '%-12s %s\n' core "How do all of these stand beside others?" \
-        "" "(--rounds N, --quick, --store, W1 ... W12)"
+        "" "(--rounds N, --quick, --store, --peers NAME,..., W1 ... W12)"
     exit 0
 fi
 name=$1

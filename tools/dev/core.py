@@ -1,6 +1,6 @@
 """Runs ours and others side by side, round after round, and compares them.
 
-    core.py [--rounds N] [--quick] [--store] [WORKLOAD...]
+    core.py [--rounds N] [--quick] [--store] [--peers NAME,...] [WORKLOAD...]
 
 Called by ./dev bench core. In one round each workload goes through all peers
 before the next one begins, and each round begins with another peer. A process
@@ -13,6 +13,7 @@ bench/results.txt, and makes docs/performance.md and its chart of that.
 
 import argparse
 import datetime
+import math
 import mmap
 import os
 import platform
@@ -36,6 +37,10 @@ ORDER = ("W1", "W2", "W3", "W4a", "W4b", "W5", "W6", "W7", "W8", "W9", "W10",
          "W11", "W12")
 ECHOES = ((1, 64), (50, 64), (1000, 64), (1, 16384), (50, 16384), (1000, 16384))
 QUICK_ECHOES = ((1, 64), (50, 64), (50, 16384))
+BUSY = ((1, 64), (50, 64))
+BUSY_PEERS = ("libasyncio", "libasyncio_nospin")
+QUICK_LIMIT_S = 15
+QUICK_S = 165  # the last program may take a while, too
 WARM_BYTES = 1 << 30
 MILLION_NEEDS_KIB = 10 << 20
 
@@ -67,11 +72,15 @@ class Core:
         if why:
             sys.exit(f"core: load: {why}")
         for peer in peers.all_peers():
+            if self.options.peers and peer.name not in self.options.peers:
+                continue
             why = peer.build()
             if why:
                 self.say_once(f"skip {peer.name}: {why}")
             else:
                 self.peers.append(peer)
+        if not self.peers:
+            sys.exit("core: nobody is left to be measured")
 
     def say_once(self, text):
         """What would be said in each round."""
@@ -110,13 +119,15 @@ class Core:
             pass
         process.communicate()
 
-    def take(self, out, peer, number):
+    def take(self, out, peer, number, busy=False):
         """Keeps what a program has printed."""
         for line in out.splitlines():
             words = line.split()
             if line.startswith("#") or len(words) != 5:
                 continue
             workload, _, metric, value, unit = words
+            if busy:
+                metric = "busy_" + metric.split("_", 1)[1]
             name = "floor" if peer.name == "floor_threads" else peer.name
             key = (workload, name, metric)
             self.values.setdefault(key, {})[number] = float(value)
@@ -142,7 +153,8 @@ class Core:
             warm_memory()
         process = self.start(command, cpus, peer.variables(workload),
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        out, err, status = self.finish(process, LIMIT_S)
+        out, err, status = self.finish(
+            process, QUICK_LIMIT_S if self.options.quick else LIMIT_S)
         if status == 3:
             peer.never.add(workload)
             return
@@ -168,9 +180,31 @@ class Core:
             for count, size in self.points(workload):
                 if not self.load(peer, workload, number, server.pid, port,
                                  count, size):
-                    break
+                    return
+            if peer.name in BUSY_PEERS and workload == "W8" and \
+                    not self.options.quick:
+                self.busy(peer, number, server.pid, port)
         finally:
             self.end(server)
+
+    def busy(self, peer, number, pid, port):
+        """The same while others compute on both processors: what spinning takes
+        from them, and from itself."""
+        hogs = [self.start(["sh", "-c", "while :; do :; done"], {cpu},
+                           dict(os.environ)) for cpu in sorted(self.both)]
+        try:
+            for count, size in BUSY:
+                before, start = processor_s(hogs), time.monotonic()
+                self.load(peer, "W8", number, pid, port, count, size, True)
+                share = ((processor_s(hogs) - before)
+                         / (time.monotonic() - start) / len(hogs))
+                metric = f"busy_c{count}_others"
+                key = ("W8", peer.name, metric)
+                self.values.setdefault(key, {})[number] = 100 * share
+                self.units["W8", metric] = "%"
+        finally:
+            for hog in hogs:
+                self.end(hog)
 
     def points(self, workload):
         """The loads: connections and bytes."""
@@ -178,7 +212,7 @@ class Core:
             return ((50, 64),)
         return QUICK_ECHOES if self.options.quick else ECHOES
 
-    def load(self, peer, workload, number, pid, port, count, size):
+    def load(self, peer, workload, number, pid, port, count, size, busy=False):
         """One load. Returns whether it was answered as it should."""
         seconds = 0.2 if self.options.quick else 0.5
         kind = "http" if workload == "W9" else "echo"
@@ -188,7 +222,7 @@ class Core:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         out, err, status = self.finish(client, 30)
         if status == 0:
-            self.take(out, peer, number)
+            self.take(out, peer, number, busy)
         else:
             self.problem(peer, f"{workload} {count} x {size} B", err, status)
         return status == 0
@@ -201,6 +235,9 @@ class Core:
             order = self.peers[turn:] + self.peers[:turn]
             for workload in self.options.workloads:
                 for peer in order:
+                    if time.monotonic() > self.options.deadline:
+                        self.say_once(f"no time is left for {workload}")
+                        continue
                     (self.micro if workload in MICRO else self.served)(
                         peer, workload, number)
             say(f"round {number + 1} of {self.options.rounds}:"
@@ -280,6 +317,15 @@ def warm_memory():
         pass
 
 
+def processor_s(processes):
+    """What they have had of the processors, in seconds."""
+    seconds = 0
+    for process in processes:
+        with open(f"/proc/{process.pid}/schedstat", encoding="ascii") as file:
+            seconds += int(file.read().split()[0]) / 1e9
+    return seconds
+
+
 def free_port():
     """A port that nobody has now."""
     with socket.socket() as probe:
@@ -334,8 +380,12 @@ def read_options():
                         help="one round of less, under three minutes")
     parser.add_argument("--store", action="store_true",
                         help="take the figures over into bench/results.txt")
+    parser.add_argument("--peers", type=lambda names: names.split(","),
+                        metavar="NAME,...", help="these only")
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD")
     options = parser.parse_args()
+    options.deadline = (time.monotonic() + QUICK_S if options.quick
+                        else math.inf)
     options.rounds = options.rounds or (1 if options.quick else 5)
     if options.rounds < 1:
         parser.error("there is no such number of rounds")

@@ -40,8 +40,9 @@ class Peer:
     """One column of the comparison.
 
     `command` is what a workload or a port is put behind. `servers` has what to
-    put before the port, for "W8" and "W9". `builds` are commands; `missing`
-    says what is not here, or nothing.
+    put before the port, for "W8" and "W9"; what it does beside is `micro`: all,
+    nothing, or these. `builds` are commands; `missing` says what is not here,
+    or nothing.
     """
 
     def __init__(self, name, kind, command=None, *, builds=(), servers=None,
@@ -55,7 +56,9 @@ class Peer:
 
     def micro_command(self, workload):
         """The command for a workload that is no server, or None."""
-        if not self.micro or workload in self.never:
+        asked = self.micro if self.micro in (True, False) else \
+            workload in self.micro
+        if not asked or workload in self.never:
             return None
         if self.kind == OUR:
             program = PROGRAMS.get(workload)
@@ -173,6 +176,8 @@ def our_peers():
         Peer("libasyncio", OUR, servers=both),
         Peer("libasyncio_epoll", OUR, servers=both, micro=False,
              environment={"ASYNCIO_BACKEND": "epoll"}),
+        Peer("libasyncio_nospin", OUR, servers={"W8": both["W8"]},
+             micro=("W11", "W12"), environment={"ASYNCIO_SPIN_US": "0"}),
         Peer("libasyncio_protocol", OUR, micro=False,
              servers={"W8": ([f"{OURS}/echo"], ["protocol"])}),
     ]

@@ -108,9 +108,10 @@ def workload_tables(workload, found):
     if workload != "W8":
         return workload_table(workload, metrics, found)
     lines = []
-    for size in ("64", "16k"):
+    for size in ("64", "16k", "busy"):
         chosen = [metric for metric in metrics if metric.startswith(size + "_")
-                  and metric.rsplit("_", 1)[1] in ("cpu", "rps", "p99")]
+                  and metric.rsplit("_", 1)[1] in ("cpu", "rps", "p99",
+                                                   "others")]
         if chosen:
             lines += workload_table(workload, chosen, found) + [""]
     return lines[:-1]
