@@ -246,6 +246,7 @@ TEST(a_remembered_answer_serves_any_port_and_type)
 static int look_up(void *arg)
 {
     struct asyncio_addrinfo *list;
+    if (!resolver) return -ESHUTDOWN; // it began late: no other is meant
     int err = asyncio_getaddrinfo(arg, "80", &list, .resolver = resolver);
     asyncio_freeaddrinfo(list);
     return err;
@@ -355,6 +356,23 @@ TEST(more_questions_than_lines_wait_their_turn, .real_time = true, .limit = 60)
     stop();
 }
 
+TEST(questions_without_an_answer_do_not_hold_up_the_others, .real_time = true)
+{
+    static char names[80][24], name[] = "ok.test";
+    struct asyncio_task *tasks[80];
+    START(.try_seconds = 5);
+    for (int i = 0; i < 80; i++) {
+        snprintf(names[i], sizeof names[i], "dead.%d.test", i);
+        tasks[i] = start_lookup(names[i]);
+    }
+    EXPECT_EQ(look_up(name), 0);
+    asyncio_resolver_free(resolver);
+    resolver = NULL;
+    for (int i = 0; i < 80; i++)
+        EXPECT_EQ(end_of(tasks[i]), -ESHUTDOWN);
+    stop();
+}
+
 TEST(freeing_a_resolver_ends_what_waits_in_line, .real_time = true)
 {
     static char names[300][24];
@@ -372,22 +390,29 @@ TEST(freeing_a_resolver_ends_what_waits_in_line, .real_time = true)
     stop();
 }
 
+// One resolver with a question under way, and the loop's own.
 static int leave_it_open(void *arg)
 {
     static char dead[] = "dead.test"; // it is looked up until the end
+    const struct sockaddr_in home = {.sin_family = AF_INET,
+                                     .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    char name[256];
+    int err = asyncio_resolver_create(&resolver, .servers = peer.address);
+    if (err < 0) return err;
     *(struct asyncio_task **)arg = start_lookup(dead);
     asyncio_ignore(asyncio_sleep(0));
-    return asyncio_resolver_create(&resolver, .servers = peer.address);
+    return asyncio_getnameinfo((const struct sockaddr *)&home, sizeof home,
+                               name, sizeof name, NULL, 0);
 }
 
 TEST_PLAIN(a_loop_that_closes_ends_its_resolvers)
 {
     struct asyncio_task *task = NULL;
-    asyncio_ignore(asyncio_run(leave_it_open, &task));
+    EXPECT_OR_RETURN(name_peer_start(&peer, "127.0.0.1", 0) == 0);
+    EXPECT_EQ(asyncio_run(leave_it_open, &task), 0);
     if (task) EXPECT(asyncio_task_done(task));
     asyncio_task_release(task);
-    asyncio_resolver_free(resolver); // may be done afterwards
-    resolver = NULL;
+    stop(); // a resolver may be freed when its loop has closed
 }
 
 // ---- Files that change ------------------------------------------------------

@@ -17,7 +17,8 @@
 // Tasks that ask the same at the same time ask once. /etc/hosts,
 // /etc/resolv.conf and /etc/nsswitch.conf are looked at again at most once a
 // second, when somebody asks; if one of the first two has changed, what was
-// remembered is forgotten. More than 64 questions at a time wait in line.
+// remembered is forgotten. More than 256 questions at a time wait in line, and
+// many at once go out by and by, so that the server gets them all.
 //
 // Where nsswitch.conf names other sources of hosts than files and dns, libc is
 // asked, on one of up to 8 threads of the loop: at once for names without a

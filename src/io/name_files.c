@@ -52,7 +52,6 @@ static int read_all(int fd, size_t max, char **text, size_t *len)
     size_t size = 0;
     for (;;) {
         if (*len + 1 >= size) {
-            if (size > max) return -EFBIG;
             size_t more = size ? size * 2 : 4096;
             char *longer = asyncio__realloc_array(*text, size, more, 1);
             if (!longer) return -ENOMEM;
@@ -63,6 +62,7 @@ static int read_all(int fd, size_t max, char **text, size_t *len)
         if (n < 0) return (int)n;
         if (n == 0) return 0;
         *len += (size_t)n;
+        if (*len > max) return -EFBIG;
     }
 }
 

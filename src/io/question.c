@@ -14,19 +14,21 @@
 
 #include <arpa/inet.h>
 #include <arpa/nameser.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "io/name_read.h"
 #include "platform/sys.h"
 
-// Lines in use at a time, of which each sends a datagram or two: as many as a
-// server has room for that left its socket as Linux makes it. Of a thousand at
-// once most would be lost, and be asked for again seconds later.
-#define LINES_MAX  64
-#define SPARE_MAX  16
-#define NEGATIVE_S 5.0
-#define KEEP_MAX_S 86400.0
+// A server on Linux that left its socket as it was made has room for about a
+// hundred datagrams that it has not read, and each question is one or two. Of a
+// thousand at once most would be lost, and be asked for again seconds later. So
+// only so many are started in a moment, and then one for each that is answered.
+#define FRESH_MAX 32
+#define MOMENT_S  0.05
+
+#define LINES_MAX 256 // in use at a time; each has a socket or two
+#define SPARE_MAX 16
 
 struct question {
     struct asyncio_link link;   // asyncio_resolver.questions
@@ -111,71 +113,6 @@ make_question(struct asyncio_resolver *resolver, const char *key,
 
 // ---- Answers of c-ares ------------------------------------------------------
 
-static double within(double seconds)
-{
-    if (!(seconds > 0)) return 0;
-    return seconds < KEEP_MAX_S ? seconds : KEEP_MAX_S;
-}
-
-static bool is_negative(int status)
-{
-    return status == ARES_ENODATA || status == ARES_ENOTFOUND ||
-           status == ARES_ENONAME || status == ARES_EBADNAME;
-}
-
-static struct asyncio__answer *answer_without(int status)
-{
-    struct asyncio__answer *answer = asyncio__answer_make(0, NULL);
-    if (!answer) return NULL;
-    answer->status = status;
-    answer->keep_s = is_negative(status) ? NEGATIVE_S : 0;
-    return answer;
-}
-
-static void add_node(struct asyncio__answer *answer,
-                     const struct ares_addrinfo_node *node)
-{
-    struct asyncio__name_address address = {.family = node->ai_family};
-    if (node->ai_family == AF_INET) {
-        struct sockaddr_in v4;
-        memcpy(&v4, node->ai_addr, sizeof v4);
-        address.v4 = v4.sin_addr;
-    } else if (node->ai_family == AF_INET6) {
-        struct sockaddr_in6 v6;
-        memcpy(&v6, node->ai_addr, sizeof v6);
-        address.v6 = v6.sin6_addr;
-        address.scope = v6.sin6_scope_id;
-    } else {
-        return;
-    }
-    asyncio__answer_add(answer, &address);
-}
-
-// It holds as long as each record on the way to the addresses does.
-static struct asyncio__answer *answer_of(const struct ares_addrinfo *found)
-{
-    const char *name = found->name;
-    double keep_s = KEEP_MAX_S;
-    size_t count = 0;
-    const struct ares_addrinfo_cname *cname = found->cnames;
-    for (; cname; cname = cname->next) {
-        if (cname->name) name = cname->name;
-        if (cname->ttl < keep_s) keep_s = cname->ttl;
-    }
-    const struct ares_addrinfo_node *node = found->nodes;
-    for (; node; node = node->ai_next) {
-        if (node->ai_ttl < keep_s) keep_s = node->ai_ttl;
-        count++;
-    }
-    if (count == 0) return answer_without(ARES_ENODATA);
-    struct asyncio__answer *answer = asyncio__answer_make(count, name);
-    if (!answer) return NULL;
-    answer->keep_s = within(keep_s);
-    for (node = found->nodes; node; node = node->ai_next)
-        add_node(answer, node);
-    return answer;
-}
-
 // The question is over for c-ares; also from inside the call that asks.
 static void put_answer(struct question *q, struct asyncio__answer *answer)
 {
@@ -189,58 +126,10 @@ static void on_addresses(void *arg, int status, int timeouts,
 {
     (void)timeouts;
     struct question *q = arg;
-    put_answer(q, status == ARES_SUCCESS && found ? answer_of(found)
-                                                  : answer_without(status));
+    put_answer(q, status == ARES_SUCCESS && found
+                      ? asyncio__answer_of(found)
+                      : asyncio__answer_without(status));
     ares_freeaddrinfo(found);
-}
-
-// The shortest time to live of the records that answer; 0 if they cannot be
-// read.
-static double shortest_life(const unsigned char *packet, int len)
-{
-    const unsigned char *at = packet + 12;
-    double shortest = KEEP_MAX_S;
-    if (len < 12) return 0;
-    int records = packet[6] << 8 | packet[7];
-    for (int i = 0; i <= records; i++) {
-        char *name;
-        long used;
-        if (ares_expand_name(at, packet, len, &name, &used) != ARES_SUCCESS)
-            return 0;
-        ares_free_string(name);
-        at += used;
-        long left = packet + len - at;
-        if (i == 0) { // the question itself: type and class
-            if (left < 4) return 0;
-            at += 4;
-            continue;
-        }
-        if (left < 10) return 0;
-        uint32_t life_s = (uint32_t)at[4] << 24 | (uint32_t)at[5] << 16 |
-                          (uint32_t)at[6] << 8 | at[7];
-        long size = at[8] << 8 | at[9];
-        if (left < 10 + size) return 0;
-        if (life_s > INT32_MAX) life_s = 0; // RFC 2181, 8
-        if (life_s < shortest) shortest = life_s;
-        at += 10 + size;
-    }
-    return shortest;
-}
-
-static struct asyncio__answer *
-name_in_packet(const struct asyncio__name_address *address,
-               const unsigned char *packet, int len)
-{
-    struct hostent *host = NULL;
-    int size = address->family == AF_INET ? (int)sizeof address->v4
-                                          : (int)sizeof address->v6;
-    int status = ares_parse_ptr_reply(packet, len, &address->v4, size,
-                                      address->family, &host);
-    if (status != ARES_SUCCESS) return answer_without(status);
-    struct asyncio__answer *answer = asyncio__answer_make(0, host->h_name);
-    ares_free_hostent(host);
-    if (answer) answer->keep_s = within(shortest_life(packet, len));
-    return answer;
 }
 
 static void on_name(void *arg, int status, int timeouts, unsigned char *packet,
@@ -248,9 +137,9 @@ static void on_name(void *arg, int status, int timeouts, unsigned char *packet,
 {
     (void)timeouts;
     struct question *q = arg;
-    put_answer(q, status == ARES_SUCCESS
-                      ? name_in_packet(&q->subject.address, packet, len)
-                      : answer_without(status));
+    put_answer(q, status == ARES_SUCCESS ? asyncio__answer_in_packet(
+                                               &q->subject.address, packet, len)
+                                         : asyncio__answer_without(status));
 }
 
 // ---- Asking -----------------------------------------------------------------
@@ -353,6 +242,7 @@ static void line_ended(struct asyncio__name_line *line)
         q->code = -ENOMEM;
     }
     resolver->busy--;
+    if (resolver->fresh > 0) resolver->fresh--;
     asyncio__spare_line(resolver, line);
     deliver(q);
     free_question(q);
@@ -384,9 +274,36 @@ static void start(struct question *q)
         return;
     }
     resolver->busy++;
+    resolver->fresh++;
     q->line->owner = q;
     q->line->ended = line_ended;
     ask_line(q);
+}
+
+static int on_moment(void *arg)
+{
+    struct asyncio_resolver *resolver = arg;
+    resolver->resting = false;
+    resolver->fresh = 0;
+    start_queued(resolver);
+    return 0;
+}
+
+// False: there is no memory for that.
+static bool rest(struct asyncio_resolver *resolver)
+{
+    if (!resolver->resting)
+        resolver->resting =
+            asyncio_call_later(MOMENT_S, on_moment, resolver,
+                               .handle = &resolver->moment) == 0;
+    return resolver->resting;
+}
+
+static bool may_start(struct asyncio_resolver *resolver)
+{
+    if (list_empty(&resolver->queue) || resolver->busy == LINES_MAX)
+        return false;
+    return resolver->fresh < FRESH_MAX || !rest(resolver);
 }
 
 // One that is over at once calls this again, and leaves the rest to the first
@@ -395,9 +312,8 @@ static void start_queued(struct asyncio_resolver *resolver)
 {
     if (resolver->starting) return;
     resolver->starting = true;
-    struct asyncio_link *link;
-    while (resolver->busy < LINES_MAX && (link = list_pop(&resolver->queue)))
-        start(list_entry(link, struct question, queued));
+    while (may_start(resolver))
+        start(list_entry(list_pop(&resolver->queue), struct question, queued));
     resolver->starting = false;
 }
 
@@ -443,7 +359,7 @@ static int ask_servers(struct asyncio_resolver *resolver,
 {
     char key[KEY_SIZE];
     if (!make_key(subject, key)) {
-        *answer = answer_without(ARES_EBADNAME);
+        *answer = asyncio__answer_without(ARES_EBADNAME);
         return *answer ? 0 : -ENOMEM;
     }
     struct asyncio__answer *known =
@@ -508,7 +424,9 @@ void asyncio__end_questions(struct asyncio_resolver *resolver)
             free_question(q);
         }
     }
-    resolver->busy = 0;
+    asyncio_handle_cancel(&resolver->moment);
+    resolver->resting = false;
+    resolver->busy = resolver->fresh = 0;
 }
 
 void asyncio__take_back_answers(struct asyncio_resolver *resolver)

@@ -27,6 +27,9 @@ struct asyncio_resolver {
     struct asyncio_link spare;  // asyncio__name_line.link
     size_t spare_count, busy;   // lines
     bool starting;              // questions of the queue, just now
+    bool resting;               // until `moment`, unless one is answered before
+    size_t fresh;               // questions started since then, and unanswered
+    struct asyncio_handle moment;
 
     struct asyncio__hosts *hosts;
     struct asyncio__file_stamp hosts_stamp, resolv_stamp, nsswitch_stamp;
