@@ -39,6 +39,7 @@ ECHOES = ((1, 64), (50, 64), (1000, 64), (1, 16384), (50, 16384), (1000, 16384))
 QUICK_ECHOES = ((1, 64), (50, 64), (50, 16384))
 BUSY = ((1, 64), (50, 64))
 BUSY_PEERS = ("libasyncio", "libasyncio_nospin")
+NOT_QUICK = ("libasyncio_nospin", "asyncio_stream", "uvloop", "uvloop_stream")
 QUICK_LIMIT_S = 15
 QUICK_S = 165  # the last program may take a while, too
 WARM_BYTES = 1 << 30
@@ -72,7 +73,7 @@ class Core:
         if why:
             sys.exit(f"core: load: {why}")
         for peer in peers.all_peers():
-            if self.options.peers and peer.name not in self.options.peers:
+            if not self.wanted(peer.name):
                 continue
             why = peer.build()
             if why:
@@ -81,6 +82,12 @@ class Core:
                 self.peers.append(peer)
         if not self.peers:
             sys.exit("core: nobody is left to be measured")
+
+    def wanted(self, name):
+        """Whether somebody is to take part."""
+        if self.options.peers:
+            return name in self.options.peers
+        return not (self.options.quick and name in NOT_QUICK)
 
     def say_once(self, text):
         """What would be said in each round."""
