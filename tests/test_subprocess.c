@@ -394,17 +394,25 @@ TEST(detached_child_goes_on_and_is_reaped, .real_time = true)
     close(fds[0]);
 }
 
+static int stop_at_once(void *arg)
+{
+    (void)arg;
+    asyncio_loop_stop(asyncio_get_running_loop());
+    return 0;
+}
+
 static int detach_at_once(void *arg)
 {
     struct asyncio_subprocess *process;
     siginfo_t info;
-    int err = asyncio_create_subprocess_exec(&process, ASYNCIO_ARGV("true"));
-    if (err < 0) return err;
-    waitid(P_PID, (id_t)asyncio_subprocess_pid(process), &info,
-           WEXITED | WNOWAIT);
-    asyncio_subprocess_detach(process);
-    asyncio_loop_stop(asyncio_get_running_loop());
     (void)arg;
+    int err = asyncio_create_subprocess_exec(&process, ASYNCIO_ARGV("true"));
+    if (EXPECT_EQ(err, 0)) {
+        waitid(P_PID, (id_t)asyncio_subprocess_pid(process), &info,
+               WEXITED | WNOWAIT);
+        asyncio_subprocess_detach(process);
+    }
+    asyncio_loop_stop(asyncio_get_running_loop());
     return 0;
 }
 
@@ -414,7 +422,9 @@ TEST_PLAIN(detached_child_that_has_ended_is_reaped_by_a_loop_that_closes,
     struct asyncio_loop *loop = NULL;
     if (!EXPECT_EQ(asyncio_new_event_loop(&loop), 0)) return;
     struct asyncio_task *task = asyncio_create_task(detach_at_once, NULL);
-    EXPECT_LE(asyncio_loop_run_forever(loop), 0);
+    // It may get no stack.
+    if (EXPECT_EQ(asyncio_call_later(1, stop_at_once, NULL), 0))
+        EXPECT_EQ(asyncio_loop_run_forever(loop), 0);
     asyncio_loop_free(loop);
     EXPECT(!has_children());
     asyncio_task_release(task);
@@ -452,13 +462,6 @@ TEST_PLAIN(loop_that_closes_ends_its_children, .real_time = true)
         EXPECT_EQ(asyncio_subprocess_kill(process), -ESRCH);
     }
     asyncio_subprocess_free(process);
-}
-
-static int stop_at_once(void *arg)
-{
-    (void)arg;
-    asyncio_loop_stop(asyncio_get_running_loop());
-    return 0;
 }
 
 TEST_PLAIN(loop_closed_in_the_middle_of_a_start_leaves_nothing,
