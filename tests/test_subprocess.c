@@ -729,6 +729,16 @@ static int run_in_scope(void *arg)
     return run->err;
 }
 
+// The child may have spoken before the loop hears that it has begun.
+static void let_it_begin(const struct asyncio_task *task)
+{
+    char line[256];
+    while (strstr(asyncio_task_describe(task, line, sizeof line), "to begin"))
+        if (asyncio_sleep(0.001) < 0) return;
+}
+
+static bool nobody_is_asked; // to end: the signal cannot be sent
+
 // Cancels it when the child has said that it is ready, and returns how it ended
 // and that it had ended by then.
 static int run_and_cancel(const char *command, double grace)
@@ -747,6 +757,8 @@ static int run_and_cancel(const char *command, double grace)
     struct asyncio_task *task = asyncio_create_task(run_in_scope, &run);
     int got = WITHIN(asyncio_stream_readline(out, line, sizeof line));
     EXPECT_GT(got, 0);
+    let_it_begin(task);
+    if (nobody_is_asked) fail_next(ASYNCIO__SYS_OTHER, -EPERM);
     asyncio_task_cancel(task);
     err = WITHIN(asyncio_await(task));
     EXPECT(!has_children());
@@ -766,6 +778,14 @@ TEST(cancelled_run_asks_first_and_then_kills, .real_time = true)
               -ECANCELED);
     EXPECT_EQ(run_and_cancel("trap '' TERM; echo ready; exec sleep 1000", -1),
               -ECANCELED);
+}
+
+TEST(child_that_cannot_be_asked_to_end_is_killed_at_once, .real_time = true,
+     .faulty = true)
+{
+    nobody_is_asked = true;
+    EXPECT_EQ(run_and_cancel("echo ready; exec sleep 1000", 60), -ECANCELED);
+    EXPECT_EQ(faults__call, -1);
 }
 
 TEST(run_in_a_scope_that_is_left_early_has_ended, .real_time = true)

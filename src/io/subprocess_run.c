@@ -164,12 +164,11 @@ static void grace_is_over(struct asyncio__timer *timer)
         list_entry(timer, struct asyncio_subprocess, grace));
 }
 
-static void ask_to_end(struct asyncio_subprocess *process)
+static int ask_to_end(struct asyncio_subprocess *process)
 {
-    if (process->owns_group)
-        asyncio_subprocess_signal_group(process, SIGTERM);
-    else
-        asyncio_subprocess_terminate(process);
+    return process->owns_group
+               ? asyncio_subprocess_signal_group(process, SIGTERM)
+               : asyncio_subprocess_terminate(process);
 }
 
 // No cancel ends this: what is asked meanwhile is for the next await.
@@ -180,7 +179,8 @@ static void end(struct asyncio_subprocess *process, double grace)
     double when;
     if (grace == 0) grace = DEFAULT_GRACE;
     if (process->state != ASYNCIO__SUBPROCESS_RUNNING) return;
-    if (grace > 0) ask_to_end(process);
+    // One that cannot be asked is not waited for.
+    if (grace > 0 && ask_to_end(process) < 0) grace = -1;
     if (grace < 0 || asyncio__deadline_in(asyncio__loop_now(loop), grace, &when,
                                           &when_ns) < 0) {
         asyncio__subprocess_kill(process);
