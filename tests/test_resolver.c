@@ -389,7 +389,9 @@ TEST(freeing_a_resolver_ends_what_waits_in_line, .real_time = true)
         snprintf(names[i], sizeof names[i], "dead.%d.test", i);
         tasks[i] = start_lookup(names[i]);
     }
-    wait_for_queries(tasks[0], 1);
+    // Whoever looks up without this one asks that of the system.
+    bool begun = tasks[0] && !asyncio_task_done(tasks[0]);
+    wait_for_queries(tasks[begun ? 0 : 1], 1);
     asyncio_resolver_free(resolver);
     resolver = NULL;
     for (int i = 0; i < 300; i++)
