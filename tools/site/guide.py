@@ -27,6 +27,7 @@ NAMES = ROOT / "tools" / "site" / "names.txt"
 PROGRAMS = re.compile(r"(examples|app)/[\w/]+\.(c|cpp|h)")
 QUOTED_WHOLE = ("pitfalls", "recipes", "exercises")  # folders of examples/
 OURS = re.compile(r"\b(?:asyncio_|ASYNCIO_)\w+\b(?:\.\.\.)?")
+OPTION = re.compile(r"`\.([a-z_]+)(?: =[^`]*)?`")
 WITHOUT_FILE = ("sh", "text", "json")  # commands, drawings, data
 
 
@@ -93,8 +94,17 @@ def library_words():
     return words
 
 
-def wrong_in_words(page, words):
+def options():
+    """The fields of the library's structs, of which keywords are some."""
+    text = "".join(read(path) for path in (ROOT / "include").rglob("*.h"))
+    return set(re.findall(r"(\w+)\)?(?:\(.*?\))?\s+ASYNCIO__UNSET", text))
+
+
+def wrong_in_words(page, words, keywords):
     for line, text in page.prose:
+        for name in OPTION.findall(text):
+            if name not in keywords:
+                yield f"{where(page, line)}: no option is called .{name}"
         for name in OURS.findall(text):
             stem = name.removesuffix("...")
             known = (any(word.startswith(stem) for word in words)
@@ -154,13 +164,14 @@ def wrong_in_folders():
 
 
 def check():
-    all_pages, words = pages(), library_words()
+    all_pages, words, keywords = pages(), library_words(), options()
     anchors = {page.path: page.anchors() for page in all_pages}
     wrong = [*wrong_in_table(), *wrong_in_folders()]
     for page in all_pages:
         wrong += wrong_in_links(page, anchors)
         if in_guide(page):
-            wrong += [*wrong_in_blocks(page), *wrong_in_words(page, words)]
+            wrong += wrong_in_blocks(page)
+            wrong += wrong_in_words(page, words, keywords)
     print("\n".join(wrong), end="\n" if wrong else "")
     return 1 if wrong else 0
 
