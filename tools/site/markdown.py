@@ -54,23 +54,30 @@ class Page:
         if block:
             self.blocks.append(block)
 
-    def anchors(self):
-        """The anchors of its headings; a second one of a name has -1."""
-        found = []
+    def headings(self):
+        """Yields (level, words, anchor); a second anchor of a name has -1."""
+        names = []
         for _, line in self.prose:
             heading = HEADING.match(line)
             if heading:
                 name = slug(heading[2])
-                count = sum(a == name for a, _ in found)
-                found.append((name, f"{name}-{count}" if count else name))
-        return [anchor for _, anchor in found]
+                count = names.count(name)
+                names.append(name)
+                yield (len(heading[1]), heading[2].replace("`", ""),
+                       f"{name}-{count}" if count else name)
+
+    def anchors(self):
+        return [anchor for _, _, anchor in self.headings()]
 
     def title(self):
-        for _, line in self.prose:
-            heading = HEADING.match(line)
-            if heading:
-                return heading[2].replace("`", "")
-        return str(self.path)
+        return next((words for _, words, _ in self.headings()), str(self.path))
+
+    def sections(self):
+        """(words, anchor) of the headings below the title's level."""
+        below = [h for h in self.headings() if h[0] > 1]
+        top = min((level for level, _, _ in below), default=0)
+        return [(words, anchor) for level, words, anchor in below
+                if level == top]
 
     def links(self):
         """Yields (line number, target) of each link."""

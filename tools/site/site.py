@@ -34,7 +34,7 @@ GUIDE = ["README", "concepts", "examples", "pictures", "pitfalls",
          "from-others", "checklist", "exercises"]
 PICTURES = (".svg", ".png")
 TEXT = (".c", ".cpp", ".h", ".py", ".sh", ".build", ".txt", "")  # shown as is
-NAME = re.compile(r"\b(?:asyncio_|ASYNCIO_)\w+\b")
+NAME = re.compile(r"\b(?:asyncio_|ASYNCIO_)\w+\b|\basyncio/\w+\.h\b")
 
 
 def read(path):
@@ -48,6 +48,8 @@ class Site:
         self.names = {d.name: f"reference/{h.stem}.html#{d.name}"
                       for h in self.headers for e in h.entries
                       for d in e.declarations}
+        self.names |= {h.path: f"reference/{h.stem}.html"
+                       for h in self.headers}
         self.pages = {path: markdown.Page(path, read(path))
                       for path in self.documents()}
         self.sources = set()   # files of the tree that a page leads to
@@ -99,18 +101,31 @@ class Site:
 
     def chapters(self, here):
         """The list of the guide's chapters, and what else there is."""
-        rows = []
-        for path, page in self.pages.items():
-            if path.parent == ROOT / "docs" / "guide":
-                rows.append((self.address(path), page.title()))
-        rows.append(("reference/index.html", "Reference, by header"))
-        rows += [(self.address(path), page.title())
-                 for path, page in self.pages.items()
-                 if path.parent == ROOT / "docs"]
-        return "\n".join(
-            f'<li><a href="{relative(address, here)}"'
-            f'{CURRENT if address == here else ""}>'
-            f"{html.escape(title)}</a></li>" for address, title in rows)
+        guide, others = ROOT / "docs" / "guide", ROOT / "docs"
+        rows = [self.row(page, here) for path, page in self.pages.items()
+                if path.parent == guide]
+        rows.append(item("reference/index.html", "Reference, by header", here))
+        rows += [self.row(page, here) for path, page in self.pages.items()
+                 if path.parent == others]
+        return "\n".join(rows)
+
+    def row(self, page, here):
+        """A line of that list; the page that is shown has its sections."""
+        address, parts = self.address(page.path), ""
+        if address == here and len(page.sections()) > 2:
+            parts = "".join(f'<li><a href="#{anchor}">{html.escape(words)}</a>'
+                            "</li>" for words, anchor in page.sections())
+        return item(address, page.title(), here, parts and f"<ul>{parts}</ul>")
+
+    def next_chapter(self, page):
+        """Where somebody who reads on goes."""
+        chapters = [path for path in self.pages
+                    if path.parent == ROOT / "docs" / "guide"]
+        if page.path not in chapters[:-1]:
+            return ""
+        path = chapters[chapters.index(page.path) + 1]
+        href = relative(self.address(path), self.address(page.path))
+        return f'<p>Next: <a href="{href}">{self.pages[path].title()}</a></p>'
 
     def code(self, text, here):
         """Escaped code, in which the library's names lead to the reference."""
@@ -139,7 +154,7 @@ class Site:
             for child in token.children or []:
                 self.inline(child, page, here)
         body = parser.renderer.render(tokens, parser.options, {})
-        self.write(here, page.title(), body)
+        self.write(here, page.title(), body + self.next_chapter(page))
         self.index_document(page, here)
 
     def inline(self, token, page, here):
@@ -245,8 +260,6 @@ class Site:
             shutil.copy(HERE / name, self.folder / name)
 
 
-CURRENT = ' aria-current="page"'
-
 PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -278,6 +291,13 @@ def rank(entry):
         if entry["u"].startswith(kind):
             return place, entry["t"].endswith("_options")
     return len(kinds), False
+
+
+def item(address, words, here, parts=""):
+    """A line of the list of pages."""
+    current = ' aria-current="page"' if address == here else ""
+    return (f'<li><a href="{relative(address, here)}"{current}>'
+            f"{html.escape(words)}</a>{parts}</li>")
 
 
 def relative(address, here):
