@@ -498,7 +498,7 @@ TEST(the_name_servers_are_read_again_when_they_change)
     stop();
 }
 
-TEST(a_question_under_way_outlives_a_change_of_files, .real_time = true)
+TEST(a_question_under_way_outlives_a_change_of_files)
 {
     static char name[] = "slow.test";
     put_file("hosts", "192.0.2.20 a.test\n", 0644);
