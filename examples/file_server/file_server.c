@@ -2,19 +2,17 @@
 //
 //     file_server FOLDER [PORT [SECONDS]]
 //
-// Connections are kept, a range of a file can be had, and what changed since
-// the last time is asked for by its date. SECONDS is how long a client may take
-// for a request, or for a piece of the answer: 30, if nothing is said. On a
-// signal requests that are under way are answered, within that time.
+// Connections are kept, and a range of a file can be had. SECONDS is how long a
+// client may take for a request, or for a piece of the answer: 30, if nothing
+// is said. On a signal requests that are under way are answered, within that
+// time.
 //
 // A client is a task: it reads requests and answers them, one after the other,
 // and nobody else has to know how far it is. What it keeps in memory is
 // bounded, whatever the client does: a head, a piece of a file, and what the
 // stream holds below its mark.
 
-#include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +20,7 @@
 
 #include "site.h"
 
-#define PIECE_SIZE 16384
+#define PIECE_SIZE 16384 // with room for the longest path in it
 #define SEND_SIZE  ((size_t)256 * 1024)
 
 struct client {
@@ -41,36 +39,13 @@ static const char *reason_of(int status)
     case 200: return "OK";
     case 206: return "Partial Content";
     case 301: return "Moved Permanently";
-    case 304: return "Not Modified";
     case 400: return "Bad Request";
-    case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
     case 408: return "Request Timeout";
-    case 414: return "URI Too Long";
-    case 416: return "Range Not Satisfiable";
-    case 431: return "Request Header Fields Too Large";
-    case 501: return "Not Implemented";
     case 503: return "Service Unavailable";
-    case 505: return "HTTP Version Not Supported";
-    default: return "Internal Server Error";
+    default: return "Refused";
     }
-}
-
-struct text {
-    char at[PIECE_SIZE];
-    size_t len;
-};
-
-__attribute__((format(printf, 2, 3))) static void add(struct text *text,
-                                                      const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    size_t room = sizeof text->at - text->len;
-    int len = vsnprintf(text->at + text->len, room, format, args);
-    va_end(args);
-    if (len > 0) text->len += (size_t)len < room ? (size_t)len : room - 1;
 }
 
 static bool is_of_file(const struct site_answer *answer)
@@ -78,41 +53,45 @@ static bool is_of_file(const struct site_answer *answer)
     return answer->status == 200 || answer->status == 206;
 }
 
-// The fields, and for what is not of a file a line of text.
-static void add_head(struct text *text, const struct request *request,
-                     const struct site_answer *answer)
+// The fields that only some answers have.
+static void write_special(char *at, size_t size, const struct request *request,
+                          const struct site_answer *answer)
+{
+    at[0] = '\0';
+    if (answer->status == 206)
+        snprintf(at, size, "Content-Range: bytes %ju-%ju/%ju\r\n",
+                 answer->first, answer->first + answer->count - 1,
+                 answer->size);
+    if (answer->status == 416)
+        snprintf(at, size, "Content-Range: bytes */%ju\r\n", answer->size);
+    if (answer->status == 301)
+        snprintf(at, size, "Location: %.*s/\r\n", (int)request->path.len,
+                 request->path.at);
+}
+
+// The head, and for what is not of a file a line of text. Returns its length.
+static size_t write_head(char at[PIECE_SIZE], const struct request *request,
+                         const struct site_answer *answer)
 {
     const char *reason = reason_of(answer->status);
-    char now[32];
-    site_write_date(now, time(NULL));
-    add(text, "HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: %s\r\n",
-        answer->status, reason, now,
-        request->keep_alive ? "keep-alive" : "close");
-    if (answer->modified[0])
-        add(text, "Last-Modified: %s\r\n", answer->modified);
-    if (answer->status == 206)
-        add(text, "Content-Range: bytes %ju-%ju/%ju\r\n", answer->first,
-            answer->first + answer->count - 1, answer->size);
-    if (answer->status == 416)
-        add(text, "Content-Range: bytes */%ju\r\n", answer->size);
-    if (answer->status == 405) add(text, "Allow: GET, HEAD\r\n");
-    if (answer->status == 301)
-        add(text, "Location: %.*s/\r\n", (int)request->path.len,
-            request->path.at);
-
-    if (is_of_file(answer))
-        add(text,
-            "Accept-Ranges: bytes\r\nContent-Type: %s\r\n"
-            "Content-Length: %ju\r\n\r\n",
-            answer->type, answer->count);
-    else if (answer->status == 304)
-        add(text, "\r\n");
-    else
-        add(text, "Content-Type: text/plain\r\nContent-Length: %zu\r\n\r\n",
-            strlen(reason) + 1);
-    if (!is_of_file(answer) && answer->status != 304 &&
-        !request_is(request->method, "HEAD"))
-        add(text, "%s\n", reason);
+    bool of_file = is_of_file(answer);
+    char special[REQUEST_LINE_MAX + 64], date[32] = "";
+    struct tm now;
+    time_t seconds = time(NULL);
+    if (gmtime_r(&seconds, &now))
+        strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &now);
+    write_special(special, sizeof special, request, answer);
+    bool words = !of_file && !request_is(request->method, "HEAD");
+    return (size_t)snprintf(
+        at, PIECE_SIZE,
+        "HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: %s\r\nAllow: GET, HEAD\r\n"
+        "Accept-Ranges: bytes\r\n%sContent-Type: %s\r\n"
+        "Content-Length: %ju\r\n\r\n%s%s",
+        answer->status, reason, date,
+        request->keep_alive ? "keep-alive" : "close", special,
+        of_file ? answer->type : "text/plain",
+        of_file ? answer->count : (uint64_t)strlen(reason) + 1,
+        words ? reason : "", words ? "\n" : "");
 }
 
 // What does not fit beside the head goes from the disk to the network by
@@ -137,25 +116,22 @@ static int send_rest(struct client *client, const struct site_answer *answer,
 // The head leaves together with the first piece of the file.
 static int send_answer(struct client *client, const struct site_answer *answer)
 {
-    struct text text;
-    uint64_t count = answer->count;
+    char piece[PIECE_SIZE];
+    size_t len = write_head(piece, &client->request, answer);
+    bool wanted = is_of_file(answer) && answer->count > 0 &&
+                  !request_is(client->request.method, "HEAD");
     int n = 0;
-    text.len = 0;
-    add_head(&text, &client->request, answer);
-    if (!is_of_file(answer) || request_is(client->request.method, "HEAD"))
-        count = 0;
-    if (count > 0) {
-        size_t room = sizeof text.at - text.len;
-        n = asyncio_pread(answer->file, text.at + text.len,
-                          count < room ? count : room, (off_t)answer->first);
+    if (wanted) {
+        size_t room = sizeof piece - len;
+        n = asyncio_pread(answer->file, piece + len,
+                          answer->count < room ? answer->count : room,
+                          (off_t)answer->first);
         if (n <= 0) return n < 0 ? n : -EIO;
-        text.len += (size_t)n;
     }
     int err = asyncio_wait_for(
-        asyncio_stream_write(client->stream, text.at, text.len),
+        asyncio_stream_write(client->stream, piece, len + (size_t)n),
         client->site->seconds);
-    if (err < 0 || count == 0) return err;
-    return send_rest(client, answer, (uint64_t)n);
+    return err < 0 || !wanted ? err : send_rest(client, answer, (uint64_t)n);
 }
 
 // ---- A client ---------------------------------------------------------------
@@ -181,13 +157,12 @@ static int read_head(struct client *client)
 static int serve_one(struct client *client)
 {
     struct site_answer answer = {.file = -1};
-    int n = asyncio_wait_for(read_head(client), client->site->seconds);
+    int n = asyncio_wait_for(read_head(client), client->site->seconds), err = 0;
     if (n == -ETIMEDOUT) n = client->len > 0 ? -408 : 0;
     if (n == 0 || (n < 0 && n > -400)) return n;
 
     // Bodies are not read: what comes behind this one could not be found.
     if (n < 0 || client->request.has_body) client->request.keep_alive = false;
-    int err = 0;
     if (n < 0)
         answer.status = -n;
     else
@@ -222,15 +197,14 @@ static int part(struct client *client)
         err = asyncio_wait_for(asyncio_stream_drain(stream),
                                client->site->seconds);
     if (err == 0) err = asyncio_stream_write_eof(stream);
-    if (err == 0) err = asyncio_wait_for(read_rest(client), 1);
-    return err;
+    return err < 0 ? err : asyncio_wait_for(read_rest(client), 1);
 }
 
-static int on_client(struct asyncio_stream *stream, void *arg)
+static int on_client(struct asyncio_stream *stream, void *site)
 {
     struct client client;
     client.stream = stream;
-    client.site = arg;
+    client.site = site;
     client.len = 0;
     int err;
     do
@@ -252,16 +226,15 @@ static int serve(struct site *site, int port)
     printf("http://127.0.0.1:%d/\n", asyncio_server_port(&server));
     fflush(stdout);
 
-    err = asyncio_wait_signal(SIGINT, SIGTERM);
+    int signal = asyncio_wait_signal(SIGINT, SIGTERM);
     asyncio_server_close(&server);
     asyncio_server_close_clients(&server);
-    if (err >= 0)
-        err = asyncio_wait_for(asyncio_server_wait_closed(&server),
-                               site->seconds);
-    if (err == 0) return 0;
-    asyncio_server_abort_clients(&server);
-    int gone = asyncio_server_wait_closed(&server);
-    return err == -ETIMEDOUT ? gone : err;
+    err = asyncio_wait_for(asyncio_server_wait_closed(&server), site->seconds);
+    if (err == -ETIMEDOUT) {
+        asyncio_server_abort_clients(&server);
+        err = asyncio_server_wait_closed(&server);
+    }
+    return signal < 0 ? signal : err;
 }
 
 static int async_main(void *arg)
@@ -279,9 +252,7 @@ static int async_main(void *arg)
 
 int main(int argc, char **argv)
 {
-    if (argc < 2 || argc > 4) {
-        fprintf(stderr, "usage: file_server FOLDER [PORT [SECONDS]]\n");
-        return 2;
-    }
-    return asyncio_main(async_main, argv);
+    if (argc >= 2 && argc <= 4) return asyncio_main(async_main, argv);
+    fprintf(stderr, "usage: file_server FOLDER [PORT [SECONDS]]\n");
+    return 2;
 }

@@ -3,10 +3,12 @@
 // `struct request_text` is also the cursor: a line is cut from its front, piece
 // by piece, and what is left over when a rule is through is a fault. A line is
 // looked at once, when it is complete, so it does not matter in which pieces it
-// came.
+// came. Behind each stands its CR, which fits nowhere: nobody reads beyond.
 
 #include "request.h"
 
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -30,63 +32,50 @@ static bool fits(char c, const char *others)
            (c && strchr(others, c));
 }
 
+// Takes `len` bytes from the front of `text`.
+static struct request_text take(struct request_text *text, size_t len)
+{
+    struct request_text piece = {text->at, len};
+    text->at += len;
+    text->len -= len;
+    return piece;
+}
+
 // The front of `text`, as far as its bytes fit.
 static struct request_text cut(struct request_text *text, const char *others)
 {
-    struct request_text piece = {text->at, 0};
-    while (piece.len < text->len && fits(text->at[piece.len], others))
-        piece.len++;
-    text->at += piece.len;
-    text->len -= piece.len;
-    return piece;
+    size_t len = 0;
+    while (len < text->len && fits(text->at[len], others))
+        len++;
+    return take(text, len);
 }
 
 // A number in decimal digits; those beyond what can be counted are the largest.
 static bool cut_number(struct request_text *text, uint64_t *number)
 {
-    size_t len = 0;
-    *number = 0;
-    for (; len < text->len && is_digit(text->at[len]); len++) {
-        uint64_t digit = (uint64_t)(text->at[len] - '0');
-        bool room = *number <= (UINT64_MAX - digit) / 10;
-        *number = room ? *number * 10 + digit : UINT64_MAX;
-    }
-    text->at += len;
-    text->len -= len;
-    return len > 0;
+    char *end;
+    if (text->len == 0 || !is_digit(text->at[0])) return false;
+    *number = strtoull(text->at, &end, 10);
+    take(text, (size_t)(end - text->at));
+    return true;
 }
 
 static bool skip(struct request_text *text, const char *word)
 {
     size_t len = strlen(word);
     if (text->len < len || strncasecmp(text->at, word, len) != 0) return false;
-    text->at += len;
-    text->len -= len;
+    take(text, len);
     return true;
 }
 
-static bool is_space(char c)
+static bool is_nocase(struct request_text text, const char *word)
 {
-    return c == ' ' || c == '\t';
-}
-
-static void trim(struct request_text *text)
-{
-    for (; text->len > 0 && is_space(text->at[0]); text->len--)
-        text->at++;
-    while (text->len > 0 && is_space(text->at[text->len - 1]))
-        text->len--;
+    return text.at && skip(&text, word) && text.len == 0;
 }
 
 bool request_is(struct request_text text, const char *word)
 {
-    return text.at && text.len == strlen(word) &&
-           memcmp(text.at, word, text.len) == 0;
-}
-
-bool request_is_nocase(struct request_text text, const char *word)
-{
-    return text.at && skip(&text, word) && text.len == 0;
+    return is_nocase(text, word) && memcmp(text.at, word, text.len) == 0;
 }
 
 // ---- The request line -------------------------------------------------------
@@ -94,7 +83,7 @@ bool request_is_nocase(struct request_text text, const char *word)
 static int hex(char c)
 {
     if (is_digit(c)) return c - '0';
-    return (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+    return isxdigit((unsigned char)c) ? (c | 32) - 'a' + 10 : -1;
 }
 
 static bool is_escaped_well(struct request_text text)
@@ -107,11 +96,10 @@ static bool is_escaped_well(struct request_text text)
     return true;
 }
 
-// host [":" port]; cuts nothing that cannot be one.
-static bool cut_authority(struct request_text *text, struct request_text *host)
+// host [":" port]
+static bool skip_host(struct request_text *text)
 {
     uint64_t port;
-    const char *start = text->at;
     if (skip(text, "[")) {
         struct request_text address = cut(text, ".:");
         for (size_t i = 0; i < address.len; i++)
@@ -122,7 +110,6 @@ static bool cut_authority(struct request_text *text, struct request_text *host)
         return false;
     }
     if (skip(text, ":")) cut_number(text, &port);
-    *host = (struct request_text){start, (size_t)(text->at - start)};
     return true;
 }
 
@@ -130,17 +117,16 @@ static bool cut_authority(struct request_text *text, struct request_text *host)
 static int read_target(struct request *request, struct request_text target)
 {
     bool absolute = skip(&target, "http://");
-    if (absolute &&
-        (!cut_authority(&target, &request->authority) ||
-         request->authority.len == 0 || request->authority.at[0] == ':'))
+    const char *host = target.at;
+    if (absolute && (!skip_host(&target) || target.at == host || *host == ':'))
         return -400;
 
-    request->path = cut(&target, PATH);
-    if (!absolute && request->path.len == 0) return -400;
-    if (request->path.len > 0 && request->path.at[0] != '/') return -400;
-    if (skip(&target, "?")) request->query = cut(&target, QUERY);
-    if (target.len > 0) return -400;
-    return is_escaped_well(request->path) && is_escaped_well(request->query)
+    struct request_text path = cut(&target, PATH), query = {NULL, 0};
+    if (skip(&target, "?")) query = cut(&target, QUERY);
+    bool rooted = path.len > 0 ? path.at[0] == '/' : absolute;
+    request->path = path;
+    return rooted && target.len == 0 && is_escaped_well(path) &&
+                   is_escaped_well(query)
                ? 0
                : -400;
 }
@@ -148,18 +134,13 @@ static int read_target(struct request *request, struct request_text target)
 static int read_request_line(struct request *request, struct request_text line)
 {
     request->method = cut(&line, TOKEN);
-    if (request->method.len == 0 || !skip(&line, " ")) return -400;
-    const char *space = memchr(line.at, ' ', line.len);
-    if (!space) return -400;
-    struct request_text target = {line.at, (size_t)(space - line.at)};
-    struct request_text version = {space + 1, line.len - target.len - 1};
-
-    if (version.len != 8 || memcmp(version.at, "HTTP/", 5) != 0 ||
-        !is_digit(version.at[5]) || version.at[6] != '.' ||
-        !is_digit(version.at[7]))
+    if (!skip(&line, " ") || line.len < 9) return -400;
+    struct request_text target = take(&line, line.len - 9);
+    if (memcmp(line.at, " HTTP/", 6) != 0 || !is_digit(line.at[6]) ||
+        line.at[7] != '.' || !is_digit(line.at[8]) || request->method.len == 0)
         return -400;
-    if (version.at[5] != '1') return -505;
-    request->version_1_0 = version.at[7] == '0';
+    if (line.at[6] != '1') return -505;
+    request->version_1_0 = line.at[8] == '0';
 
     // These two have forms of their own, and no server of files has them.
     if (request_is(request->method, "CONNECT")) return -501;
@@ -174,19 +155,12 @@ static int read_request_line(struct request *request, struct request_text line)
 static struct request_text *place_of(struct request *request,
                                      struct request_text name)
 {
-    struct {
-        const char *name;
-        struct request_text *place;
-    } known[] = {
-        {"host", &request->host},
-        {"range", &request->range},
-        {"if-range", &request->if_range},
-        {"if-modified-since", &request->if_modified_since},
-        {"content-length", &request->content_length},
-        {"transfer-encoding", &request->transfer_encoding},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (request_is_nocase(name, known[i].name)) return known[i].place;
+    if (is_nocase(name, "host")) return &request->host;
+    if (is_nocase(name, "range")) return &request->range;
+    if (is_nocase(name, "if-range")) return &request->if_range;
+    if (is_nocase(name, "content-length")) return &request->content_length;
+    if (is_nocase(name, "transfer-encoding"))
+        return &request->transfer_encoding;
     return NULL;
 }
 
@@ -194,16 +168,23 @@ static void read_connection(struct request *request, struct request_text value)
 {
     while (value.len > 0) {
         struct request_text word = cut(&value, TOKEN);
-        if (request_is_nocase(word, "close")) request->wants_close = true;
-        if (request_is_nocase(word, "keep-alive"))
-            request->wants_keep_alive = true;
-        if (word.len == 0) value.at++, value.len--;
+        request->wants_close |= is_nocase(word, "close");
+        request->wants_keep_alive |= is_nocase(word, "keep-alive");
+        if (word.len == 0) take(&value, 1);
     }
 }
 
-static bool is_control(unsigned char c)
+// Without the space around it; -400 if there is anything in it that is no text.
+static int read_value(struct request_text *value)
 {
-    return (c < ' ' && c != '\t') || c == 0x7f;
+    while (skip(value, " ") || skip(value, "\t"))
+        continue;
+    for (size_t i = 0; i < value->len; i++)
+        if (iscntrl((unsigned char)value->at[i]) && value->at[i] != '\t')
+            return -400;
+    while (value->len > 0 && isblank((unsigned char)value->at[value->len - 1]))
+        value->len--;
+    return 0;
 }
 
 // A fold, a space before the colon and a field without a name all end here as
@@ -214,35 +195,20 @@ static int read_field(struct request *request, struct request_text line)
     if (name.len == 0 || !skip(&line, ":")) return -400;
     if (++request->fields > REQUEST_FIELDS_MAX) return -431;
 
-    trim(&line);
-    for (size_t i = 0; i < line.len; i++)
-        if (is_control((unsigned char)line.at[i])) return -400;
-    if (request_is_nocase(name, "connection")) read_connection(request, line);
     struct request_text *place = place_of(request, name);
-    if (place && place->at) return -400;
+    if (read_value(&line) < 0 || (place && place->at)) return -400;
+    if (is_nocase(name, "connection")) read_connection(request, line);
     if (place) *place = line;
     return 0;
 }
 
 // ---- The end of the head ----------------------------------------------------
 
-static int check_host(struct request *request)
-{
-    struct request_text host = request->host, whole;
-    if (!host.at) {
-        if (!request->version_1_0) return -400;
-    } else if (!cut_authority(&host, &whole) || host.len > 0) {
-        return -400;
-    }
-    if (request->authority.at) request->host = request->authority;
-    return 0;
-}
-
 static bool ends_chunked(struct request_text coding)
 {
     size_t len = strlen("chunked");
-    if (coding.len < len) return false;
-    return strncasecmp(coding.at + coding.len - len, "chunked", len) == 0;
+    return coding.len >= len &&
+           strncasecmp(coding.at + coding.len - len, "chunked", len) == 0;
 }
 
 // Where a body ends must be beyond doubt, whether or not anybody reads it.
@@ -251,23 +217,22 @@ static int check_body(struct request *request)
     struct request_text length = request->content_length;
     struct request_text coding = request->transfer_encoding;
     uint64_t count = 0;
-    if (coding.at) {
-        if (length.at || request->version_1_0) return -400;
-        request->has_body = true;
-        if (request_is_nocase(coding, "chunked")) return 0;
-        return ends_chunked(coding) ? -501 : -400;
-    }
-    if (!length.at) return 0;
-    if (!cut_number(&length, &count) || length.len > 0 || count == UINT64_MAX)
+    if (coding.at && (length.at || request->version_1_0)) return -400;
+    if (coding.at && !ends_chunked(coding)) return -400;
+    if (coding.at && !is_nocase(coding, "chunked")) return -501;
+    if (length.at &&
+        (!cut_number(&length, &count) || length.len > 0 || count == UINT64_MAX))
         return -400;
-    request->has_body = count > 0;
+    request->has_body = coding.at || count > 0;
     return 0;
 }
 
 static int end_head(struct request *request)
 {
-    int err = check_host(request);
-    if (err == 0) err = check_body(request);
+    struct request_text host = request->host;
+    if (!host.at && !request->version_1_0) return -400;
+    if (host.at && (!skip_host(&host) || host.len > 0)) return -400;
+    int err = check_body(request);
     request->keep_alive = !request->wants_close &&
                           (!request->version_1_0 || request->wants_keep_alive);
     return err < 0 ? err : (int)request->parsed;
@@ -300,12 +265,12 @@ int request_parse(struct request *request, const char *data, size_t len)
     struct request_text line;
     int err;
     while ((err = next_line(request, data, len, &line)) > 0) {
-        bool empty = line.len == 0;
-        if (request->method.len > 0 && empty) return end_head(request);
+        bool first = request->method.len == 0;
+        if (line.len == 0 && !first) return end_head(request);
         // One empty line before a request is what is left of the last one.
-        if (empty && request->parsed == 2) continue;
-        err = request->method.len == 0 ? read_request_line(request, line)
-                                       : read_field(request, line);
+        if (line.len == 0 && request->parsed == 2) continue;
+        err = first ? read_request_line(request, line)
+                    : read_field(request, line);
         if (err < 0) return err;
     }
     return err;
@@ -318,14 +283,11 @@ int request_path(const struct request *request, char *path, size_t size)
     struct request_text from = request->path;
     size_t len = 0;
     skip(&from, "/");
-    for (size_t i = 0; i < from.len; i++) {
+    while (from.len > 0) {
         bool begins = len == 0 || path[len - 1] == '/';
-        char c = from.at[i];
-        bool escaped = c == '%';
-        if (escaped) {
-            c = (char)(hex(from.at[i + 1]) * 16 + hex(from.at[i + 2]));
-            i += 2;
-        }
+        bool escaped = from.at[0] == '%';
+        const char *piece = take(&from, escaped ? 3 : 1).at;
+        char c = escaped ? (char)(hex(piece[1]) * 16 + hex(piece[2])) : *piece;
         if (c == '\0') return -400;
         if (begins && (c == '.' || c == '/')) return -404;
         if ((escaped && c == '/') || len + 1 >= size) return -404;
@@ -339,26 +301,18 @@ int request_range(const struct request *request, uint64_t size, uint64_t *first,
                   uint64_t *count)
 {
     struct request_text text = request->range;
-    uint64_t from, last;
+    uint64_t from = 0, last = UINT64_MAX;
     *first = 0;
     *count = size;
-    if (!text.at || !skip(&text, "bytes=")) return 200;
+    if (!text.at || request->if_range.at || !skip(&text, "bytes=")) return 200;
 
     bool suffix = !cut_number(&text, &from);
     if (!skip(&text, "-")) return 200;
     bool open = !cut_number(&text, &last);
-    if (text.len > 0 || (suffix && open)) return 200;
-    if (suffix) {
-        if (last == 0) return 416;
-        if (size == 0) return 200; // all of nothing, which is no part
-        *count = last < size ? last : size;
-        *first = size - *count;
-        return 206;
-    }
-    if (!open && last < from) return 200;
-    if (from >= size) return 416;
-    if (open || last >= size) last = size - 1;
-    *first = from;
-    *count = last - from + 1;
+    if (text.len > 0 || (suffix && open) || last < from) return 200;
+    if (suffix ? last == 0 : from >= size) return 416;
+    if (suffix && size == 0) return 200; // all of nothing, which is no part
+    *first = !suffix ? from : last < size ? size - last : 0;
+    *count = (suffix || last >= size ? size : last + 1) - *first;
     return 206;
 }

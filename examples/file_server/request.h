@@ -27,16 +27,14 @@ struct request_text {
 };
 
 struct request {
-    struct request_text method, path, query; // as they were sent
-    struct request_text host, range, if_range, if_modified_since;
-    bool version_1_0;
+    struct request_text method, path, range; // as they were sent
     bool keep_alive; // the connection may be used for another request
     bool has_body;   // comes behind the head, and is not looked at here
 
     // The parser's own: how far it has come, and what it judges at the end.
     size_t parsed, fields;
-    struct request_text authority, content_length, transfer_encoding;
-    bool wants_close, wants_keep_alive;
+    struct request_text host, if_range, content_length, transfer_encoding;
+    bool version_1_0, wants_close, wants_keep_alive;
 };
 
 // Looks for a whole head in the `len` bytes of `data`. It goes on where it
@@ -57,12 +55,12 @@ int request_parse(struct request *request, const char *data, size_t len);
 int request_path(const struct request *request, char *path, size_t size);
 
 // Says which bytes of a file of `size` bytes are wanted. A range that makes no
-// sense, and several at once, mean all of it.
+// sense, several at once, and one that depends on what the client knows of the
+// file (If-Range, which nobody can know here) mean all of it.
 //
 // returns   200 for all of it, 206 for a part, 416 if none of them is there
 int request_range(const struct request *request, uint64_t size, uint64_t *first,
                   uint64_t *count);
 
-// Whether `text` is `word`, or is it but for the case of its letters.
+// Whether `text` is `word`.
 bool request_is(struct request_text text, const char *word);
-bool request_is_nocase(struct request_text text, const char *word);

@@ -1,10 +1,7 @@
-// What is served: the files below a folder, and the answer to a request for
-// one.
+// What is served: the files below a folder.
 #pragma once
 
 #include <asyncio.h>
-
-#include <time.h>
 
 #include "request.h"
 
@@ -29,7 +26,6 @@ struct site_answer {
     int file; // open to be read for 200 and 206, or negative
     const char *type;
     uint64_t size, first, count; // of the file, and of what is wanted of it
-    char modified[32];           // the date, or ""
 };
 
 // Finds what is asked for. Drop the answer in any case.
@@ -38,6 +34,3 @@ struct site_answer {
 ASYNCIO_SUSPENDS int site_find(struct site *site, const struct request *request,
                                struct site_answer *answer);
 void site_drop(struct site *site, struct site_answer *answer);
-
-// A time as HTTP writes it, or "".
-void site_write_date(char text[32], time_t when);

@@ -178,17 +178,14 @@ def test_curl_gets_ranges(program):
         check(part.read_bytes() == BIG)
 
 
-def test_curl_gets_heads_and_what_has_changed(program):
+def test_curl_gets_heads(program):
     with Site(program) as site:
         check(site.status("/nothing", "-I") == 404)
         head = site.curl("-I", path="/big.bin")[0]
         check(field(head, "content-length") == str(len(BIG)), head)
         check(field(head, "accept-ranges") == "bytes", head)
-        date = field(head, "last-modified")
-        since = f"If-Modified-Since: {date}"
-        check(site.curl("-H", since, path="/big.bin")[1].startswith("304"))
-        when = f"If-Range: {date}"
-        check(site.status("/big.bin", "-H", when, "-r", "0-1") == 206)
+        check(field(head, "allow") == "GET, HEAD", head)
+        check(field(head, "date").endswith(" GMT"), head)
         check(site.status("/big.bin", "-H", "If-Range: x", "-r", "0-1") == 200)
 
 
