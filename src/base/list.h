@@ -106,17 +106,6 @@ static inline struct asyncio_link *list_pop(struct asyncio_link *head)
     return first;
 }
 
-// Moves all of `from`, which is not empty, to `to`, which is.
-static inline void list_move(struct asyncio_link *to, struct asyncio_link *from)
-{
-    struct asyncio_link *first = from->next, *last = from->prev;
-    to->next = first;
-    to->prev = last;
-    first->prev = to;
-    last->next = to;
-    from->next = from->prev = NULL;
-}
-
 // Moves all of `from` to the tail of `to`.
 static inline void list_splice(struct asyncio_link *to,
                                struct asyncio_link *from)

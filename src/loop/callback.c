@@ -198,9 +198,9 @@ double asyncio_handle_when(const struct asyncio_handle *handle)
 
 // --- closing ----------------------------------------------------------------
 
-static void drop_step(struct asyncio__step *step)
+static bool drop_step(struct asyncio__step *step)
 {
-    if (asyncio__posted_drop(step)) return;
+    if (asyncio__posted_drop(step)) return true;
     if (step->run == run_callback) {
         struct asyncio_handle *handle = handle_of(step);
         handle->state_ = HANDLE_CANCELLED;
@@ -208,6 +208,7 @@ static void drop_step(struct asyncio__step *step)
     } else {
         asyncio__debug_drop(step);
     }
+    return true;
 }
 
 // Timers of ours that never fired are found by their function.
@@ -231,10 +232,9 @@ void asyncio__callbacks_drop(struct asyncio_loop *loop)
         drop_step(&post->step);
         post = next;
     }
-    struct asyncio_link *link;
-    while ((link = list_pop(&loop->ready)))
-        drop_step(list_entry(link, struct asyncio__step, link));
+    asyncio__loop_sift(loop, drop_step);
     drop_timers(loop);
+    struct asyncio_link *link;
     while ((link = list_pop(&loop->spare_handles)))
         asyncio__free(handle_of(link));
 }

@@ -89,7 +89,9 @@ double asyncio_loop_get_slow_callback_duration(const struct asyncio_loop *loop)
 void asyncio__debug_pass(struct asyncio_loop *loop)
 {
     struct asyncio_link pass = {NULL, NULL}, *link;
-    list_splice(&pass, &loop->current);
+    struct asyncio__step *queued;
+    while ((queued = asyncio__loop_take(loop)))
+        list_add_tail(&pass, &queued->link);
     while ((link = list_pop(&pass))) {
         struct asyncio__step *step =
             list_entry(link, struct asyncio__step, link);

@@ -51,11 +51,6 @@ ASYNCIO__THREAD_LOCAL struct asyncio_loop *asyncio__running_loop;
 // whether it can wake at all is asked when it has slept for this long.
 #define STUCK_AFTER_NS 1000000000
 
-static struct asyncio__step *step_of(struct asyncio_link *link)
-{
-    return list_entry(link, struct asyncio__step, link);
-}
-
 // --- life -------------------------------------------------------------------
 
 static int backend_of(const struct asyncio_loop_options *options,
@@ -154,6 +149,7 @@ int(asyncio_new_event_loop)(struct asyncio_loop **made,
     if (err < 0) goto fail_poller;
 
     atomic_init(&loop->references, 1);
+    loop->queue.next = loop->queue.prev = &loop->mark.link;
     testing_settings(loop, options);
     asyncio__debug_settings(loop, options);
     loop->eager = options && options->eager;
@@ -339,6 +335,39 @@ uint64_t asyncio_loop_passes(const struct asyncio_loop *loop)
     return loop->passes;
 }
 
+// --- what is ready ----------------------------------------------------------
+
+struct asyncio__step *asyncio__loop_take(struct asyncio_loop *loop)
+{
+    struct asyncio__step *step = asyncio__loop_first(loop);
+    if (step == &loop->mark) return NULL;
+    asyncio__loop_leave_queue(loop, step);
+    step->link = (struct asyncio_link){NULL, NULL};
+    return step;
+}
+
+void asyncio__loop_sift(struct asyncio_loop *loop,
+                        bool (*takes)(struct asyncio__step *step))
+{
+    struct asyncio__step *step;
+    if (asyncio__loop_has_ready(loop)) asyncio__loop_begin_pass(loop);
+    while ((step = asyncio__loop_take(loop)))
+        if (!takes(step)) asyncio__loop_queue(loop, step);
+}
+
+// Moves a callback's step, which is the last, before all others of the next
+// pass.
+static void move_ahead(struct asyncio_loop *loop, struct asyncio__step *step)
+{
+    struct asyncio_link *mark = &loop->mark.link;
+    if (mark->next == &step->link) return;
+    list_remove(&step->link);
+    step->link.prev = mark;
+    step->link.next = mark->next;
+    mark->next->prev = &step->link;
+    mark->next = &step->link;
+}
+
 // --- posts ------------------------------------------------------------------
 
 void asyncio__loop_post(struct asyncio_loop *loop, struct asyncio__post *post)
@@ -372,9 +401,7 @@ void asyncio__loop_take_posts(struct asyncio_loop *loop)
         oldest = post->next;
         bool urgent = post->urgent;
         asyncio__posted_queue(loop, post);
-        if (!urgent) continue;
-        list_remove(&post->step.link);
-        list_add_head(&loop->ready, &post->step.link);
+        if (urgent) move_ahead(loop, &post->step);
     }
 }
 
@@ -393,7 +420,7 @@ static int64_t next_ns_of(struct asyncio_loop *loop)
 // not come by itself, and not at all if there is something to run.
 static int64_t idle_ns(struct asyncio_loop *loop)
 {
-    if (!list_empty(&loop->ready) || loop->stopping) return 0;
+    if (asyncio__loop_has_ready(loop) || loop->stopping) return 0;
     int64_t next_ns = next_ns_of(loop);
     if (next_ns == ASYNCIO__NEVER) return -1;
     int64_t left_ns = next_ns - asyncio__loop_now(loop);
@@ -450,7 +477,7 @@ static bool spin(struct asyncio_loop *loop, int64_t timeout_ns, int *err)
     if (!asyncio__spin_begin(&loop->spin, &watch)) return false;
 
     *err = look_before_spinning(loop, watch.last_ns);
-    bool found = *err < 0 || !list_empty(&loop->ready);
+    bool found = *err < 0 || asyncio__loop_has_ready(loop);
     bool posted = false, first = true;
     while (!found && !posted && asyncio__spin_goes_on(&watch)) {
         if (asyncio__poller_has_news(loop->poller) == ASYNCIO__NEWS_CERTAIN)
@@ -495,8 +522,9 @@ static int sleep_in_poller(struct asyncio_loop *loop, int64_t timeout_ns)
 
 static bool all_quiet(struct asyncio_loop *loop)
 {
-    return list_empty(&loop->ready) && !loop->stopping && !has_posts(loop) &&
-           loop->held == 0 && asyncio__poller_pending(loop->poller) == 0;
+    return !asyncio__loop_has_ready(loop) && !loop->stopping &&
+           !has_posts(loop) && loop->held == 0 &&
+           asyncio__poller_pending(loop->poller) == 0;
 }
 
 // Sleeps with no timer to end it. With nothing under way, nobody in this
@@ -525,14 +553,14 @@ static int look_until_quiet(struct asyncio_loop *loop)
     do {
         before = asyncio__poller_delivered(loop->poller);
         err = asyncio__poller_wait(loop->poller, 0);
-    } while (err == 0 && list_empty(&loop->ready) &&
+    } while (err == 0 && !asyncio__loop_has_ready(loop) &&
              asyncio__poller_delivered(loop->poller) != before);
     return err;
 }
 
 static bool has_news(struct asyncio_loop *loop)
 {
-    return !list_empty(&loop->ready) || has_posts(loop);
+    return asyncio__loop_has_ready(loop) || has_posts(loop);
 }
 
 // How long nothing may run until something comes of it: somebody waits for
@@ -632,15 +660,15 @@ static void run_pass(struct asyncio_loop *loop)
 {
     asyncio__loop_count_pass(loop);
     loop->callbacks_ready = false;
-    list_splice(&loop->current, &loop->ready);
+    if (asyncio__loop_has_ready(loop)) asyncio__loop_begin_pass(loop);
     if (loop->seed) asyncio__testing_shuffle(loop);
     if (loop->debugger) {
         asyncio__debug_pass(loop);
         return;
     }
-    struct asyncio_link *link;
-    while ((link = list_pop(&loop->current)))
-        step_of(link)->run(step_of(link));
+    struct asyncio__step *step;
+    while ((step = asyncio__loop_take(loop)))
+        step->run(step);
 }
 
 static int turn(struct asyncio_loop *loop)

@@ -1,12 +1,13 @@
 // The loop: one thread's queue of steps, its timers, its poller, and the turn
 // that runs them.
 //
-// A step is a callback or the next stretch of a task. What becomes ready joins
-// `ready`; a pass takes all of it over into `current` and runs that, so that a
-// step queued by a step runs in the next pass:
+// A step is a callback or the next stretch of a task. What is ready stands in a
+// ring, and in it, behind the last step of the pass that runs, a mark: what
+// becomes ready joins behind that, so that a step queued by a step runs in the
+// next pass. A pass begins when the mark goes behind all that is ready:
 //
-//        wake, call_soon          start of a pass            run
-//     ---------------------> ready -----------> current ------------>
+//     queue -> steps of this pass -> mark -> steps of the next -> queue
+//       run <--'                                    wake, call_soon --^
 //
 //     one turn:  kernel's news -> posts from threads -> due timers -> pass
 //
@@ -99,15 +100,15 @@ struct asyncio__spawner {
 
 struct asyncio_loop {
     // What each switch and each pass looks at, side by side.
-    struct asyncio_task *task;   // the one that runs, or NULL
-    struct asyncio_link current; // asyncio__step.link, of this pass
-    struct asyncio_link ready;   // asyncio__step.link, for the next pass
-    unsigned unblocked;          // operations in a row that did not block
-    _Atomic(uint64_t) passes;    // written here alone; the watchdog reads it
-    uint64_t look_at;            // the pass before which to ask the kernel
-    union {                      // looked at together, before a pass
+    struct asyncio_task *task; // the one that runs, or NULL
+    struct asyncio_link queue; // asyncio__step.link, all that is ready
+    struct asyncio__step mark; // in it: there the next pass begins
+    unsigned unblocked;        // operations in a row that did not block
+    _Atomic(uint64_t) passes;  // written here alone; the watchdog reads it
+    uint64_t look_at;          // the pass before which to ask the kernel
+    union {                    // looked at together, before a pass
         struct {
-            bool callbacks_ready; // some step in `ready` is no task's
+            bool callbacks_ready; // some step behind the mark is no task's
             bool stopping;
             bool each_pass_turns; // for a seed, or a debugger: none is quick
         };
@@ -207,12 +208,74 @@ extern ASYNCIO__THREAD_LOCAL struct asyncio_loop *asyncio__thread_loop;
 // The one that runs.
 extern ASYNCIO__THREAD_LOCAL struct asyncio_loop *asyncio__running_loop;
 
+// --- what is ready ----------------------------------------------------------
+//
+// Stores are what takes the time here, and a task never leaves the ring but
+// from its front. So it does without some of them: its own links are written by
+// its neighbours alone, as far as these need it. A callback's are whole, and it
+// may leave by list_remove wherever it stands.
+
+// True if the next pass has something to run.
+static inline bool asyncio__loop_has_ready(const struct asyncio_loop *loop)
+{
+    return loop->queue.prev != &loop->mark.link;
+}
+
+// Queues a task's step for the next pass.
+static inline void asyncio__loop_add_task(struct asyncio_loop *loop,
+                                          struct asyncio__step *step)
+{
+    loop->queue.prev->next = &step->link;
+    loop->queue.prev = &step->link;
+}
+
+// The step that comes next, or the mark: this pass is over.
+static inline struct asyncio__step *
+asyncio__loop_first(const struct asyncio_loop *loop)
+{
+    return list_entry(loop->queue.next, struct asyncio__step, link);
+}
+
+// Takes that step, which is not the mark, out of the ring. Its links stay as
+// they are.
+static inline void asyncio__loop_leave_queue(struct asyncio_loop *loop,
+                                             struct asyncio__step *step)
+{
+    struct asyncio_link *next = step->link.next;
+    loop->queue.next = next;
+    next->prev = &loop->queue;
+}
+
+// Begins a pass when one is over and there is something to run: returns the
+// first of it.
+static inline struct asyncio__step *
+asyncio__loop_begin_pass(struct asyncio_loop *loop)
+{
+    struct asyncio_link *first = loop->mark.link.next;
+    struct asyncio_link *last = loop->queue.prev;
+    loop->queue.next = first;
+    first->prev = &loop->queue;
+    last->next = &loop->mark.link;
+    loop->queue.prev = &loop->mark.link;
+    return list_entry(first, struct asyncio__step, link);
+}
+
+// The next step of this pass, taken out of the ring; NULL: it is over.
+struct asyncio__step *asyncio__loop_take(struct asyncio_loop *loop);
+
+// Takes those steps out of the ring, between two passes, for which `takes`
+// returns true: it sees to them.
+void asyncio__loop_sift(struct asyncio_loop *loop,
+                        bool (*takes)(struct asyncio__step *step));
+
 // Queues a callback's step for the next pass.
 static inline void asyncio__loop_queue(struct asyncio_loop *loop,
                                        struct asyncio__step *step)
 {
     loop->callbacks_ready = true;
-    list_add_tail(&loop->ready, &step->link);
+    step->link.prev = loop->queue.prev;
+    step->link.next = &loop->queue;
+    asyncio__loop_add_task(loop, step);
 }
 
 // Queues a step from any thread and wakes the loop if it sleeps. The caller
@@ -278,21 +341,21 @@ static inline void asyncio__loop_count_pass(struct asyncio_loop *loop)
                           memory_order_relaxed);
 }
 
-// Starts the next pass, after `current` was run, where that needs neither clock
-// nor kernel. False: the loop itself has to turn.
-static inline bool asyncio__loop_quick_pass(struct asyncio_loop *loop)
+// Starts the next pass, when one is over, where that needs neither clock nor
+// kernel: returns its first step. NULL: the loop itself has to turn.
+static inline struct asyncio__step *
+asyncio__loop_quick_pass(struct asyncio_loop *loop)
 {
-    if (list_empty(&loop->ready) || loop->turn_due || loop->timers.count > 0 ||
-        asyncio__loop_passes(loop) >= loop->look_at ||
+    if (!asyncio__loop_has_ready(loop) || loop->turn_due ||
+        loop->timers.count > 0 || asyncio__loop_passes(loop) >= loop->look_at ||
         atomic_load_explicit(&loop->posts, memory_order_acquire))
-        return false;
+        return NULL;
     if (asyncio__poller_pending(loop->poller) > 0 &&
         asyncio__poller_has_news(loop->poller) == ASYNCIO__NEWS_CERTAIN)
-        return false;
+        return NULL;
 
     asyncio__loop_count_pass(loop);
-    list_move(&loop->current, &loop->ready);
-    return true;
+    return asyncio__loop_begin_pass(loop);
 }
 
 // Runs turns until `stopping`.

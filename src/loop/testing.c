@@ -15,10 +15,21 @@ uint64_t asyncio__draw(uint64_t *state)
     return z ^ (z >> 31);
 }
 
+static struct asyncio__step *step_of(struct asyncio_link *link)
+{
+    return list_entry(link, struct asyncio__step, link);
+}
+
 static bool is_callback(struct asyncio_link *link)
 {
-    return list_entry(link, struct asyncio__step, link)->run !=
-           asyncio__testing.task_step;
+    return step_of(link)->run != asyncio__testing.task_step;
+}
+
+static void queue_all(struct asyncio_loop *loop, struct asyncio_link *steps)
+{
+    struct asyncio_link *link;
+    while ((link = list_pop(steps)))
+        asyncio__loop_queue(loop, step_of(link));
 }
 
 // Each task in turn joins the list again at one of its two ends, until the next
@@ -27,19 +38,23 @@ static bool is_callback(struct asyncio_link *link)
 void asyncio__testing_shuffle(struct asyncio_loop *loop)
 {
     struct asyncio_link all = {NULL, NULL}, run = {NULL, NULL};
-    list_splice(&all, &loop->current);
+    struct asyncio__step *step;
+    while ((step = asyncio__loop_take(loop)))
+        list_add_tail(&all, &step->link);
 
     struct asyncio_link *link;
     while ((link = list_pop(&all))) {
         if (is_callback(link)) {
-            list_splice(&loop->current, &run);
-            list_add_tail(&loop->current, link);
+            queue_all(loop, &run);
+            asyncio__loop_queue(loop, step_of(link));
         } else if (asyncio__draw(&loop->seed) & 1) {
             list_add_head(&run, link);
         } else {
             list_add_tail(&run, link);
         }
     }
-    list_splice(&loop->current, &run);
+    queue_all(loop, &run);
+    loop->callbacks_ready = false;
+    if (asyncio__loop_has_ready(loop)) asyncio__loop_begin_pass(loop);
     if (!loop->seed) loop->seed = 1;
 }

@@ -10,6 +10,9 @@
 // saves no registers for that.
 #define ASYNCIO__APART __attribute__((noinline))
 
+// Of a condition that mostly holds: the other way stands out of line.
+#define ASYNCIO__LIKELY(condition) __builtin_expect(!!(condition), 1)
+
 // Of the few functions that are worth a copy at each place of their use.
 #define ASYNCIO__INLINE static inline __attribute__((always_inline))
 

@@ -125,7 +125,8 @@ static inline void asyncio__context_switch(struct asyncio__context *from,
         asyncio__switch(from, to);
     }
     asyncio__sanitizer_arrive(asyncio__context_sanitizer(from));
-    *from->error_number = error_number;
+    // Mostly nothing has changed it, and not to write is cheaper.
+    if (*from->error_number != error_number) *from->error_number = error_number;
 }
 
 static inline void

@@ -288,15 +288,16 @@ int asyncio_future_remove_done_callback(struct asyncio_future *future,
     return removed;
 }
 
+static bool drop_callback(struct asyncio__step *step)
+{
+    if (step->run != run_callback) return false;
+    free_callback(callback_of(step));
+    return true;
+}
+
 void asyncio__future_callbacks_drop(struct asyncio_loop *loop)
 {
-    list_for_each_safe (link, after, &loop->ready) {
-        struct asyncio__step *step =
-            list_entry(link, struct asyncio__step, link);
-        if (step->run != run_callback) continue;
-        list_remove(link);
-        free_callback(callback_of(step));
-    }
+    asyncio__loop_sift(loop, drop_callback);
     // The others wait for futures that may outlive the loop, or be gone
     // already: so these are not touched.
     struct asyncio_link *link;

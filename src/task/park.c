@@ -223,7 +223,7 @@ int asyncio__yield(void)
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
     if (asyncio__cancel_pending(task)) return asyncio__begin_await(task);
-    asyncio__task_ready(loop, task);
+    asyncio__loop_add_task(loop, &task->step);
     if (loop->detour)
         yield_by_detour(loop, task);
     else

@@ -25,11 +25,10 @@ ASYNCIO__INLINE void asyncio__switch_to_next(struct asyncio_loop *loop,
 {
     struct asyncio_task *next = asyncio__next_task(loop);
     struct asyncio__context *to;
-    loop->unblocked = 0;
-    if (next && next->state == ASYNCIO__TASK_READY) {
-        list_pop(&loop->current);
+    if (loop->unblocked) loop->unblocked = 0;
+    if (ASYNCIO__LIKELY(next && next->state == ASYNCIO__TASK_READY)) {
+        asyncio__loop_leave_queue(loop, &next->step);
         loop->task = next;
-        next->state = ASYNCIO__TASK_RUNNING;
         to = &next->context;
     } else {
         to = asyncio__begin_or_turn(loop, task, next);
@@ -83,7 +82,10 @@ ASYNCIO__INLINE int asyncio__park_here(const struct asyncio__wait_kind *kind,
     task->wait.object = object;
     task->wait.woken = false;
     task->state = ASYNCIO__TASK_PARKED;
-    if (list) list_add_tail(list, &task->step.link);
+    if (list)
+        list_add_tail(list, &task->step.link);
+    else
+        task->step.link.next = NULL; // in no list
     if (cancelled) asyncio__pass_cancel_on(task);
 
     if (loop->detour) return asyncio__wait_by_detour(loop, task);

@@ -23,13 +23,21 @@ static inline bool asyncio__task_begins(struct asyncio_task *task)
 // gone afterwards, unless it was retained. Does nothing for a failed spawn.
 void asyncio__task_launch(struct asyncio_task *task);
 
+// Queues a new task. That its step is linked says that it was launched.
+static inline void asyncio__task_first_ready(struct asyncio_loop *loop,
+                                             struct asyncio_task *task)
+{
+    task->step.link.next = &loop->queue;
+    asyncio__loop_add_task(loop, &task->step);
+}
+
 // The same for a task that was just made, and launched by nobody.
 static inline void asyncio__task_launch_new(struct asyncio_task *task)
 {
     if (task->immortal || task->eager)
         asyncio__task_launch(task);
     else
-        list_add_tail(&task->future.loop_->ready, &task->step.link);
+        asyncio__task_first_ready(task->future.loop_, task);
 }
 
 // Ends the eager first step that runs: `task`, the running one, is parked or
@@ -50,10 +58,12 @@ static inline void asyncio__task_let_go(struct asyncio_task *task)
 ASYNCIO__INLINE struct asyncio_task *
 asyncio__next_task(struct asyncio_loop *loop)
 {
-    if (list_empty(&loop->current) && !asyncio__loop_quick_pass(loop))
-        return NULL;
-    struct asyncio_task *task = asyncio__task_of(list_first(&loop->current));
-    return asyncio__is_task_step(&task->step) ? task : NULL;
+    struct asyncio__step *step = asyncio__loop_first(loop);
+    if (step == &loop->mark) {
+        step = asyncio__loop_quick_pass(loop);
+        if (!step) return NULL;
+    }
+    return asyncio__is_task_step(step) ? asyncio__task_of(&step->link) : NULL;
 }
 
 // The same, taken out of the queue; of new ones the first that may begin. It
@@ -63,7 +73,7 @@ asyncio__take_next_task(struct asyncio_loop *loop)
 {
     struct asyncio_task *next;
     while ((next = asyncio__next_task(loop))) {
-        list_pop(&loop->current);
+        asyncio__loop_leave_queue(loop, &next->step);
         if (next->state != ASYNCIO__TASK_NEW || asyncio__task_begins(next))
             break;
     }

@@ -116,7 +116,7 @@ struct asyncio__context *asyncio__context_of_next(struct asyncio_loop *loop,
     struct asyncio__context *to = is_new ? begin(loop, next) : &next->context;
     if (!to) return &loop->context;
     loop->task = next;
-    next->state = ASYNCIO__TASK_RUNNING;
+    next->state = ASYNCIO__TASK_READY;
     return to;
 }
 
@@ -163,7 +163,7 @@ static void task_main(void *arg)
         if (task && task->state == ASYNCIO__TASK_NEW &&
             task->stack_size == stack_size) {
             task->stack = stack;
-            task->state = ASYNCIO__TASK_RUNNING;
+            task->state = ASYNCIO__TASK_READY;
             loop->task = task;
         } else {
             struct asyncio__context *to =
@@ -232,7 +232,7 @@ void asyncio__task_launch(struct asyncio_task *task)
     if (task->eager && asyncio__running_loop == loop)
         run_first_step(task);
     else
-        list_add_tail(&loop->ready, &task->step.link);
+        asyncio__task_first_ready(loop, task);
 }
 
 // --- a loop that closes -----------------------------------------------------
@@ -256,12 +256,29 @@ static void cancel_waits(struct asyncio_loop *loop)
     }
 }
 
+// Tasks stand in the ring by halves, so all of them leave it at once; those
+// that are dropped next find themselves out of it.
+static bool take_task(struct asyncio__step *step)
+{
+    if (!asyncio__is_task_step(step)) return false;
+    asyncio__task_of(&step->link)->state = ASYNCIO__TASK_PARKED;
+    return true;
+}
+
+static bool stands_ready(const struct asyncio_task *task)
+{
+    bool launched = list_linked(&task->step.link);
+    return task->state == ASYNCIO__TASK_READY ||
+           (task->state == ASYNCIO__TASK_NEW && launched);
+}
+
 // A task that will never run again: what its frames hold is lost.
 static void drop_task(struct asyncio_task *task)
 {
     struct asyncio_loop *loop = task->future.loop_;
     asyncio__report(loop, -ECANCELED, asyncio_task_name(task), task->site,
                     "a task was pending when its loop was closed");
+    if (stands_ready(task)) asyncio__loop_sift(loop, take_task);
     if (list_linked(&task->step.link)) list_remove(&task->step.link);
     if (task->stack) {
         asyncio__context_destroy(&task->context);
@@ -277,16 +294,19 @@ static void drop_task(struct asyncio_task *task)
     asyncio_task_release(task);
 }
 
+static bool drop_child(struct asyncio__step *step)
+{
+    if (step->run != asyncio__group_child_done) return false;
+    struct asyncio_task *task = asyncio__task_of(&step->link);
+    asyncio_task_release(task);
+    asyncio_task_release(task);
+    return true;
+}
+
 // Children that ended and whose group was not told.
 static void drop_children(struct asyncio_loop *loop)
 {
-    list_for_each_safe (link, after, &loop->ready) {
-        struct asyncio_task *task = asyncio__task_of(link);
-        if (task->step.run != asyncio__group_child_done) continue;
-        list_remove(link);
-        asyncio_task_release(task);
-        asyncio_task_release(task);
-    }
+    asyncio__loop_sift(loop, drop_child);
 }
 
 static void drop_spare_stack(struct asyncio_loop *loop)

@@ -1,6 +1,6 @@
 // The control block of a task: all that a task is, but for its stack.
 //
-//     NEW -> READY <-> RUNNING -> PARKED -> READY; any -> DONE
+//     NEW -> READY <-> PARKED; any -> DONE
 //
 // A task is a future (its outcome) with a step (its place in a queue), a stack
 // and a context. It has the control block from its spawn, a stack from its
@@ -18,11 +18,12 @@ struct asyncio__wait_kind;
 struct asyncio__select;
 
 enum asyncio__task_state {
-    ASYNCIO__TASK_NEW,     // never ran: it has no stack
-    ASYNCIO__TASK_READY,   // its step is queued
-    ASYNCIO__TASK_RUNNING, // it is loop->task, or that one's spawner
-    ASYNCIO__TASK_PARKED,  // something has to wake it
-    ASYNCIO__TASK_DONE,    // it has an outcome and no stack
+    // The numbers are what docs/layout.md promises.
+    ASYNCIO__TASK_NEW,   // never ran: it has no stack
+    ASYNCIO__TASK_READY, // its step is queued; or it runs: it is loop->task,
+                         // or that one's spawner
+    ASYNCIO__TASK_PARKED = 3, // something has to wake it
+    ASYNCIO__TASK_DONE,       // it has an outcome and no stack
 };
 
 // A place in a line, for what asks more of its waiters than a step: channels,
@@ -144,5 +145,5 @@ static inline void asyncio__task_ready(struct asyncio_loop *loop,
                                        struct asyncio_task *task)
 {
     task->state = ASYNCIO__TASK_READY;
-    list_add_tail(&loop->ready, &task->step.link);
+    asyncio__loop_add_task(loop, &task->step);
 }
