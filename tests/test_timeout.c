@@ -1,5 +1,7 @@
 // Time limits: scopes that cancel their task when the time is up, and know it.
 
+#include <time.h>
+
 #include "runner/runner.h"
 
 // Whatever happened before, nothing goes on behind the back of the test.
@@ -466,4 +468,98 @@ TEST(any_way_out_of_the_block_ends_the_limit)
     }
     EXPECT_EQ(timers(), before);
     EXPECT_EQ(asyncio_sleep(5), 0);
+}
+
+// --- on the system's clock, which is read late
+// --------------------------------
+
+TEST(limit_of_real_time_is_never_early, .real_time = true)
+{
+    double start = asyncio_time();
+    ASYNCIO_WITH_TIMEOUT(limit, 0.02);
+    int err = asyncio_sleep(10);
+    EXPECT_EQ(asyncio_timeout_exit(&limit, err), -ETIMEDOUT);
+    EXPECT(asyncio_time() >= start + 0.02);
+    EXPECT(asyncio_timeout_when(&limit) >= start + 0.02);
+}
+
+TEST(deadline_in_real_time_stands_once_it_was_asked_for, .real_time = true)
+{
+    double start = asyncio_time();
+    ASYNCIO_WITH_TIMEOUT(limit, 100);
+    double when = asyncio_timeout_when(&limit);
+    EXPECT(when >= start + 100 && when <= asyncio_time() + 100);
+    EXPECT_EQ(asyncio_sleep(0.001), 0);
+    EXPECT(asyncio_timeout_when(&limit) == when);
+    EXPECT_EQ(asyncio_timeout_reschedule(&limit, when + 1), 0);
+    EXPECT(asyncio_timeout_when(&limit) == when + 1);
+    EXPECT_EQ(asyncio_timeout_exit(&limit, 0), 0);
+    EXPECT(asyncio_timeout_when(&limit) == when + 1);
+}
+
+TEST(limit_that_nobody_waited_in_has_a_deadline_all_the_same, .real_time = true)
+{
+    double start = asyncio_time();
+    size_t before = timers();
+    ASYNCIO_WITH_TIMEOUT(limit, 100);
+    EXPECT_EQ(timers(), before + 1);
+    EXPECT_EQ(asyncio_timeout_exit(&limit, 7), 7);
+    EXPECT_EQ(timers(), before);
+    double when = asyncio_timeout_when(&limit);
+    EXPECT(when >= start + 100 && when < start + 160);
+    EXPECT(asyncio_timeout_when(&limit) == when);
+}
+
+TEST(limit_around_a_sleep_as_long_ends_it, .real_time = true)
+{
+    for (int i = 0; i < 20; i++) {
+        ASYNCIO_WITH_TIMEOUT(limit, 0.002);
+        int err = asyncio_sleep(0.002);
+        EXPECT_EQ(err, -ECANCELED);
+        EXPECT_EQ(asyncio_timeout_exit(&limit, err), -ETIMEDOUT);
+    }
+}
+
+TEST(outer_limit_as_long_as_the_inner_one_says_so, .real_time = true)
+{
+    ASYNCIO_WITH_TIMEOUT(outer, 0.002);
+    ASYNCIO_WITH_TIMEOUT(inner, 0.002);
+    int err = asyncio_sleep(10);
+    err = asyncio_timeout_exit(&inner, err);
+    EXPECT_EQ(asyncio_timeout_exit(&outer, err), -ETIMEDOUT);
+    EXPECT(asyncio_timeout_expired(&outer));
+}
+
+static double system_time(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+// Whoever asks for some time gets about that, however long it computes before
+// the loop looks at its clock.
+TEST(time_spent_computing_counts, .real_time = true)
+{
+    ASYNCIO_WITH_TIMEOUT(limit, 0.05);
+    double entered = system_time();
+    while (system_time() < entered + 0.2)
+        continue;
+    int err = asyncio_sleep(0); // its time is up in this pass
+    EXPECT_EQ(err, -ECANCELED);
+    EXPECT_EQ(asyncio_timeout_exit(&limit, err), -ETIMEDOUT);
+    EXPECT(asyncio_timeout_when(&limit) <= entered + 0.05 + 0.02);
+}
+
+TEST(limits_of_one_pass_have_each_their_own_deadline, .real_time = true)
+{
+    ASYNCIO_WITH_TIMEOUT(later, 1000);
+    ASYNCIO_WITH_TIMEOUT(sooner, 0.002);
+    int err = asyncio_sleep(10);
+    EXPECT(asyncio_timeout_expired(&sooner));
+    EXPECT(!asyncio_timeout_expired(&later));
+    err = asyncio_timeout_exit(&sooner, err);
+    EXPECT_EQ(err, -ETIMEDOUT);
+    EXPECT_EQ(asyncio_timeout_exit(&later, err), -ETIMEDOUT);
+    EXPECT(!asyncio_timeout_expired(&later));
 }

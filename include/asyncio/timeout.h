@@ -24,10 +24,11 @@ struct asyncio_timeout {
     struct asyncio_timeout *outer_ ASYNCIO__UNSET;
     double when_ ASYNCIO__UNSET;
     int state_ ASYNCIO__UNSET;
-    int cancelling_ ASYNCIO__UNSET; // the task's count when it was entered
-    int pending_ ASYNCIO__UNSET;    // a request was undelivered then
-    int error_ ASYNCIO__UNSET;      // why it could not be entered
-    void *reserved_[2] ASYNCIO__UNSET;
+    int cancelling_ ASYNCIO__UNSET;  // the task's count when it was entered
+    int pending_ ASYNCIO__UNSET;     // a request was undelivered then
+    int error_ ASYNCIO__UNSET;       // why it could not be entered
+    int64_t tick_ns_ ASYNCIO__UNSET; // of the system's clock, before it began
+    void *reserved_[1] ASYNCIO__UNSET;
 };
 
 // Declares a limit on the rest of the block. Any way out of the block ends it,
@@ -39,8 +40,10 @@ struct asyncio_timeout {
         asyncio__timeout_begin(&limit, seconds)
 
 // Starts the limit: `seconds` from now, or at a time of asyncio_time's clock.
-// 0 or less is up at once, ASYNCIO_FOREVER never. If entering failed, the scope
-// limits nothing and _exit returns the reason; it may be entered later.
+// 0 or less is up at once, ASYNCIO_FOREVER never. `seconds` of the system's clock
+// begin when the loop looks at that next, at most 20 ms from now: so a limit may
+// be up a moment late, and never early. If entering failed, the scope limits
+// nothing and _exit returns the reason; it may be entered later.
 //
 // returns   0; -EPERM outside a task; -EBUSY if it is active, -EALREADY if it
 //           was left; -EINVAL for a time that is not a number or is too large

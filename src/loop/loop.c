@@ -418,12 +418,13 @@ static int64_t next_ns_of(struct asyncio_loop *loop)
 
 // How long the poller may wait: until something is due, for ever if that does
 // not come by itself, and not at all if there is something to run.
-static int64_t idle_ns(struct asyncio_loop *loop)
+static int64_t idle_ns(struct asyncio_loop *loop, int64_t now_ns)
 {
     if (asyncio__loop_has_ready(loop) || loop->stopping) return 0;
     int64_t next_ns = next_ns_of(loop);
     if (next_ns == ASYNCIO__NEVER) return -1;
-    int64_t left_ns = next_ns - asyncio__loop_now(loop);
+    if (loop->clock) now_ns = asyncio__loop_now(loop);
+    int64_t left_ns = next_ns - now_ns;
     if (loop->clock) return asyncio__testing_clock_takes(loop->clock, left_ns);
     return left_ns > 0 ? left_ns : 0;
 }
@@ -539,7 +540,8 @@ static int sleep_for_ever(struct asyncio_loop *loop)
         if (wait && asyncio__clock_real_ns() - asleep_ns < STUCK_AFTER_NS)
             return 0;
         loop->stuck(loop);
-        if (idle_ns(loop) >= 0 || !all_quiet(loop)) return 0;
+        if (idle_ns(loop, asyncio__loop_now(loop)) >= 0 || !all_quiet(loop))
+            return 0;
     }
     return sleep_in_poller(loop, -1);
 }
@@ -635,9 +637,10 @@ static int sleep_patiently(struct asyncio_loop *loop, int64_t timeout_ns)
 }
 
 // Asks the kernel for news. While there are things to run, not in every pass.
-static int look(struct asyncio_loop *loop)
+// `now_ns` is the time, where there are timers.
+static int look(struct asyncio_loop *loop, int64_t now_ns)
 {
-    int64_t timeout_ns = idle_ns(loop);
+    int64_t timeout_ns = idle_ns(loop, now_ns);
     if (timeout_ns != 0 && (loop->clock || !list_empty(&loop->patient)))
         return sleep_patiently(loop, timeout_ns);
     if (timeout_ns < 0) return sleep_for_ever(loop);
@@ -647,7 +650,6 @@ static int look(struct asyncio_loop *loop)
                 asyncio__loop_passes(loop) < loop->look_at &&
                 asyncio__poller_has_news(loop->poller) != ASYNCIO__NEWS_CERTAIN;
     if (skip && loop->timers.count > 0) {
-        int64_t now_ns = asyncio__loop_now(loop);
         skip = now_ns - loop->looked_ns < LOOK_EVERY_NS;
         if (!skip) loop->looked_ns = now_ns;
     }
@@ -674,11 +676,17 @@ static void run_pass(struct asyncio_loop *loop)
 static int turn(struct asyncio_loop *loop)
 {
     if (!list_empty(&loop->sources)) look_at_sources(loop);
-    int err = look(loop);
+    // The clock is read once where nothing makes the loop wait: what is due
+    // meanwhile is due in the next pass.
+    bool waits = !asyncio__loop_has_ready(loop) || loop->clock;
+    int64_t now_ns = loop->timers.count > 0 ? asyncio__loop_now(loop) : 0;
+    int err = look(loop, now_ns);
     if (err < 0) return err;
     asyncio__loop_take_posts(loop);
-    if (loop->timers.count > 0)
-        asyncio__timers_run(&loop->timers, asyncio__loop_now(loop));
+    if (loop->timers.count > 0) {
+        if (waits || now_ns == 0) now_ns = asyncio__loop_now(loop);
+        asyncio__timers_run(&loop->timers, now_ns);
+    }
     run_pass(loop);
     return 0;
 }

@@ -321,11 +321,15 @@ void asyncio__loop_enter(struct asyncio_loop *loop);
 void asyncio__loop_leave(struct asyncio_loop *loop);
 void asyncio__loops_forget(void);
 
-// The loop's time, in nanoseconds.
-static inline int64_t asyncio__loop_now(const struct asyncio_loop *loop)
+// The loop's time, in nanoseconds. Timers that waited for it have deadlines
+// then, as if they had been armed just before.
+static inline int64_t asyncio__loop_now(struct asyncio_loop *loop)
 {
-    return loop->clock ? asyncio__testing_clock_now(loop->clock)
-                       : asyncio__clock_real_ns();
+    int64_t now_ns = loop->clock ? asyncio__testing_clock_now(loop->clock)
+                                 : asyncio__clock_real_ns();
+    if (!list_empty(&loop->timers.waiting))
+        asyncio__timers_clock_read(&loop->timers, now_ns);
+    return now_ns;
 }
 
 static inline uint64_t asyncio__loop_passes(const struct asyncio_loop *loop)

@@ -96,6 +96,17 @@ void asyncio__timer_arm(struct asyncio__timers *timers,
         place_due(timers, timer);
 }
 
+void asyncio__timers_clock_read(struct asyncio__timers *timers, int64_t now_ns)
+{
+    struct asyncio_link *link;
+    timers->read_ns = now_ns;
+    while ((link = list_pop(&timers->waiting))) {
+        timers->count--;
+        asyncio__sys_gone(ASYNCIO__TIMER, (uintptr_t)timer_of(link));
+        timer_of(link)->fire(timer_of(link));
+    }
+}
+
 void asyncio__timer_disarm(struct asyncio__timers *timers,
                            struct asyncio__timer *timer)
 {
@@ -225,6 +236,8 @@ int asyncio__deadline_in(int64_t now_ns, double seconds, double *when,
 struct asyncio__timer *asyncio__timers_any(const struct asyncio__timers *timers)
 {
     if (!list_empty(&timers->due)) return timer_of(list_first(&timers->due));
+    if (!list_empty(&timers->waiting))
+        return timer_of(list_first(&timers->waiting));
     if (!timers->levels) return NULL;
     unsigned level = (unsigned)__builtin_ctzll(timers->levels);
     unsigned slot = (unsigned)__builtin_ctzll(timers->used[level]);

@@ -11,6 +11,7 @@
 #include <asyncio/base.h>
 
 #include "base/list.h"
+#include "platform/sys.h"
 
 #define ASYNCIO__NEVER INT64_MAX
 
@@ -28,7 +29,9 @@ struct asyncio__timers {
     uint64_t levels; // bit n: some slot of level n is in use
     uint64_t used[ASYNCIO__WHEEL_LEVELS]; // bit n: slot n is in use
     struct asyncio_link slots[ASYNCIO__WHEEL_LEVELS][64];
-    struct asyncio_link due; // armed for the past, in order
+    struct asyncio_link due;     // armed for the past, in order
+    struct asyncio_link waiting; // asyncio__timer.link: for the clock
+    int64_t read_ns;             // what the clock showed them
 };
 
 // Arms the timer for `when_ns`, which may be in the past, but not
@@ -39,6 +42,35 @@ void asyncio__timer_arm(struct asyncio__timers *timers,
 // Disarms it if it is armed.
 void asyncio__timer_disarm(struct asyncio__timers *timers,
                            struct asyncio__timer *timer);
+
+// Reading the clock costs more than all else about a timer, and most are
+// disarmed soon. Such a timer is armed without a deadline: it counts as armed,
+// and when somebody reads the clock, at the end of the pass at the latest, it
+// is disarmed and its `fire` called, which arms it again.
+static inline void asyncio__timer_arm_waiting(struct asyncio__timers *timers,
+                                              struct asyncio__timer *timer)
+{
+    timer->when_ns = 0;
+    timers->count++;
+    asyncio__sys_made(ASYNCIO__TIMER, (uintptr_t)timer, 0, __func__);
+    list_add_tail(&timers->waiting, &timer->link);
+}
+
+// asyncio__timer_disarm for one that probably still waits.
+static inline void asyncio__timer_disarm_soon(struct asyncio__timers *timers,
+                                              struct asyncio__timer *timer)
+{
+    if (timer->when_ns > 0 || !list_linked(&timer->link)) {
+        asyncio__timer_disarm(timers, timer);
+        return;
+    }
+    list_remove(&timer->link);
+    timers->count--;
+    asyncio__sys_gone(ASYNCIO__TIMER, (uintptr_t)timer);
+}
+
+// The clock was read: all that waited for it are called.
+void asyncio__timers_clock_read(struct asyncio__timers *timers, int64_t now_ns);
 
 static inline bool asyncio__timer_armed(const struct asyncio__timer *timer)
 {

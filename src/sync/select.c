@@ -187,7 +187,7 @@ static int wait(struct asyncio__select *select,
 }
 
 static int check_all(const struct asyncio_select_case *cases, size_t count,
-                     const struct asyncio_loop *loop)
+                     struct asyncio_loop *loop)
 {
     if (count > INT_MAX || (!cases && count > 0)) return -EINVAL;
     for (size_t i = 0; i < count; i++) {

@@ -41,7 +41,7 @@ bool asyncio__select_disabled(const struct asyncio_select_case *one);
 
 // Says what is wrong with a case, or 0.
 int asyncio__select_check(const struct asyncio_select_case *one,
-                          const struct asyncio_loop *loop);
+                          struct asyncio_loop *loop);
 
 // Lets one of the cases that can go ahead now do so: its number; -EAGAIN if
 // there is none; or another code if the kernel could not tell.

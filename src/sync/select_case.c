@@ -49,7 +49,7 @@ int asyncio__select_deadline(const struct asyncio_select_case *one,
 // --- what is wrong with it --------------------------------------------------
 
 static int check_future(struct asyncio_future *future,
-                        const struct asyncio_loop *loop)
+                        struct asyncio_loop *loop)
 {
     if (future->loop_ && future->loop_ != loop) return -EXDEV;
     struct asyncio_task *task = asyncio__task();
@@ -64,7 +64,7 @@ static int check_channel(const struct asyncio_select_case *one)
 }
 
 int asyncio__select_check(const struct asyncio_select_case *one,
-                          const struct asyncio_loop *loop)
+                          struct asyncio_loop *loop)
 {
     int64_t when_ns;
     if (asyncio__select_disabled(one)) return 0;

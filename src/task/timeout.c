@@ -47,6 +47,38 @@ static struct asyncio__timers *timers_of(struct asyncio_timeout *limit)
     return &limit->task_->future.loop_->timers;
 }
 
+// The system's clock is read for a limit only if somebody is still in it at the
+// end of the pass. It begins at that reading, then, which is never too early;
+// and not later than two ticks after the one that it was entered in, for a task
+// that computes at length before it waits.
+#define BEGINS_WITHIN_NS (2 * ASYNCIO__TICK_NS_MAX)
+
+static int64_t latest_begin_ns(const struct asyncio_timeout *limit)
+{
+    return limit->tick_ns_ + BEGINS_WITHIN_NS;
+}
+
+static void arm(struct asyncio_timeout *limit, double when, int64_t when_ns);
+
+static void clock_read(struct asyncio__timer *timer)
+{
+    struct asyncio_timeout *limit =
+        list_entry(timer, struct asyncio_timeout, timer_);
+    int64_t begin_ns = timers_of(limit)->read_ns, when_ns;
+    double when;
+    if (begin_ns > latest_begin_ns(limit)) begin_ns = latest_begin_ns(limit);
+    // Which cannot fail: the seconds are neither many nor none.
+    asyncio__deadline_in(begin_ns, limit->when_, &when, &when_ns);
+    arm(limit, when, when_ns);
+}
+
+// `when_` is then how long it is to last.
+static bool lacks_deadline(const struct asyncio_timeout *limit)
+{
+    const struct asyncio__timer *timer = (const void *)limit->timer_;
+    return timer->fire == clock_read;
+}
+
 static void arm(struct asyncio_timeout *limit, double when, int64_t when_ns)
 {
     limit->when_ = when;
@@ -67,15 +99,9 @@ static inline int may_enter(const struct asyncio_timeout *limit)
     }
 }
 
-static inline int enter(struct asyncio_timeout *limit, double when,
-                        int64_t when_ns, int err)
+static inline void enter(struct asyncio_timeout *limit,
+                         struct asyncio_task *task)
 {
-    if (err < 0) {
-        limit->state_ = TIMEOUT_FAILED;
-        limit->error_ = err;
-        return err;
-    }
-    struct asyncio_task *task = asyncio__task();
     limit->task_ = task;
     limit->outer_ = task->limit;
     limit->cancelling_ = task->cancelling;
@@ -84,11 +110,23 @@ static inline int enter(struct asyncio_timeout *limit, double when,
     limit->error_ = 0;
     task->limit = limit;
     task->has_more = true;
+}
+
+static int enter_until(struct asyncio_timeout *limit, double when,
+                       int64_t when_ns, int err)
+{
+    if (err < 0) {
+        limit->state_ = TIMEOUT_FAILED;
+        limit->error_ = err;
+        return err;
+    }
+    enter(limit, asyncio__task());
     arm(limit, when, when_ns);
     return 0;
 }
 
-int asyncio_timeout_enter(struct asyncio_timeout *limit, double seconds)
+// A test's clock costs little to read, and shows always the same.
+static int enter_exactly(struct asyncio_timeout *limit, double seconds)
 {
     int err = may_enter(limit);
     if (err == -EBUSY || err == -EALREADY) return err;
@@ -97,7 +135,21 @@ int asyncio_timeout_enter(struct asyncio_timeout *limit, double seconds)
     if (err == 0)
         err = asyncio__deadline_in(asyncio__loop_now(asyncio__running_loop),
                                    seconds, &when, &when_ns);
-    return enter(limit, when, when_ns, err);
+    return enter_until(limit, when, when_ns, err);
+}
+
+int asyncio_timeout_enter(struct asyncio_timeout *limit, double seconds)
+{
+    struct asyncio_task *task = asyncio__task();
+    bool usual = limit->state_ == TIMEOUT_IDLE && seconds > 0 && seconds < 1e9;
+    if (!usual || !task || task->future.loop_->clock)
+        return enter_exactly(limit, seconds);
+    enter(limit, task);
+    limit->when_ = seconds;
+    limit->tick_ns_ = asyncio__clock_tick_ns();
+    timer_of(limit)->fire = clock_read;
+    asyncio__timer_arm_waiting(timers_of(limit), timer_of(limit));
+    return 0;
 }
 
 int asyncio_timeout_enter_at(struct asyncio_timeout *limit, double when)
@@ -106,7 +158,7 @@ int asyncio_timeout_enter_at(struct asyncio_timeout *limit, double when)
     if (err == -EBUSY || err == -EALREADY) return err;
     int64_t when_ns = 0;
     if (err == 0) err = asyncio__deadline_at(when, &when_ns);
-    return enter(limit, when, when_ns, err);
+    return enter_until(limit, when, when_ns, err);
 }
 
 static bool is_open(const struct asyncio_timeout *limit)
@@ -131,7 +183,7 @@ static bool leave(struct asyncio_timeout *limit)
     if (*place) *place = limit->outer_;
 
     bool expiring = limit->state_ == TIMEOUT_EXPIRING;
-    asyncio__timer_disarm(timers_of(limit), timer_of(limit));
+    asyncio__timer_disarm_soon(timers_of(limit), timer_of(limit));
     limit->state_ = expiring ? TIMEOUT_EXPIRED : TIMEOUT_LEFT;
     return expiring && asyncio__withdraw_cancel(
                            limit->task_, limit->cancelling_, limit->pending_);
@@ -152,15 +204,29 @@ static int exit_with(struct asyncio_timeout *limit, int body)
     return own && body == -ECANCELED ? -ETIMEDOUT : body;
 }
 
-int asyncio_timeout_exit(struct asyncio_timeout *limit, int body)
+static int exit_otherwise(struct asyncio_timeout *limit, int body)
 {
     if (limit->state_ == TIMEOUT_FAILED) return limit->error_;
-    if (is_elsewhere(limit, __func__)) return -EPERM;
+    if (is_elsewhere(limit, "asyncio_timeout_exit")) return -EPERM;
     struct asyncio_task *task = asyncio__task();
     if (!is_open(limit) || limit->task_ != task || task->limit != limit ||
         holds_scope(limit))
         return -EINVAL;
     return exit_with(limit, body);
+}
+
+// Mostly the innermost limit of the task that runs is left, in time, and there
+// is no scope.
+int asyncio_timeout_exit(struct asyncio_timeout *limit, int body)
+{
+    struct asyncio_task *task = asyncio__task();
+    if (!task || task->limit != limit || task->scope ||
+        limit->state_ != TIMEOUT_ACTIVE)
+        return exit_otherwise(limit, body);
+    task->limit = limit->outer_;
+    asyncio__timer_disarm_soon(timers_of(limit), timer_of(limit));
+    limit->state_ = TIMEOUT_LEFT;
+    return body;
 }
 
 void asyncio_timeout_close(struct asyncio_timeout *limit)
@@ -182,9 +248,15 @@ int asyncio_timeout_reschedule(struct asyncio_timeout *limit, double when)
 
 double asyncio_timeout_when(const struct asyncio_timeout *limit)
 {
-    return limit->state_ == TIMEOUT_IDLE || limit->state_ == TIMEOUT_FAILED
-               ? ASYNCIO_FOREVER
-               : limit->when_;
+    if (limit->state_ == TIMEOUT_IDLE || limit->state_ == TIMEOUT_FAILED)
+        return ASYNCIO_FOREVER;
+    if (!lacks_deadline(limit)) return limit->when_;
+    if (is_open(limit)) {
+        (void)asyncio__loop_now(limit->task_->future.loop_);
+        return limit->when_;
+    }
+    // It was left before it had one: this is when it would have ended at last.
+    return (double)latest_begin_ns(limit) / 1e9 + limit->when_;
 }
 
 bool asyncio_timeout_expired(const struct asyncio_timeout *limit)
