@@ -106,6 +106,7 @@ struct asyncio_loop {
     unsigned unblocked;        // operations in a row that did not block
     _Atomic(uint64_t) passes;  // written here alone; the watchdog reads it
     uint64_t look_at;          // the pass before which to ask the kernel
+    size_t blocks;             // control blocks that are not freed
     union {                    // looked at together, before a pass
         struct {
             bool callbacks_ready; // some step behind the mark is no task's
@@ -154,7 +155,6 @@ struct asyncio_loop {
     struct asyncio__failure *cancel_words; // of the latest one that had a site
     uint32_t cancel_round;                 // counts those that are in no other
     struct asyncio_link future_callbacks;  // of futures, not run yet
-    size_t blocks;                         // control blocks that are not freed
     bool freed;           // asyncio_loop_free waits for the last of them
     uint64_t newest_task; // the number of the one made last
     struct asyncio_link *spare_blocks; // of tasks, for reuse, by `next`

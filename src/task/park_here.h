@@ -27,6 +27,7 @@ ASYNCIO__INLINE void asyncio__switch_to_next(struct asyncio_loop *loop,
     struct asyncio__context *to;
     if (loop->unblocked) loop->unblocked = 0;
     if (ASYNCIO__LIKELY(next && next->state == ASYNCIO__TASK_READY)) {
+        asyncio__fetch_after(loop, next);
         asyncio__loop_leave_queue(loop, &next->step);
         loop->task = next;
         to = &next->context;

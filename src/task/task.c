@@ -160,6 +160,7 @@ static void task_main(void *arg)
         if (!loop->spawner) loop->unblocked = 0; // its spawner's count goes on
         end_task(task, result);
         task = loop->spawner ? NULL : asyncio__take_next_task(loop);
+        if (task) asyncio__fetch_after(loop, task);
         if (task && task->state == ASYNCIO__TASK_NEW &&
             task->stack_size == stack_size) {
             task->stack = stack;
