@@ -10,10 +10,16 @@
 #include "platform/sys.h"
 #include "task/task.h"
 
-#define SEEN_MAX 4
+// Of those before the last one the oldest is overwritten first.
+#define BEFORE_MAX 3
+
+struct asyncio__failures_before {
+    struct asyncio__failure *seen[BEFORE_MAX];
+    unsigned next;
+};
 
 // Of code that runs in no task; dropped when its thread ends.
-static _Thread_local struct asyncio__failures *thread_failures;
+static _Thread_local struct asyncio__failures thread_failures;
 static pthread_key_t thread_end;
 static bool has_thread_end;
 static pthread_once_t thread_end_once = PTHREAD_ONCE_INIT;
@@ -138,63 +144,78 @@ static void make_thread_end(void)
     has_thread_end = pthread_key_create(&thread_end, drop_at_thread_end) == 0;
 }
 
-static struct asyncio__failures **memory(void)
+static struct asyncio__failures *memory(void)
 {
     struct asyncio_task *task = asyncio__task();
     return task ? &task->failures : &thread_failures;
 }
 
-static struct asyncio__failures *make_memory(struct asyncio__failures **place)
+// Somebody has to see that there is something to drop.
+static void begin(struct asyncio__failures *failures)
 {
-    if (place == &thread_failures) {
-        pthread_once(&thread_end_once, make_thread_end);
-        if (has_thread_end) (void)pthread_setspecific(thread_end, place);
-    } else {
+    if (failures != &thread_failures) {
         asyncio__task()->has_more = true;
+        return;
     }
-    return asyncio__alloc(sizeof **place);
+    pthread_once(&thread_end_once, make_thread_end);
+    if (has_thread_end) (void)pthread_setspecific(thread_end, failures);
 }
 
-// The n-th last failure seen, or NULL.
-static struct asyncio__failure *seen(const struct asyncio__failures *failures,
-                                     unsigned ago)
+// Without memory, the one that was last is forgotten.
+static void make_room(struct asyncio__failures *failures)
 {
-    if (!failures || ago >= SEEN_MAX) return NULL;
-    return failures->seen[(failures->next + 2 * SEEN_MAX - 1 - ago) % SEEN_MAX];
+    if (!failures->before)
+        failures->before = asyncio__alloc(sizeof *failures->before);
+    struct asyncio__failures_before *before = failures->before;
+    struct asyncio__failure *forgotten = failures->last;
+    if (before) {
+        forgotten = before->seen[before->next];
+        before->seen[before->next] = failures->last;
+        before->next = (before->next + 1) % BEFORE_MAX;
+    }
+    failures->last = NULL;
+    asyncio__failure_unref(forgotten);
 }
 
 void asyncio__failure_see(struct asyncio__failure *failure)
 {
-    struct asyncio__failures **place = memory();
-    if (!failure || seen(*place, 0) == failure) return;
-    if (!*place) *place = make_memory(place);
-    if (!*place) return;
-
-    struct asyncio__failures *failures = *place;
-    struct asyncio__failure **slot = &failures->seen[failures->next];
+    struct asyncio__failures *failures = memory();
+    if (!failure || failures->last == failure) return;
     asyncio__failure_ref(failure);
-    asyncio__failure_unref(*slot);
-    *slot = failure;
-    failures->next = (failures->next + 1) % SEEN_MAX;
+    if (failures->last)
+        make_room(failures);
+    else
+        begin(failures);
+    failures->last = failure;
 }
 
 struct asyncio__failure *asyncio__failure_of(int code)
 {
-    struct asyncio__failures *failures = *memory();
-    for (unsigned ago = 0; ago < SEEN_MAX; ago++) {
-        struct asyncio__failure *failure = seen(failures, ago);
+    const struct asyncio__failures *failures = memory();
+    if (!failures->last || failures->last->error.code == code)
+        return failures->last;
+    const struct asyncio__failures_before *before = failures->before;
+    for (unsigned ago = 1; before && ago <= BEFORE_MAX; ago++) {
+        unsigned at = (before->next + BEFORE_MAX - ago) % BEFORE_MAX;
+        struct asyncio__failure *failure = before->seen[at];
         if (failure && failure->error.code == code) return failure;
     }
     return NULL;
 }
 
-void asyncio__failures_drop(struct asyncio__failures **failures)
+static void drop_before(struct asyncio__failures *failures)
 {
-    if (!*failures) return;
-    for (int i = 0; i < SEEN_MAX; i++)
-        asyncio__failure_unref((*failures)->seen[i]);
-    asyncio__free(*failures);
-    *failures = NULL;
+    for (int i = 0; i < BEFORE_MAX; i++)
+        asyncio__failure_unref(failures->before->seen[i]);
+    asyncio__free(failures->before);
+    failures->before = NULL;
+}
+
+void asyncio__failures_drop(struct asyncio__failures *failures)
+{
+    asyncio__failure_unref(failures->last);
+    failures->last = NULL;
+    if (failures->before) drop_before(failures);
 }
 
 void asyncio__failures_drop_thread(void)
@@ -206,7 +227,7 @@ void asyncio__failures_drop_thread(void)
 
 const struct asyncio_error *asyncio_last_error(void)
 {
-    struct asyncio__failure *failure = seen(*memory(), 0);
+    const struct asyncio__failure *failure = memory()->last;
     return failure ? &failure->error : NULL;
 }
 

@@ -18,10 +18,11 @@ struct asyncio__failure {
     char words[]; // text and task name
 };
 
-// The last failures seen, oldest overwritten first.
+// The last four failures seen. Mostly there is one, and those before it need
+// memory of their own.
 struct asyncio__failures {
-    struct asyncio__failure *seen[4];
-    unsigned next;
+    struct asyncio__failure *last;
+    struct asyncio__failures_before *before; // made when needed
 };
 
 // A record with these words, or NULL. One reference.
@@ -57,7 +58,7 @@ void asyncio__failure_see(struct asyncio__failure *failure);
 struct asyncio__failure *asyncio__failure_of(int code);
 
 // Forgets all that the task remembers.
-void asyncio__failures_drop(struct asyncio__failures **failures);
+void asyncio__failures_drop(struct asyncio__failures *failures);
 
 // The same for what this thread remembers outside tasks.
 void asyncio__failures_drop_thread(void);

@@ -98,7 +98,7 @@ struct asyncio_task {
     struct asyncio_timeout *limit;      // innermost; asyncio_timeout.outer_
     struct asyncio_cancel_scope *scope; // innermost, its own or born in
     struct asyncio_link scoped;         // asyncio_cancel_scope.tasks_
-    struct asyncio__failures *failures; // the last four, made when needed
+    struct asyncio__failures failures;
     struct asyncio__select *select;     // its places in lines; made when needed
     struct asyncio_future *started;     // who waits for the child to be ready
     struct asyncio__variables **locals; // where they are; NULL: none was set
