@@ -12,16 +12,39 @@
 // bounded, whatever the client does: a head, a piece of a file, and what the
 // stream holds below its mark.
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
-#include "site.h"
+#include <asyncio.h>
+
+#include "request.h"
 
 #define PIECE_SIZE 16384 // with room for the longest path in it
 #define SEND_SIZE  ((size_t)256 * 1024)
+#define SPARES     8
+
+// What is served: a folder, and descriptors that are kept for its files where
+// connections would take all that there are.
+struct site {
+    int folder;
+    double seconds; // how long somebody may wait for something here
+    int spares[SPARES];
+    int spare_count;
+};
+
+struct answer {
+    int status;
+    int file; // open to be read for 200 and 206, or negative
+    const char *type;
+    uint64_t size, first, count; // of the file, and of what is wanted of it
+};
 
 struct client {
     struct asyncio_stream *stream;
@@ -30,6 +53,106 @@ struct client {
     size_t len; // bytes in `head`: a request, and the beginning of the next
     char head[REQUEST_HEAD_MAX];
 };
+
+// ---- Finding files ----------------------------------------------------------
+
+static void keep_spares(struct site *site)
+{
+    for (int fd; site->spare_count < SPARES; site->spare_count++) {
+        if ((fd = fcntl(site->folder, F_DUPFD_CLOEXEC, 0)) < 0) return;
+        site->spares[site->spare_count] = fd;
+    }
+}
+
+// Clients who are there are served although others have taken all descriptors:
+// with those that are kept, or when one comes free.
+static int open_name(struct site *site, int folder, const char *name, int flags)
+{
+    double end = asyncio_time() + site->seconds;
+    for (;;) {
+        int err = 0;
+        int fd = asyncio_openat(folder, name, flags | O_NOFOLLOW, 0);
+        if (fd != -EMFILE || asyncio_time() >= end) return fd;
+        if (site->spare_count > 0)
+            close(site->spares[--site->spare_count]);
+        else
+            err = asyncio_sleep(0.01);
+        if (err < 0) return err;
+    }
+}
+
+// Opens what `path` names below the folder, one name after the other and
+// through no symbolic link, so that nothing leads out of it. Cuts `path` to
+// pieces. A pipe must not keep us waiting for somebody to write.
+static int open_below(struct site *site, char *path)
+{
+    int at = site->folder;
+    for (char *name; at >= 0 && (name = strsep(&path, "/"));) {
+        int flags = path ? O_PATH | O_DIRECTORY : O_RDONLY | O_NONBLOCK;
+        int next = open_name(site, at, name, flags);
+        if (at != site->folder) close(at);
+        at = next;
+    }
+    return at;
+}
+
+static int status_of(int err)
+{
+    if (err == -EACCES || err == -EPERM) return 403;
+    if (err == -EMFILE || err == -ENFILE || err == -ENOMEM) return 503;
+    return err == -EIO ? 500 : 404; // not there, or led to by a symbolic link
+}
+
+static const char *type_of(const char *path)
+{
+    static const char *const types[][2] = {
+        {".html", "text/html; charset=utf-8"},
+        {".css", "text/css; charset=utf-8"},
+        {".js", "text/javascript; charset=utf-8"},
+        {".txt", "text/plain; charset=utf-8"},
+        {".csv", "text/csv; charset=utf-8"},
+        {".json", "application/json"},
+        {".png", "image/png"},
+        {".jpg", "image/jpeg"},
+        {".svg", "image/svg+xml"},
+    };
+    const char *dot = strrchr(path, '.');
+    for (size_t i = 0; dot && i < sizeof types / sizeof *types; i++)
+        if (strcasecmp(dot, types[i][0]) == 0) return types[i][1];
+    return "application/octet-stream";
+}
+
+static int judge_file(const struct request *request, struct answer *answer)
+{
+    struct stat file;
+    int err = asyncio_fstat(answer->file, &file);
+    if (err < 0) return err == -ECANCELED ? err : status_of(err);
+    if (S_ISDIR(file.st_mode)) return 301;
+    if (!S_ISREG(file.st_mode)) return 404;
+    answer->size = answer->count = (uint64_t)file.st_size;
+    if (!request_is(request->method, "GET")) return 200; // ranges are for GET
+    return request_range(request, answer->size, &answer->first, &answer->count);
+}
+
+// The status for what is asked for, with the file of it; or -ECANCELED.
+static int judge(struct site *site, const struct request *request,
+                 struct answer *answer)
+{
+    static const char index[] = "index.html";
+    char path[4096];
+    if (!request_is(request->method, "GET") &&
+        !request_is(request->method, "HEAD"))
+        return 405;
+    int len = request_path(request, path, sizeof path - sizeof index);
+    if (len < 0) return -len;
+    if (len == 0 || path[len - 1] == '/')
+        memcpy(path + len, index, sizeof index);
+
+    answer->type = type_of(path);
+    answer->file = open_below(site, path);
+    if (answer->file >= 0) return judge_file(request, answer);
+    return answer->file == -ECANCELED ? -ECANCELED : status_of(answer->file);
+}
 
 // ---- Answering --------------------------------------------------------------
 
@@ -48,14 +171,12 @@ static const char *reason_of(int status)
     }
 }
 
-static bool is_of_file(const struct site_answer *answer)
+static bool is_of_file(const struct answer *answer)
 {
     return answer->status == 200 || answer->status == 206;
 }
 
-// The fields that only some answers have.
-static void write_special(char *at, size_t size, const struct request *request,
-                          const struct site_answer *answer)
+static void write_range(char *at, size_t size, const struct answer *answer)
 {
     at[0] = '\0';
     if (answer->status == 206)
@@ -64,31 +185,30 @@ static void write_special(char *at, size_t size, const struct request *request,
                  answer->size);
     if (answer->status == 416)
         snprintf(at, size, "Content-Range: bytes */%ju\r\n", answer->size);
-    if (answer->status == 301)
-        snprintf(at, size, "Location: %.*s/\r\n", (int)request->path.len,
-                 request->path.at);
 }
 
 // The head, and for what is not of a file a line of text. Returns its length.
 static size_t write_head(char at[PIECE_SIZE], const struct request *request,
-                         const struct site_answer *answer)
+                         const struct answer *answer)
 {
     const char *reason = reason_of(answer->status);
-    bool of_file = is_of_file(answer);
-    char special[REQUEST_LINE_MAX + 64], date[32] = "";
+    bool of_file = is_of_file(answer), moved = answer->status == 301;
+    char range[96], date[32] = "";
     struct tm now;
     time_t seconds = time(NULL);
     if (gmtime_r(&seconds, &now))
         strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &now);
-    write_special(special, sizeof special, request, answer);
+    write_range(range, sizeof range, answer);
     bool words = !of_file && !request_is(request->method, "HEAD");
     return (size_t)snprintf(
         at, PIECE_SIZE,
         "HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: %s\r\nAllow: GET, HEAD\r\n"
-        "Accept-Ranges: bytes\r\n%sContent-Type: %s\r\n"
+        "Accept-Ranges: bytes\r\n%s%s%.*s%sContent-Type: %s\r\n"
         "Content-Length: %ju\r\n\r\n%s%s",
         answer->status, reason, date,
-        request->keep_alive ? "keep-alive" : "close", special,
+        request->keep_alive ? "keep-alive" : "close", range,
+        moved ? "Location: " : "", moved ? (int)request->path.len : 0,
+        moved ? request->path.at : "", moved ? "/\r\n" : "",
         of_file ? answer->type : "text/plain",
         of_file ? answer->count : (uint64_t)strlen(reason) + 1,
         words ? reason : "", words ? "\n" : "");
@@ -96,7 +216,7 @@ static size_t write_head(char at[PIECE_SIZE], const struct request *request,
 
 // What does not fit beside the head goes from the disk to the network by
 // itself, so many bytes at a time that a client which reads is never too slow.
-static int send_rest(struct client *client, const struct site_answer *answer,
+static int send_rest(struct client *client, const struct answer *answer,
                      uint64_t sent)
 {
     while (sent < answer->count) {
@@ -114,7 +234,7 @@ static int send_rest(struct client *client, const struct site_answer *answer,
 }
 
 // The head leaves together with the first piece of the file.
-static int send_answer(struct client *client, const struct site_answer *answer)
+static int send_answer(struct client *client, const struct answer *answer)
 {
     char piece[PIECE_SIZE];
     size_t len = write_head(piece, &client->request, answer);
@@ -156,19 +276,17 @@ static int read_head(struct client *client)
 // Returns 1 if another request may come, 0 if none, or a negative errno.
 static int serve_one(struct client *client)
 {
-    struct site_answer answer = {.file = -1};
-    int n = asyncio_wait_for(read_head(client), client->site->seconds), err = 0;
+    struct answer answer = {.file = -1};
+    int n = asyncio_wait_for(read_head(client), client->site->seconds);
     if (n == -ETIMEDOUT) n = client->len > 0 ? -408 : 0;
     if (n == 0 || (n < 0 && n > -400)) return n;
 
     // Bodies are not read: what comes behind this one could not be found.
     if (n < 0 || client->request.has_body) client->request.keep_alive = false;
-    if (n < 0)
-        answer.status = -n;
-    else
-        err = site_find(client->site, &client->request, &answer);
-    if (err == 0) err = send_answer(client, &answer);
-    site_drop(client->site, &answer);
+    answer.status = n < 0 ? -n : judge(client->site, &client->request, &answer);
+    int err = answer.status > 0 ? send_answer(client, &answer) : answer.status;
+    if (answer.file >= 0) close(answer.file);
+    keep_spares(client->site);
     if (err < 0 || !client->request.keep_alive) return err;
 
     client->len -= (size_t)n;
@@ -242,11 +360,16 @@ static int async_main(void *arg)
     char **words = arg;
     int port = words[2] ? atoi(words[2]) : 8000;
     double seconds = words[2] && words[3] ? atof(words[3]) : 30;
-    struct site site;
-    int err = site_open(&site, words[1], seconds);
-    if (err < 0) return asyncio_raise(err, "%s: %s", words[1], strerror(-err));
-    err = serve(&site, port);
-    site_close(&site);
+    struct site site = {.seconds = seconds};
+    site.folder = asyncio_open(words[1], O_PATH | O_DIRECTORY, 0);
+    if (site.folder < 0)
+        return asyncio_raise(site.folder, "%s: %s", words[1],
+                             strerror(-site.folder));
+    keep_spares(&site);
+    int err = serve(&site, port);
+    while (site.spare_count > 0)
+        close(site.spares[--site.spare_count]);
+    close(site.folder);
     return err;
 }
 
