@@ -920,7 +920,7 @@ CHECK(file_goes_between_what_is_written)
     struct file_job file = {.job.stream = pair.writer, .fd = fd};
     struct job last = {.stream = pair.writer};
     struct asyncio_task *sends = spawn(&pair, file_job, &file.job);
-    EXPECT_EQ(asyncio_sleep(0), 0);
+    let_others_run();
     EXPECT_EQ(asyncio_stream_write_nowait(pair.writer, "x", 1), -EAGAIN);
     struct asyncio_task *ends = spawn(&pair, end_job, &last);
 

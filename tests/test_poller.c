@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "faults.h"
 #include "platform/clock.h"
 #include "platform/poller.h"
 #include "platform/sys.h"
@@ -790,6 +791,29 @@ TEST_PLAIN(wake_up_is_heard_after_the_kernel_refused_to_look, .faulty = true)
     EXPECT_EQ(asyncio__poller_wait(poller, -1), 0);
     EXPECT_EQ(ended, 0);
 
+    for (int i = 0; i < MANY; i++)
+        EXPECT_EQ(cancel(&ops[i]), -ECANCELED);
+    asyncio__sys_close(fds[0]);
+    asyncio__sys_close(fds[1]);
+    asyncio__poller_close(poller);
+}
+
+TEST_PLAIN(handing_over_early_is_made_again_if_interrupted, .faulty = true)
+{
+    int fds[2];
+    char bytes[MANY];
+    struct asyncio__op ops[MANY];
+    EXPECT_OR_RETURN(open_poller());
+    EXPECT_OR_RETURN(
+        asyncio__poller_socketpair(poller, AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+    look();
+    fail_next(ASYNCIO__SYS_URING_ENTER, -EINTR);
+    for (int i = 0; i < MANY; i++) {
+        ops[i] = op_of(ASYNCIO__OP_RECV, fds[0], &bytes[i], 1);
+        start(&ops[i]);
+    }
+    bool has_ring = strcmp(test_backend(), "uring") == 0;
+    EXPECT_EQ(faults__call, has_ring ? -1 : ASYNCIO__SYS_URING_ENTER);
     for (int i = 0; i < MANY; i++)
         EXPECT_EQ(cancel(&ops[i]), -ECANCELED);
     asyncio__sys_close(fds[0]);

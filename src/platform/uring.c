@@ -98,11 +98,20 @@ static int enter(struct uring *u, bool sleep, unsigned flags,
     return n < 0 ? n : 0;
 }
 
+static int hand_over(struct uring *u)
+{
+    int err;
+    do
+        err = enter(u, false, 0, NULL);
+    while (err == -EINTR);
+    return err;
+}
+
 // The next free entry, leaving `spare` others; flushes the ring if it must.
 static int take_sqe(struct uring *u, unsigned spare, struct io_uring_sqe **sqe)
 {
     if (io_uring_sq_space_left(&u->ring) <= spare) {
-        int err = enter(u, false, 0, NULL);
+        int err = hand_over(u);
         if (err < 0) return err;
     }
     if (io_uring_sq_space_left(&u->ring) <= spare) return -EAGAIN;
