@@ -75,13 +75,6 @@ static inline bool is_simulated(void)
     return strcmp(test_backend(), "sim") == 0;
 }
 
-// False, and the test is skipped, where its calls are none of the system's.
-static inline bool calls_can_fail(void)
-{
-    return is_simulated() ? SKIP("a simulated disk has faults of its own")
-                          : true;
-}
-
 static inline int remove_one(const char *path, const struct stat *found,
                              int kind, struct FTW *place)
 {

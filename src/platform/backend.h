@@ -8,6 +8,7 @@
 #include <poll.h>
 
 #include "platform/poller.h"
+#include "platform/sys.h"
 
 struct asyncio__poller_kind {
     const char *name;
@@ -100,6 +101,10 @@ static inline uint16_t asyncio__op_readiness(const struct asyncio__op *op)
                            ASYNCIO__OP_BIT(RECV_LENT);
     return asyncio__op_is_one_of(op, reads) ? POLLIN : POLLOUT;
 }
+
+// Under which name the hooks know a request: somebody else will carry it out,
+// but a test must be able to make it fail as any other call.
+enum asyncio__sys_call asyncio__op_call(const struct asyncio__op *op);
 
 // How the calls of sockets are answered, for all backends (socket.c).
 

@@ -238,3 +238,42 @@ int64_t asyncio__poller_next(const struct asyncio__poller *poller)
 {
     return poller->kind->next ? poller->kind->next(poller) : INT64_MAX;
 }
+
+// ---- Hooks ------------------------------------------------------------------
+
+enum asyncio__sys_call asyncio__op_call(const struct asyncio__op *op)
+{
+    switch (op->code) {
+    case ASYNCIO__OP_POLL: return ASYNCIO__SYS_URING_ENTER;
+    case ASYNCIO__OP_OPEN: return ASYNCIO__SYS_OPEN;
+    case ASYNCIO__OP_READ:
+    case ASYNCIO__OP_READV: return ASYNCIO__SYS_READ;
+    case ASYNCIO__OP_WRITE:
+    case ASYNCIO__OP_WRITEV: return ASYNCIO__SYS_WRITE;
+    case ASYNCIO__OP_ACCEPT: return ASYNCIO__SYS_ACCEPT;
+    case ASYNCIO__OP_CONNECT: return ASYNCIO__SYS_CONNECT;
+    case ASYNCIO__OP_RECV:
+    case ASYNCIO__OP_RECV_LENT:
+    case ASYNCIO__OP_RECVMSG: return ASYNCIO__SYS_RECV;
+    case ASYNCIO__OP_SEND:
+    case ASYNCIO__OP_SENDMSG: return ASYNCIO__SYS_SEND;
+    case ASYNCIO__OP_CLOSE: return ASYNCIO__SYS_CLOSE;
+    case ASYNCIO__OP_FSYNC: return ASYNCIO__SYS_FSYNC;
+    case ASYNCIO__OP_RENAME:
+    case ASYNCIO__OP_LINK:
+    case ASYNCIO__OP_SYMLINK:
+    case ASYNCIO__OP_MKDIR: return ASYNCIO__SYS_NAME;
+    case ASYNCIO__OP_UNLINK: return ASYNCIO__SYS_UNLINK;
+    case ASYNCIO__OP_STATX:
+    case ASYNCIO__OP_READLINK: return ASYNCIO__SYS_LOOK;
+    case ASYNCIO__OP_LIST: return ASYNCIO__SYS_LIST;
+    case ASYNCIO__OP_TRUNCATE:
+    case ASYNCIO__OP_ALLOCATE: return ASYNCIO__SYS_RESIZE;
+    case ASYNCIO__OP_CHMOD: return ASYNCIO__SYS_CHMOD;
+    case ASYNCIO__OP_SEEK: return ASYNCIO__SYS_SEEK;
+    case ASYNCIO__OP_COPY:
+    case ASYNCIO__OP_SENDFILE:
+    case ASYNCIO__OP_SPLICE: return ASYNCIO__SYS_COPY;
+    default: return ASYNCIO__SYS_OTHER;
+    }
+}

@@ -203,12 +203,33 @@ static int start_work(struct sim_poller *poller, struct sim_file *file,
 
 // ---- Requests ---------------------------------------------------------------
 
+// What the hooks deny fails as it would in the kernel. What is interrupted or
+// would have to wait is made again there, so here nothing comes of it. Bytes
+// that come short are a fault of the world's own.
+static bool is_denied(const struct asyncio__op *op, int *err)
+{
+    if (__builtin_expect(!asyncio__sys_hooks, 1)) return false;
+    *err = asyncio__sys_denied(asyncio__op_call(op), __func__);
+    return *err < 0 && *err != -EINTR && *err != -EAGAIN;
+}
+
+static int deny(struct sim_poller *poller, struct asyncio__op *op, int err)
+{
+    if (op->code == ASYNCIO__OP_POLL) return err;
+    if (op->code == ASYNCIO__OP_CLOSE)
+        asyncio__sim_remove(poller->world, op->fd); // as on Linux
+    tell(poller, op, err);
+    return 0;
+}
+
 static int begin(struct sim_poller *poller, struct asyncio__op *op)
 {
     if (op->code == ASYNCIO__OP_NONE) {
         tell(poller, op, 0);
         return 0;
     }
+    int err;
+    if (is_denied(op, &err)) return deny(poller, op, err);
     if (names_path(op)) return start_work(poller, NULL, op);
 
     struct sim_file *file = asyncio__sim_file(poller->world, op->fd);

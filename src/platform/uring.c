@@ -362,7 +362,7 @@ static int deny(struct uring *u, struct asyncio__op *op, int denied)
 // Asks whether the request has to fail, or to come back short.
 static int ask_hooks(const struct asyncio__op *op, bool *shorter)
 {
-    enum asyncio__sys_call call = asyncio__uring_call(op);
+    enum asyncio__sys_call call = asyncio__op_call(op);
     size_t bytes = asyncio__uring_bytes(op), len = bytes;
     int err = bytes > 1 ? asyncio__sys_denied_bytes(call, __func__, &len)
                         : asyncio__sys_denied(call, __func__);

@@ -220,38 +220,7 @@ void asyncio__uring_mend_position(const struct asyncio__op *op, int result)
     asyncio__sys_lseek(op->fd, op->position + result, SEEK_SET);
 }
 
-// ---- Hooks ------------------------------------------------------------------
-
-// Under which name the hooks know a request: the kernel will carry it out, but
-// a test must be able to make it fail as any other call.
-enum asyncio__sys_call asyncio__uring_call(const struct asyncio__op *op)
-{
-    switch (op->code) {
-    case ASYNCIO__OP_POLL: return ASYNCIO__SYS_URING_ENTER;
-    case ASYNCIO__OP_OPEN: return ASYNCIO__SYS_OPEN;
-    case ASYNCIO__OP_READ:
-    case ASYNCIO__OP_READV: return ASYNCIO__SYS_READ;
-    case ASYNCIO__OP_WRITE:
-    case ASYNCIO__OP_WRITEV: return ASYNCIO__SYS_WRITE;
-    case ASYNCIO__OP_ACCEPT: return ASYNCIO__SYS_ACCEPT;
-    case ASYNCIO__OP_CONNECT: return ASYNCIO__SYS_CONNECT;
-    case ASYNCIO__OP_RECV:
-    case ASYNCIO__OP_RECV_LENT:
-    case ASYNCIO__OP_RECVMSG: return ASYNCIO__SYS_RECV;
-    case ASYNCIO__OP_SEND:
-    case ASYNCIO__OP_SENDMSG: return ASYNCIO__SYS_SEND;
-    case ASYNCIO__OP_CLOSE: return ASYNCIO__SYS_CLOSE;
-    case ASYNCIO__OP_FSYNC: return ASYNCIO__SYS_FSYNC;
-    case ASYNCIO__OP_RENAME:
-    case ASYNCIO__OP_LINK:
-    case ASYNCIO__OP_SYMLINK:
-    case ASYNCIO__OP_MKDIR: return ASYNCIO__SYS_NAME;
-    case ASYNCIO__OP_UNLINK: return ASYNCIO__SYS_UNLINK;
-    case ASYNCIO__OP_STATX: return ASYNCIO__SYS_LOOK;
-    case ASYNCIO__OP_ALLOCATE: return ASYNCIO__SYS_RESIZE;
-    default: return ASYNCIO__SYS_OTHER;
-    }
-}
+// ---- Bytes ------------------------------------------------------------------
 
 // The parts of the request, if it is one with several; their number in *count.
 static struct iovec *parts_of(const struct asyncio__op *op, size_t *count)

@@ -21,10 +21,6 @@ bool asyncio__uring_goes_on(struct asyncio__op *op, int *result);
 void asyncio__uring_mark_position(struct asyncio__op *op);
 void asyncio__uring_mend_position(const struct asyncio__op *op, int result);
 
-// Under which name the hooks know a request: the kernel will carry it out, but
-// a test must be able to make it fail as any other call.
-enum asyncio__sys_call asyncio__uring_call(const struct asyncio__op *op);
-
 // How many bytes the request is to move, of which the kernel may move fewer; 0
 // for what is carried out whole or not at all.
 size_t asyncio__uring_bytes(const struct asyncio__op *op);
