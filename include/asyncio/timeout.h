@@ -40,10 +40,10 @@ struct asyncio_timeout {
         asyncio__timeout_begin(&limit, seconds)
 
 // Starts the limit: `seconds` from now, or at a time of asyncio_time's clock.
-// 0 or less is up at once, ASYNCIO_FOREVER never. `seconds` of the system's clock
-// begin when the loop looks at that next, at most 20 ms from now: so a limit may
-// be up a moment late, and never early. If entering failed, the scope limits
-// nothing and _exit returns the reason; it may be entered later.
+// 0 or less is up at once, ASYNCIO_FOREVER never. `seconds` of the system's
+// clock begin when the loop looks at that next, at most 20 ms from now: so a
+// limit may be up a moment late, and never early. If entering failed, the scope
+// limits nothing and _exit returns the reason; it may be entered later.
 //
 // returns   0; -EPERM outside a task; -EBUSY if it is active, -EALREADY if it
 //           was left; -EINVAL for a time that is not a number or is too large
