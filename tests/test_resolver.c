@@ -424,6 +424,47 @@ TEST_PLAIN(a_loop_that_closes_ends_its_resolvers)
     stop(); // a resolver may be freed when its loop has closed
 }
 
+static struct asyncio_task *left; // that looks up while its loop rests
+
+static int begin_a_lookup(void *arg)
+{
+    static char slow[] = "slow.test";
+    (void)arg;
+    int err = asyncio_resolver_create(&resolver, .servers = peer.address);
+    if (err < 0) return err;
+    left = start_lookup(slow);
+    wait_for_queries(left, 1);
+    return 0;
+}
+
+static int look_at_what_is_left(void *arg)
+{
+    (void)arg;
+    EXPECT_EQ(end_of(left), -ESHUTDOWN);
+    // The late answer is sent before this one.
+    int err = asyncio_resolver_create(&resolver, .servers = peer.address);
+    return err < 0 ? err : look_up((char[]){"ok.test"});
+}
+
+TEST_PLAIN(a_resolver_may_be_freed_while_its_loop_rests)
+{
+    struct asyncio_loop *loop = NULL;
+    struct asyncio_coroutine begin = ASYNCIO_COROUTINE(begin_a_lookup, NULL),
+                             end =
+                                 ASYNCIO_COROUTINE(look_at_what_is_left, NULL);
+    EXPECT_OR_RETURN(name_peer_start(&peer, "127.0.0.1", 0) == 0);
+    EXPECT_EQ(asyncio_new_event_loop(&loop), 0);
+    if (loop && asyncio_loop_run_until_coroutine(loop, &begin) == 0) {
+        asyncio_set_event_loop(NULL); // as between two runs of a runner
+        asyncio_resolver_free(resolver);
+        resolver = NULL;
+        name_peer_release(&peer);
+        EXPECT_EQ(asyncio_loop_run_until_coroutine(loop, &end), 0);
+    }
+    EXPECT_EQ(asyncio_loop_free(loop), 0);
+    stop();
+}
+
 // ---- Files that change ------------------------------------------------------
 
 TEST(the_hosts_file_is_asked_first_and_read_again)

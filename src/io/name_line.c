@@ -12,6 +12,7 @@
 #include <threads.h>
 #include <unistd.h>
 
+#include "loop/loop.h"
 #include "platform/sys.h"
 
 // One socket that c-ares wants watched.
@@ -85,8 +86,8 @@ static void drop_watch(struct watch **place)
 {
     struct watch *watch = *place;
     *place = watch->next;
-    if (watch->readable) (void)asyncio_remove_reader(watch->fd);
-    if (watch->writable) (void)asyncio_remove_writer(watch->fd);
+    // Whoever frees a resolver may do so when its loop does not run.
+    asyncio__loop_unwatch(watch->line->loop, watch->fd);
     asyncio__free(watch);
 }
 
@@ -229,6 +230,7 @@ int asyncio__name_line_open(struct asyncio__name_line **out,
 {
     struct asyncio__name_line *line = asyncio__alloc(sizeof *line);
     if (!line) return -ENOMEM;
+    line->loop = asyncio_get_running_loop();
     int err = open_channel(line, options);
     if (err < 0) {
         asyncio__free(line);

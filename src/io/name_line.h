@@ -14,6 +14,7 @@ struct watch;
 
 struct asyncio__name_line {
     struct asyncio_link link; // asyncio_resolver.spare
+    struct asyncio_loop *loop;
     ares_channel channel;
     struct asyncio_handle timer; // when c-ares wants to be called next
     struct watch *watches;

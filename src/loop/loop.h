@@ -383,6 +383,10 @@ int asyncio__loop_find(struct asyncio_loop **loop);
 int asyncio__loop_own(struct asyncio_loop *loop, int fd);
 void asyncio__loop_disown(struct asyncio_loop *loop, int fd);
 
+// Ends what add_reader and add_writer have begun, also while the loop rests, or
+// another one of this thread runs. The caller has begun it.
+ASYNCIO_API void asyncio__loop_unwatch(struct asyncio_loop *loop, int fd);
+
 // Frees what add_reader and add_writer keep; their operations have to be done.
 void asyncio__watches_free(struct asyncio_loop *loop);
 // Asks every watch to end.

@@ -243,18 +243,29 @@ static void retire(struct direction *direction)
     asyncio__poller_cancel(watch_of(direction)->loop->poller, &direction->op);
 }
 
-static int remove_watch(int fd, bool write)
+// Returns how many there were.
+static int remove_from(struct asyncio_loop *loop, int fd, bool write)
 {
-    struct asyncio_loop *loop = NULL;
-    int err = asyncio__loop_find(&loop);
-    if (err < 0) return err;
-    if (owns(loop, fd)) return -EBUSY;
     struct asyncio__watch *watch = find_watch(loop, fd);
     if (!watch) return 0;
     struct direction *direction = write ? &watch->writer : &watch->reader;
     if (!direction->fn) return 0;
     retire(direction);
     return 1;
+}
+
+static int remove_watch(int fd, bool write)
+{
+    struct asyncio_loop *loop = NULL;
+    int err = asyncio__loop_find(&loop);
+    if (err < 0) return err;
+    return owns(loop, fd) ? -EBUSY : remove_from(loop, fd, write);
+}
+
+void asyncio__loop_unwatch(struct asyncio_loop *loop, int fd)
+{
+    (void)remove_from(loop, fd, false);
+    (void)remove_from(loop, fd, true);
 }
 
 int asyncio_add_reader(int fd, int (*fn)(void *arg), void *arg)
