@@ -106,6 +106,20 @@ static inline struct asyncio_link *list_pop(struct asyncio_link *head)
     return first;
 }
 
+// Takes the first link, `first`, out of the list, for whoever puts it into
+// another one right away: it is left as it is.
+static inline void list_leave_first(struct asyncio_link *head,
+                                    const struct asyncio_link *first)
+{
+    struct asyncio_link *next = first->next;
+    if (next == head) {
+        head->next = head->prev = NULL;
+    } else {
+        head->next = next;
+        next->prev = head;
+    }
+}
+
 // Moves all of `from` to the tail of `to`.
 static inline void list_splice(struct asyncio_link *to,
                                struct asyncio_link *from)

@@ -350,9 +350,11 @@ static inline void asyncio__loop_count_pass(struct asyncio_loop *loop)
 static inline struct asyncio__step *
 asyncio__loop_quick_pass(struct asyncio_loop *loop)
 {
-    if (!asyncio__loop_has_ready(loop) || loop->turn_due ||
-        loop->timers.count > 0 || asyncio__loop_passes(loop) >= loop->look_at ||
-        atomic_load_explicit(&loop->posts, memory_order_acquire))
+    uintptr_t due =
+        (uintptr_t)atomic_load_explicit(&loop->posts, memory_order_acquire) |
+        loop->turn_due | loop->timers.count;
+    if (due || !asyncio__loop_has_ready(loop) ||
+        asyncio__loop_passes(loop) >= loop->look_at)
         return NULL;
     if (asyncio__poller_pending(loop->poller) > 0 &&
         asyncio__poller_has_news(loop->poller) == ASYNCIO__NEWS_CERTAIN)

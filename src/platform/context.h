@@ -70,6 +70,12 @@ asyncio__context_leave(struct asyncio__context *from,
 static inline void
 asyncio__context_renew(const struct asyncio__context *context);
 
+// `context` takes the place of `other`, the one that runs: on its stack, and
+// before it is switched away from.
+static inline void
+asyncio__context_replace(struct asyncio__context *context,
+                         const struct asyncio__context *other);
+
 // `context`, which stands still, will go on on the thread of `other`.
 static inline void
 asyncio__context_follow(struct asyncio__context *context,
@@ -142,6 +148,17 @@ static inline void asyncio__context_follow(struct asyncio__context *context,
 {
     context->error_number = other->error_number;
     context->exceptions = other->exceptions;
+}
+
+static inline void
+asyncio__context_replace(struct asyncio__context *context,
+                         const struct asyncio__context *other)
+{
+    // The rest is written by the switch.
+    asyncio__context_follow(context, other);
+#ifdef ASYNCIO__SANITIZED
+    context->sanitizer = other->sanitizer;
+#endif
 }
 
 static inline _Noreturn void

@@ -48,14 +48,9 @@ static bool may_be_queued(struct asyncio__step *step)
     return false;
 }
 
-void asyncio__future_complete(struct asyncio_future *future, int result,
-                              struct asyncio__failure *words)
+void asyncio__future_tell(struct asyncio_future *future)
 {
-    assert(future->state_ == ASYNCIO__FUTURE_PENDING);
-
-    future->result_ = result;
-    future->failure_ = words;
-    future->state_ = ASYNCIO__FUTURE_DONE;
+    int result = future->result_;
     struct asyncio_link *link;
     while ((link = list_pop(&future->waiters_))) {
         struct asyncio__step *step =

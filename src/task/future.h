@@ -1,6 +1,8 @@
 // What stands behind a future: states, kinds, and how one completes.
 #pragma once
 
+#include <assert.h>
+
 #include "loop/debug.h"
 #include "task/task.h"
 
@@ -41,10 +43,22 @@ enum asyncio__coroutine_state {
 void asyncio__coroutine_refused(const struct asyncio_coroutine *coroutine,
                                 const char *call, int code);
 
+// Queues everybody who waits for a future that is done.
+void asyncio__future_tell(struct asyncio_future *future);
+
 // Sets the outcome and queues everybody who waits. Takes over the reference to
 // `words`, which may be NULL. The future has to be pending.
-void asyncio__future_complete(struct asyncio_future *future, int result,
-                              struct asyncio__failure *words);
+static inline void asyncio__future_complete(struct asyncio_future *future,
+                                            int result,
+                                            struct asyncio__failure *words)
+{
+    assert(future->state_ == ASYNCIO__FUTURE_PENDING);
+
+    future->result_ = result;
+    future->failure_ = words;
+    future->state_ = ASYNCIO__FUTURE_DONE;
+    if (!list_empty(&future->waiters_)) asyncio__future_tell(future);
+}
 
 // Ties a future that belongs to no loop yet to the one of this thread. 0,
 // -EPERM without a loop, -EXDEV if it belongs to another.

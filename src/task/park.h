@@ -92,7 +92,9 @@ static inline void asyncio__wake_removed(struct asyncio_task *task, int result)
 // Wakes the first in `list`, which is not empty.
 static inline void asyncio__wake_first(struct asyncio_link *list, int result)
 {
-    asyncio__wake_removed(asyncio__task_of(list_pop(list)), result);
+    struct asyncio_link *first = list_first(list);
+    list_leave_first(list, first);
+    asyncio__wake_removed(asyncio__task_of(first), result);
 }
 
 // Wakes all in `list`, in order of arrival.

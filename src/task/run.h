@@ -66,10 +66,11 @@ static inline void asyncio__fetch_after(const struct asyncio_loop *loop,
     if (ASYNCIO__LIKELY(loop->blocks < CROWD)) return;
     // Behind a task of this pass comes another step, or else the mark.
     struct asyncio_link *after = next->step.link.next;
-    if (list_entry(after, struct asyncio__step, link)->run !=
-        asyncio__task_step)
+    const struct asyncio_task *task = asyncio__task_of(after);
+    if (task->step.run != asyncio__task_step ||
+        task->state != ASYNCIO__TASK_READY)
         return;
-    const char *frames = asyncio__task_of(after)->context.sp;
+    const char *frames = task->context.sp;
     for (int i = 0; i < FETCHED_LINES; i++)
         __builtin_prefetch(frames + 64 * (ptrdiff_t)i, 1);
 }

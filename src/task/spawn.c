@@ -165,22 +165,29 @@ static inline bool wants_eager(const struct asyncio_loop *loop,
     return o->eager || (loop->eager && !o->lazy);
 }
 
+ASYNCIO__COLD static int find_loop(int (*fn)(void *arg),
+                                   const struct asyncio_task_options *o,
+                                   struct asyncio_loop **loop)
+{
+    *loop = o->loop;
+    int err = asyncio__loop_find(loop);
+    if (err < 0) return err;
+    return !fn || (o->eager && o->lazy) ? -EINVAL : 0;
+}
+
+// Mostly the loop is the one that runs.
 static inline int check(int (*fn)(void *arg),
                         const struct asyncio_task_options *o,
                         struct asyncio_loop **loop)
 {
-    *loop = o->loop;
-    if (*loop || !asyncio__running_loop) {
-        int err = asyncio__loop_find(loop);
-        if (err < 0) return err;
-    } else {
-        *loop = asyncio__running_loop;
-    }
-    return !fn || (o->eager && o->lazy) ? -EINVAL : 0;
+    *loop = asyncio__running_loop;
+    if (ASYNCIO__LIKELY(*loop && !o->loop && fn && !o->eager)) return 0;
+    return find_loop(fn, o, loop);
 }
 
-struct asyncio_task *asyncio__task_new(int (*fn)(void *arg), void *arg,
-                                       const struct asyncio_task_options *o)
+// In place, because who makes a task is mostly who launches it.
+ASYNCIO__INLINE struct asyncio_task *
+new_task(int (*fn)(void *arg), void *arg, const struct asyncio_task_options *o)
 {
     static const struct asyncio_task_options none = {0};
     if (!o) o = &none;
@@ -226,11 +233,17 @@ struct asyncio_task *asyncio__task_new(int (*fn)(void *arg), void *arg,
     return task;
 }
 
+struct asyncio_task *asyncio__task_new(int (*fn)(void *arg), void *arg,
+                                       const struct asyncio_task_options *o)
+{
+    return new_task(fn, arg, o);
+}
+
 struct asyncio_task *(
     asyncio_create_task)(int (*fn)(void *arg), void *arg,
                          const struct asyncio_task_options *options)
 {
-    struct asyncio_task *task = asyncio__task_new(fn, arg, options);
+    struct asyncio_task *task = new_task(fn, arg, options);
     asyncio__task_launch_new(task);
     return task;
 }

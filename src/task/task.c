@@ -36,7 +36,7 @@ static void drop_more(struct asyncio_task *task)
 
 // The end of a task: everybody who waits is told, in the next pass. The block
 // may be gone when this returns.
-static void end_task(struct asyncio_task *task, int result)
+ASYNCIO__INLINE void end_task(struct asyncio_task *task, int result)
 {
     // A request that no wait has delivered makes a value void. A failure is
     // what it is, as in asyncio: a group that fails while its parent is
@@ -78,6 +78,11 @@ void asyncio__task_end_unbegun(struct asyncio_task *task)
     end_task(task, -ECANCELED);
 }
 
+ASYNCIO__COLD static void end_without_stack(struct asyncio_task *task)
+{
+    end_task(task, -ENOMEM);
+}
+
 static void task_main(void *arg);
 
 // While a debugger looks on, each task has a stack on which nothing was before.
@@ -101,7 +106,7 @@ static struct asyncio__context *begin(struct asyncio_loop *loop,
     task->stack = asyncio__stack_get(loop->stacks, task->stack_size);
     if (!task->stack) {
         loop->task = task;
-        end_task(task, -ENOMEM);
+        end_without_stack(task);
         return NULL;
     }
     if (loop->debugger) loop->debugger->begins(loop->debugger, task);
@@ -140,7 +145,7 @@ static struct asyncio_task *stand_by(struct asyncio_loop *loop,
 {
     asyncio__stack_rest(stack);
     loop->spare_stack = stack;
-    loop->spare_context = *here;
+    asyncio__context_replace(&loop->spare_context, here);
     asyncio__context_switch(&loop->spare_context, to);
     return loop->task;
 }
@@ -175,7 +180,7 @@ static void task_main(void *arg)
                 leave_to(loop, stack, &here, to);
             task = stand_by(loop, stack, &here, to);
         }
-        task->context = here;
+        asyncio__context_replace(&task->context, &here);
         asyncio__context_renew(&task->context);
     }
 }
