@@ -40,6 +40,7 @@
 #include <asyncio/thread_future.h>
 #include <asyncio/threadsafe.h>
 #include <asyncio/timeout.h>
+#include <asyncio/trace.h>
 #include <asyncio/transport.h>
 #include <asyncio/wait.h>
 #include <asyncio/whole_file.h>

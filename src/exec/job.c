@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "exec/job_trace.h"
 #include "exec/shared.h"
 #include "platform/sys.h"
 #include "task/park.h"
@@ -96,6 +97,7 @@ static void wake_caller(struct asyncio__job *job, int result)
 static void call_landed(struct asyncio__job *job)
 {
     if (!job->owner) return;
+    asyncio__job_points_at(job, job->owner);
     wake_caller(job, drops_result(job) ? -ECANCELED : job->result);
 }
 

@@ -46,6 +46,13 @@ struct asyncio__job {
     atomic_bool cancelled; // nobody wants the result; the job may ask
     bool wanted;           // the result is, all the same: a scope was cancelled
 
+    // In a trace; of a job that is in none, `trace` is 0 and the rest unset.
+    uint32_t trace;      // its number
+    uint32_t arrow;      // to it, which nothing has shown yet; or 0
+    uint32_t arrow_back; // from where it ran; or 0
+    int64_t sent_ns;
+    int64_t begun_ns, ended_ns; // as a worker process says; or 0
+
     // The pool's own.
     struct asyncio_executor *executor;
     bool at_door; // it waits for a place in the queue

@@ -18,6 +18,7 @@
 #include "platform/context.h"
 #include "platform/stack.h"
 #include "platform/sys.h"
+#include "platform/trace.h"
 #include "task/executor.h"
 #include "task/task.h"
 
@@ -109,6 +110,7 @@ static _Noreturn void become_launcher(int socket)
 
     asyncio__sys_set_name("asyncio-launch");
     asyncio__running_loop = asyncio__thread_loop = NULL;
+    asyncio__trace_never();
     asyncio__executor_forget_all();
     launcher.holders = 0;
     launcher.for_good = false;
@@ -155,7 +157,7 @@ static int fork_launcher(void)
     return 0;
 }
 
-static int start_launcher(void)
+static int start_alone(void)
 {
     int err = check_alone();
     if (err < 0) return err;
@@ -163,6 +165,15 @@ static int start_launcher(void)
     if (err < 0) return err;
     err = fork_launcher();
     if (err < 0) asyncio__objects_drop(&launcher.objects);
+    return err;
+}
+
+// A trace makes no difference to what a program may do.
+static int start_launcher(void)
+{
+    asyncio__trace_pause();
+    int err = start_alone();
+    asyncio__trace_go_on();
     return err;
 }
 

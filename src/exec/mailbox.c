@@ -158,9 +158,10 @@ _Noreturn void asyncio__worker_run(int memory,
         struct asyncio__slot *slot = begin(&worker);
         if (!slot) slot = wait_for_job(&worker);
         worker.stretch++;
-        int64_t begun_ns = asyncio__clock_real_ns();
+        int64_t begun_ns = slot->begun_ns = asyncio__clock_real_ns();
         run_job(&worker, slot);
-        note_pace(worker.box, asyncio__clock_real_ns() - begun_ns);
+        slot->ended_ns = asyncio__clock_real_ns();
+        note_pace(worker.box, slot->ended_ns - begun_ns);
         answer(&worker, slot);
     }
 }

@@ -19,6 +19,8 @@
 
 #include <asyncio/base.h>
 
+#include <assert.h>
+
 // The largest argument that goes to a process, the jobs that are there at a
 // time, and the room for the arguments of all of them. Pages that are not used
 // are never there.
@@ -44,7 +46,10 @@ struct asyncio__slot {
     uint64_t offset; // where in `bytes` that is,
     uint64_t shared; // and the block of shared memory, or 0, with its
     uint32_t place;  // place on the desk
+    // By the system's monotonic clock: when it began, and has ended.
+    int64_t begun_ns, ended_ns;
 };
+static_assert(sizeof(struct asyncio__slot) == 64, "a line of the cache");
 
 struct asyncio__words { // for a negative result
     uint64_t site;      // address of a string constant

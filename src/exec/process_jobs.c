@@ -7,6 +7,7 @@
 // worker that has nothing to do, and from a worker that ends. So nothing stays
 // behind a job that takes long, and none is lost with another.
 
+#include "exec/job_trace.h"
 #include "exec/process_pool.h"
 
 // What may lie in a mailbox ahead of its worker, in time.
@@ -163,6 +164,7 @@ static void take_answer(struct asyncio__worker *worker,
 {
     struct asyncio__process_pool *pool = worker->pool;
     leave_worker(job);
+    asyncio__job_answered(worker, job, result);
     worker->jobs++;
     if (result < 0)
         pool->failed++;

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "exec/foreman.h"
+#include "exec/job_trace.h"
 #include "exec/process_pool.h"
 #include "platform/sys.h"
 
@@ -51,6 +52,7 @@ static void worker_ended(struct asyncio__worker *worker, pid_t pid, int status)
     struct asyncio__job *job = lost_job(worker);
     int result =
         asyncio__worker_judge(worker, job, pid, status, broken, sizeof broken);
+    if (job) asyncio__job_answered(worker, job, result);
     asyncio__worker_vacate(worker);
     if (job) {
         pool->crashed++;

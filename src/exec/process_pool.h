@@ -58,6 +58,9 @@ struct asyncio__worker {
     struct asyncio__timer timer;
     int64_t deadline_ns;  // of its oldest job, or ASYNCIO__NEVER
     int64_t processor_ns; // used before that, where it has a limit; or -1
+    uint32_t named;       // the trace in which its row has a name
+    int row;              // of its place, in traces; or 0
+    int64_t shown_ns;     // until then the row has slices
 };
 
 struct asyncio__process_pool {

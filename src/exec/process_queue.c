@@ -12,6 +12,7 @@
 
 #include <asyncio/executor.h>
 
+#include "exec/job_trace.h"
 #include "exec/launcher.h"
 #include "exec/process_pool.h"
 #include "platform/sys.h"
@@ -238,6 +239,7 @@ int asyncio__pool_start(struct asyncio_executor *executor,
     err = asyncio__pool_join_loop(pool, job->loop);
     if (err < 0) return err;
 
+    asyncio__job_sent(job);
     put_in(pool, job);
     pool->barren = false;
     err = asyncio__pool_dispatch(pool);

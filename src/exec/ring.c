@@ -101,6 +101,7 @@ void asyncio__ring_send(struct asyncio__ring *ring, struct asyncio__job *job)
     bool shares = job->block && job->place >= 0;
     slot->shared = shares ? job->block->id : 0;
     slot->place = shares ? (uint32_t)job->place : 0;
+    slot->begun_ns = slot->ended_ns = 0;
     if (job->arg && job->size > 0)
         memcpy(box->bytes + place->start, job->arg, job->size);
 
@@ -182,9 +183,11 @@ struct asyncio__job *asyncio__ring_take(struct asyncio__ring *ring, int *result)
     uint32_t number = ring->first;
     const struct asyncio__place *place = place_of(ring, number);
     struct asyncio__job *job = place->job;
-    const volatile int32_t *answer = &asyncio__slot_of(box, number)->result;
+    const volatile struct asyncio__slot *slot = asyncio__slot_of(box, number);
 
-    *result = *answer;
+    *result = slot->result;
+    job->begun_ns = slot->begun_ns;
+    job->ended_ns = slot->ended_ns;
     if (job->arg && job->size > 0)
         memcpy(job->arg, box->bytes + place->start, job->size);
     if (*result < 0)
@@ -223,7 +226,13 @@ bool asyncio__ring_withdraw(struct asyncio__ring *ring,
 
 struct asyncio__job *asyncio__ring_drop_oldest(struct asyncio__ring *ring)
 {
-    return ring->count > 0 ? remove_job(ring, ring->first) : NULL;
+    if (ring->count == 0) return NULL;
+    const volatile struct asyncio__slot *slot =
+        asyncio__slot_of(ring->box, ring->first);
+    struct asyncio__job *job = remove_job(ring, ring->first);
+    job->begun_ns = slot->begun_ns;
+    job->ended_ns = 0;
+    return job;
 }
 
 struct asyncio__job *asyncio__ring_drop_latest(struct asyncio__ring *ring)

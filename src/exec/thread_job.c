@@ -1,6 +1,7 @@
 // What threads of a pool do with jobs: run them, send them back, and let in the
 // next that waits at the door.
 
+#include "exec/job_trace.h"
 #include "exec/thread_pool.h"
 
 #include "platform/sys.h"
@@ -101,7 +102,9 @@ void asyncio__thread_job_work(struct asyncio__offload_job *offload)
     asyncio__thread_pool_admit(pool_of(job)); // there is a place now
     asyncio__failures_drop_thread();
     current_job = job;
+    int64_t begun_ns = asyncio__job_begun_ns(job);
     job->result = asyncio_context_run(&job->context, job->fn, job->arg);
+    asyncio__job_ran(job, begun_ns);
     current_job = NULL;
     if (job->result < 0) job->failure = words_for(job->result);
     asyncio__failures_drop_thread();

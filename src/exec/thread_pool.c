@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "exec/job_trace.h"
 #include "exec/thread_pool.h"
 #include "platform/spin.h"
 #include "platform/sys.h"
@@ -63,6 +64,7 @@ static int start(struct asyncio_executor *executor, struct asyncio__job *job)
     job->home = asyncio__home_ref(home);
     job->ended = job->abandoned = false;
 
+    asyncio__job_sent(job);
     asyncio__job_ref(job);
     err = submit(pool_of(executor), job);
     if (err < 0) {

@@ -57,6 +57,7 @@ void asyncio__debug_settings(struct asyncio_loop *loop,
     bool ask = !options || !options->ignore_environment;
     if (flag == ASYNCIO_DEBUG_DEFAULT && !ask) flag = ASYNCIO_DEBUG_OFF;
     loop->debug = asyncio__debug_wanted(flag);
+    loop->asks_environment = ask;
     loop->slow_ns = SLOW_NS;
     if (options && options->slow_step > 0)
         duration(options->slow_step, &loop->slow_ns);
@@ -80,6 +81,99 @@ double asyncio_loop_get_slow_callback_duration(const struct asyncio_loop *loop)
     return (double)loop->slow_ns / 1e9;
 }
 
+// --- those who look on ------------------------------------------------------
+
+void asyncio__look_on(struct asyncio_loop *loop,
+                      struct asyncio__debugger *debugger)
+{
+    debugger->next = loop->debugger;
+    loop->debugger = debugger;
+    loop->each_pass_turns = true;
+}
+
+void asyncio__look_away(struct asyncio_loop *loop,
+                        struct asyncio__debugger *debugger)
+{
+    struct asyncio__debugger **place = &loop->debugger;
+    while (*place && *place != debugger)
+        place = &(*place)->next;
+    if (*place) *place = debugger->next;
+}
+
+// Each of them, also where one ends itself meanwhile.
+#define FOR_EACH(debugger, after, loop)                                        \
+    for (struct asyncio__debugger *debugger = (loop)->debugger, *after;        \
+         debugger && (after = debugger->next, true); debugger = after)
+
+void asyncio__debug_called(struct asyncio_loop *loop, const void *fn,
+                           const char *site)
+{
+    FOR_EACH(debugger, after, loop)
+    if (debugger->calls) debugger->calls(debugger, fn, site);
+}
+
+void asyncio__debug_made(struct asyncio_loop *loop, struct asyncio_task *task,
+                         const void *arg)
+{
+    FOR_EACH(debugger, after, loop)
+    if (debugger->made) debugger->made(debugger, task, arg);
+}
+
+void asyncio__debug_ended(struct asyncio_loop *loop, struct asyncio_task *task)
+{
+    FOR_EACH(debugger, after, loop)
+    if (debugger->ended) debugger->ended(debugger, task);
+}
+
+void asyncio__debug_suspends(struct asyncio_loop *loop,
+                             struct asyncio_task *task)
+{
+    FOR_EACH(debugger, after, loop)
+    if (debugger->suspends) debugger->suspends(debugger, task);
+}
+
+void asyncio__debug_begins(struct asyncio_loop *loop, struct asyncio_task *task)
+{
+    FOR_EACH(debugger, after, loop)
+    if (debugger->begins) debugger->begins(debugger, task);
+}
+
+void asyncio__debug_renames(struct asyncio_loop *loop,
+                            struct asyncio_task *task, const char *name)
+{
+    FOR_EACH(debugger, after, loop)
+    if (debugger->renames) debugger->renames(debugger, task, name);
+}
+
+void asyncio__debug_waits(struct asyncio_loop *loop, struct asyncio_task *task)
+{
+    FOR_EACH(debugger, after, loop)
+    if (debugger->waits) debugger->waits(debugger, task);
+}
+
+void asyncio__debug_woken(struct asyncio_loop *loop, struct asyncio_task *task)
+{
+    FOR_EACH(debugger, after, loop)
+    if (debugger->woken) debugger->woken(debugger, task);
+}
+
+uint32_t asyncio__debug_arrow(struct asyncio_loop *loop)
+{
+    uint32_t arrow = 0;
+    FOR_EACH(debugger, after, loop)
+    if (debugger->arrow) arrow = debugger->arrow(debugger);
+    return arrow;
+}
+
+void asyncio__debug_step(struct asyncio__debugger *debugger,
+                         struct asyncio__step *step)
+{
+    if (debugger)
+        debugger->run_step(debugger, step);
+    else
+        step->run(step);
+}
+
 // --- a pass -----------------------------------------------------------------
 
 // The steps wait in a list of our own, so that a task which looks for the next
@@ -95,10 +189,7 @@ void asyncio__debug_pass(struct asyncio_loop *loop)
     while ((link = list_pop(&pass))) {
         struct asyncio__step *step =
             list_entry(link, struct asyncio__step, link);
-        if (loop->debugger)
-            loop->debugger->run_step(loop->debugger, step);
-        else
-            step->run(step);
+        asyncio__debug_step(loop->debugger, step);
     }
     loop->each_pass_turns = loop->seed || loop->debugger;
 }

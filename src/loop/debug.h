@@ -1,5 +1,5 @@
-// Debug mode, as the lower floors see it: a flag, a check, and somebody who
-// looks on.
+// Debug mode, as the lower floors see it: a flag, a check, and those who look
+// on: the one of debug mode, and the one that writes a trace.
 //
 // While a debugger looks on, each step of each pass is run by it, and no task
 // switches to the next one directly: so all that there is to say of a step is
@@ -9,9 +9,12 @@
 
 #include "loop/loop.h"
 
-// Who looks on. It stands in the loop from the first run on.
+// Who looks on. It stands in the loop from the first run on. Of two, the one
+// that came last runs the step by having the other run it. What it has no
+// function for, it is not told; but it runs steps.
 struct asyncio__debugger {
-    // Runs a step, which may end the debugger.
+    struct asyncio__debugger *next; // who came before, or NULL
+    // Runs a step (asyncio__debug_step), which may end the debugger.
     void (*run_step)(struct asyncio__debugger *debugger,
                      struct asyncio__step *step);
     // The step under way calls a function of the user's, as its callback.
@@ -29,7 +32,45 @@ struct asyncio__debugger {
     // A task was given a stack, on which nothing stands yet.
     void (*begins)(struct asyncio__debugger *debugger,
                    struct asyncio_task *task);
+    // A task gets another name, which is not yet there.
+    void (*renames)(struct asyncio__debugger *debugger,
+                    struct asyncio_task *task, const char *name);
+
+    // Of a loop that is watched by a trace. The running task is parked, or
+    // ready, and about to let others run.
+    void (*waits)(struct asyncio__debugger *debugger,
+                  struct asyncio_task *task);
+    // A parked task was woken: its wait says why it was parked.
+    void (*woken)(struct asyncio__debugger *debugger,
+                  struct asyncio_task *task);
+    // An arrow begins here, in what runs now: its number, or 0 if nothing does.
+    uint32_t (*arrow)(struct asyncio__debugger *debugger);
 };
+
+// Has a debugger look on, and not any more; the latter whether or not it does.
+void asyncio__look_on(struct asyncio_loop *loop,
+                      struct asyncio__debugger *debugger);
+void asyncio__look_away(struct asyncio_loop *loop,
+                        struct asyncio__debugger *debugger);
+
+// What those who look on are told: to be called if there are any.
+void asyncio__debug_made(struct asyncio_loop *loop, struct asyncio_task *task,
+                         const void *arg);
+void asyncio__debug_ended(struct asyncio_loop *loop, struct asyncio_task *task);
+void asyncio__debug_suspends(struct asyncio_loop *loop,
+                             struct asyncio_task *task);
+void asyncio__debug_begins(struct asyncio_loop *loop,
+                           struct asyncio_task *task);
+void asyncio__debug_renames(struct asyncio_loop *loop,
+                            struct asyncio_task *task, const char *name);
+void asyncio__debug_waits(struct asyncio_loop *loop, struct asyncio_task *task);
+void asyncio__debug_woken(struct asyncio_loop *loop, struct asyncio_task *task);
+uint32_t asyncio__debug_arrow(struct asyncio_loop *loop);
+
+// Runs a step under the eyes of `debugger` and those who came before it, if
+// there is any.
+void asyncio__debug_step(struct asyncio__debugger *debugger,
+                         struct asyncio__step *step);
 
 static inline bool asyncio__debug(const struct asyncio_loop *loop)
 {
@@ -39,11 +80,14 @@ static inline bool asyncio__debug(const struct asyncio_loop *loop)
 // The mode of this thread's loop; without a loop, what the environment wants.
 bool asyncio__debug_here(void);
 
+void asyncio__debug_called(struct asyncio_loop *loop, const void *fn,
+                           const char *site);
+
 // Says which callback the step under way is about.
 static inline void asyncio__debug_calls(struct asyncio_loop *loop,
                                         const void *fn, const char *site)
 {
-    if (loop->debugger) loop->debugger->calls(loop->debugger, fn, site);
+    if (loop->debugger) asyncio__debug_called(loop, fn, site);
 }
 
 // The address of a function, to be shown.

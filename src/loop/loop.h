@@ -51,6 +51,7 @@ struct asyncio__post {
 };
 
 struct asyncio__batch;
+struct asyncio__tracer;
 
 // Calls from other threads (posted.c). All of it under the posters' lock.
 struct asyncio__posted {
@@ -83,6 +84,10 @@ struct asyncio__task_floor {
     void (*cancel_waits)(struct asyncio_loop *loop); // operations, above all
     void (*drop)(struct asyncio_loop *loop);         // the tasks, once idle
 };
+
+// Who wants to know of awaits, and of wakes.
+#define ASYNCIO__WATCHED_BY_TEST  1 // awaits are counted, some cancelled
+#define ASYNCIO__WATCHED_BY_TRACE 2
 
 enum asyncio__loop_state {
     ASYNCIO__LOOP_IDLE,
@@ -117,8 +122,8 @@ struct asyncio_loop {
     };
     union { // looked at together, as a task waits
         struct {
-            bool nested;  // `spawner` is not NULL
-            bool watched; // by a test: awaits are counted, some cancelled
+            bool nested;     // `spawner` is not NULL
+            uint8_t watched; // ASYNCIO__WATCHED_BY_..., or 0
         };
         uint16_t detour; // not 0: one of them
     };
@@ -187,8 +192,10 @@ struct asyncio_loop {
     void *report_arg;
     int64_t slow_ns;                // what one step may take, in debug mode
     struct asyncio_link debug_link; // in a list of debug.c's, while it runs
-    const void *thread; // then: an address that is of its thread alone
-    bool eager;         // its tasks begin inside the call that makes them
+    const void *thread;    // then: an address that is of its thread alone
+    bool eager;            // its tasks begin inside the call that makes them
+    bool asks_environment; // what of debug mode and traces is wanted
+    struct asyncio__tracer *tracer; // or NULL: no run of it was in a trace
 
     // Called, if not NULL, when nothing is ready and nothing is under way that
     // could make something ready. It may change that.
@@ -314,6 +321,10 @@ bool asyncio__loop_is_open(const struct asyncio_loop *loop);
 // there: looked up first, and open until this returns. False: it is not.
 bool asyncio__loop_post_if_open(struct asyncio_loop *loop,
                                 struct asyncio__post *post);
+
+// Calls fn for each loop that is open; none is closed meanwhile. It must not
+// make one, nor close one.
+void asyncio__loops_each(void (*fn)(struct asyncio_loop *loop));
 
 // Enters a new loop among the open ones; takes it out, and then no thread posts
 // to it that way any more. A child process begins with none.

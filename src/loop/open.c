@@ -90,6 +90,14 @@ void asyncio__loop_leave(struct asyncio_loop *loop)
     pthread_mutex_unlock(&lock);
 }
 
+void asyncio__loops_each(void (*fn)(struct asyncio_loop *loop))
+{
+    pthread_mutex_lock(&lock);
+    list_for_each (link, &asyncio__open_loops)
+        fn(list_entry(link, struct asyncio_loop, open));
+    pthread_mutex_unlock(&lock);
+}
+
 bool asyncio__loop_hold_open(const struct asyncio_loop *loop)
 {
     struct gate *gate = gate_of(loop);

@@ -191,7 +191,10 @@ static struct asyncio__module *add_module(struct asyncio__symbols *symbols,
     symbols->modules = module;
     // The kernel's own page has a name but no file.
     if (!strchr(search->path, '/')) return module;
-    int fd = asyncio__sys_openat(AT_FDCWD, search->path, O_RDONLY, 0);
+    int fd;
+    do
+        fd = asyncio__sys_openat(AT_FDCWD, search->path, O_RDONLY, 0);
+    while (fd == -EINTR);
     if (fd < 0) return module;
     read_file(module, fd);
     asyncio__sys_close(fd);

@@ -250,6 +250,7 @@ ssize_t asyncio__sys_readlinkat(int folder, const char *path, void *buffer,
                                 size_t size);
 ssize_t asyncio__sys_getdents64(int fd, void *buffer, size_t size);
 int asyncio__sys_ftruncate(int fd, off_t len);
+int asyncio__sys_flock(int fd, int operation);
 int asyncio__sys_fallocate(int fd, int mode, off_t offset, off_t len);
 int asyncio__sys_fchmod(int fd, mode_t mode);
 off_t asyncio__sys_lseek(int fd, off_t offset, int whence);

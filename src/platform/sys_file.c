@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -161,6 +162,12 @@ ssize_t asyncio__sys_getdents64(int fd, void *buffer, size_t size)
 {
     return asyncio__sys_try(ASYNCIO__SYS_LIST, __func__,
                             syscall(SYS_getdents64, fd, buffer, size));
+}
+
+int asyncio__sys_flock(int fd, int operation)
+{
+    return (int)asyncio__sys_try(ASYNCIO__SYS_OTHER, __func__,
+                                 flock(fd, operation));
 }
 
 int asyncio__sys_ftruncate(int fd, off_t len)

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "platform/sys.h"
+#include "platform/trace.h"
 #include "run/graph.h"
 #include "run/watchdog.h"
 #include "task/future.h"
@@ -135,7 +136,8 @@ void asyncio__deadlock_check(struct asyncio_loop *loop)
 {
     struct circle circle = {.text = ""};
     if (list_empty(&loop->tasks)) return;
-    int threads = asyncio__sys_threads() - asyncio__watchdog_threads();
+    int threads = asyncio__sys_threads() - asyncio__watchdog_threads() -
+                  asyncio__trace_threads();
     bool alone = threads == 1;
     if (!alone && !loop->debug) return;
     circle.alone = alone;

@@ -135,7 +135,7 @@ static void run_step(struct asyncio__debugger *hooks,
     debugger->task = task;
     asyncio__locks_known();
     int64_t start_ns = asyncio__clock_real_ns();
-    step->run(step);
+    asyncio__debug_step(hooks->next, step);
     int64_t took_ns = asyncio__clock_real_ns() - start_ns;
 
     // A report may end the debugger, too: it is there until the end of this.
@@ -196,9 +196,7 @@ static void detach(struct asyncio__debug_state *debugger)
 {
     if (list_linked(&debugger->at_close.link))
         list_remove(&debugger->at_close.link);
-    // A handler of reports may have put another in its place.
-    if (debugger->loop->debugger == &debugger->hooks)
-        debugger->loop->debugger = NULL;
+    asyncio__look_away(debugger->loop, &debugger->hooks);
     debugger->over = true;
     if (!debugger->busy) free_debugger(debugger);
 }
@@ -220,9 +218,17 @@ static void loop_closes(struct asyncio__at_close *hook)
     end(debugger);
 }
 
+struct asyncio__debug_state *asyncio__debug_find(struct asyncio_loop *loop)
+{
+    struct asyncio__debugger *hooks = loop->debugger;
+    while (hooks && hooks->run_step != run_step)
+        hooks = hooks->next;
+    return hooks ? debugger_of(hooks) : NULL;
+}
+
 int asyncio__debug_attach(struct asyncio_loop *loop)
 {
-    if (!asyncio__debug(loop) || loop->debugger) return 0;
+    if (!asyncio__debug(loop) || asyncio__debug_find(loop)) return 0;
     if (loop->state == ASYNCIO__LOOP_CLOSED) return 0;
     struct asyncio__debug_state *debugger = asyncio__alloc(sizeof *debugger);
     if (!debugger) return -ENOMEM;
@@ -237,8 +243,7 @@ int asyncio__debug_attach(struct asyncio_loop *loop)
     debugger->at_close.fn = loop_closes;
     asyncio__loop_at_close(loop, &debugger->at_close);
     asyncio__locks_watch();
-    loop->debugger = &debugger->hooks;
-    loop->each_pass_turns = true;
+    asyncio__look_on(loop, &debugger->hooks);
     return 0;
 }
 
@@ -253,7 +258,8 @@ int asyncio_loop_set_debug(struct asyncio_loop *loop, bool on)
     if (loop->state == ASYNCIO__LOOP_CLOSED) return -ESHUTDOWN;
     if (asyncio__wrong_thread(loop, __func__)) return -EPERM;
     set_flag(loop, on);
-    if (!on && loop->debugger) end(debugger_of(loop->debugger));
+    struct asyncio__debug_state *debugger = asyncio__debug_find(loop);
+    if (!on && debugger) end(debugger);
     int err = asyncio__debug_attach(loop);
     if (err < 0) set_flag(loop, false);
     return err;

@@ -57,6 +57,9 @@ asyncio__record_make(struct asyncio__debug_state *debugger,
                      struct asyncio_task *task);
 void asyncio__record_free(struct asyncio__record *record);
 
+// The one that looks on at this loop for debug mode, or NULL.
+struct asyncio__debug_state *asyncio__debug_find(struct asyncio_loop *loop);
+
 // Gives a loop in debug mode the one who looks on. 0, also if there is one or
 // the mode is off; -ENOMEM.
 int asyncio__debug_attach(struct asyncio_loop *loop);

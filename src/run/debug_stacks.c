@@ -124,9 +124,9 @@ static struct asyncio_stack_use sorted[SITES];
 static void count_running(void)
 {
     struct asyncio_loop *loop = asyncio__running_loop;
-    if (loop && loop->debugger)
-        asyncio__stacks_count(
-            list_entry(loop->debugger, struct asyncio__debug_state, hooks));
+    struct asyncio__debug_state *debugger =
+        loop ? asyncio__debug_find(loop) : NULL;
+    if (debugger) asyncio__stacks_count(debugger);
 }
 
 static void sort_rows(void)

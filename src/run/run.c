@@ -14,6 +14,7 @@
 #include "run/debug.h"
 #include "run/note.h"
 #include "run/overflow.h"
+#include "run/trace.h"
 #include "run/watchdog.h"
 #include "task/future.h"
 
@@ -24,6 +25,7 @@ static int run_loop(struct asyncio_loop *loop)
     int err = asyncio__debug_attach(loop);
     if (err < 0) return err;
 
+    asyncio__trace_attach(loop);
     struct asyncio__watched watched;
     bool reports = asyncio__overflow_report_begin();
     asyncio__watchdog_begin(&watched, loop);

@@ -1,6 +1,6 @@
 // Cancels at a chosen await: what asyncio_testing_cancel_at stands on.
 //
-// Park, yield and wake call these in a loop that is watched, and no other.
+// Park, yield and wake call these in a loop that a test watches, and no other.
 #pragma once
 
 #include "task/task.h"

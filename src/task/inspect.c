@@ -53,6 +53,8 @@ int asyncio_task_set_name(struct asyncio_task *task, const char *name)
     if (asyncio__future_elsewhere(&task->future, __func__)) return -EPERM;
     char *copy = asyncio__strdup(name);
     if (!copy) return -ENOMEM;
+    struct asyncio_loop *loop = task->future.loop_;
+    if (loop->debugger) asyncio__debug_renames(loop, task, name);
     // Who looks at the task from a signal handler, or from outside, finds the
     // new name before the old one goes.
     char *old = task->name_owned ? task->name : NULL;

@@ -19,7 +19,7 @@ struct asyncio__context *asyncio__begin_or_turn(struct asyncio_loop *loop,
     loop->task = NULL;
     if (next) next = asyncio__take_next_task(loop);
     if (next) return asyncio__context_of_next(loop, next);
-    if (loop->debugger) loop->debugger->suspends(loop->debugger, task);
+    if (loop->debugger) asyncio__debug_suspends(loop, task);
     return &loop->context;
 }
 
@@ -130,14 +130,38 @@ int asyncio__outcome_with_cancel(struct asyncio_task *task)
     return result;
 }
 
+// --- loops that are watched -------------------------------------------------
+
+void asyncio__tell_woken(struct asyncio_loop *loop, struct asyncio_task *task)
+{
+    if (loop->watched & ASYNCIO__WATCHED_BY_TEST) asyncio__inject_woken(task);
+    if (loop->watched & ASYNCIO__WATCHED_BY_TRACE)
+        asyncio__debug_woken(loop, task);
+}
+
+ASYNCIO__COLD static void tell_await(struct asyncio_loop *loop,
+                                     struct asyncio_task *task)
+{
+    // First: the test may wake it.
+    if (loop->watched & ASYNCIO__WATCHED_BY_TRACE)
+        asyncio__debug_waits(loop, task);
+    if (loop->watched & ASYNCIO__WATCHED_BY_TEST) asyncio__inject_await(task);
+}
+
+ASYNCIO__COLD static void tell_resumed(struct asyncio_loop *loop,
+                                       struct asyncio_task *task, int result)
+{
+    if (loop->watched & ASYNCIO__WATCHED_BY_TEST)
+        asyncio__inject_resumed(task, result);
+}
+
 int asyncio__wait_by_detour(struct asyncio_loop *loop,
                             struct asyncio_task *task)
 {
-    bool watched = loop->watched;
-    if (watched) asyncio__inject_await(task);
+    if (loop->watched) tell_await(loop, task);
     asyncio__switch_away(loop, task);
     int result = asyncio__outcome_of_wait(task);
-    if (watched) asyncio__inject_resumed(task, result);
+    if (loop->watched) tell_resumed(loop, task, result);
     return result;
 }
 
@@ -205,7 +229,7 @@ bool asyncio__waiters_are_elsewhere(const struct asyncio_link *list,
 ASYNCIO__COLD static void yield_by_detour(struct asyncio_loop *loop,
                                           struct asyncio_task *task)
 {
-    if (loop->watched) asyncio__inject_await(task);
+    if (loop->watched) tell_await(loop, task);
     asyncio__switch_away(loop, task);
 }
 
@@ -213,7 +237,7 @@ ASYNCIO__COLD static int cancelled_in_yield(struct asyncio_loop *loop,
                                             struct asyncio_task *task)
 {
     asyncio__take_cancel(task);
-    if (loop->watched) asyncio__inject_resumed(task, -ECANCELED);
+    if (loop->watched) tell_resumed(loop, task, -ECANCELED);
     return -ECANCELED;
 }
 

@@ -79,6 +79,10 @@ int asyncio__park(const struct asyncio__wait_kind *kind, void *object,
 // loop's thread.
 void asyncio__wake(struct asyncio_task *task, int result);
 
+// Of a loop that is watched: tells those who watch.
+ASYNCIO__COLD void asyncio__tell_woken(struct asyncio_loop *loop,
+                                       struct asyncio_task *task);
+
 // The same for one whose step was just taken out of the list.
 static inline void asyncio__wake_removed(struct asyncio_task *task, int result)
 {
@@ -86,7 +90,7 @@ static inline void asyncio__wake_removed(struct asyncio_task *task, int result)
     task->wait.result = result;
     task->wait.woken = true;
     asyncio__task_ready(loop, task);
-    if (loop->watched) asyncio__inject_woken(task);
+    if (loop->watched) asyncio__tell_woken(loop, task);
 }
 
 // Wakes the first in `list`, which is not empty.

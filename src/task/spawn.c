@@ -228,8 +228,7 @@ new_task(int (*fn)(void *arg), void *arg, const struct asyncio_task_options *o)
         asyncio__task_begin_variables(task, o->context);
     list_add_tail(&loop->tasks, &task->sibling);
     asyncio__sys_made(ASYNCIO__TASK, (uintptr_t)task, sizeof *task, task->site);
-    if (loop->debugger)
-        loop->debugger->made(loop->debugger, task, o->copy ? NULL : arg);
+    if (loop->debugger) asyncio__debug_made(loop, task, o->copy ? NULL : arg);
     return task;
 }
 

@@ -55,7 +55,7 @@ ASYNCIO__INLINE void end_task(struct asyncio_task *task, int result)
     task->state = ASYNCIO__TASK_DONE;
     list_remove(&task->sibling);
     if (task->has_more && task->locks_owned > 0) asyncio__wake_orphans(task);
-    if (loop->debugger) loop->debugger->ended(loop->debugger, task);
+    if (loop->debugger) asyncio__debug_ended(loop, task);
     if (asyncio__future_is_done(&task->future)) {
         asyncio__failure_unref(words);
         report_done_before(task);
@@ -109,7 +109,7 @@ static struct asyncio__context *begin(struct asyncio_loop *loop,
         end_without_stack(task);
         return NULL;
     }
-    if (loop->debugger) loop->debugger->begins(loop->debugger, task);
+    if (loop->debugger) asyncio__debug_begins(loop, task);
     asyncio__context_make(&task->context, task->stack, task_main, task);
     return &task->context;
 }

@@ -88,8 +88,10 @@ struct asyncio_task {
     int cancelling;        // requests counted and not taken back
     uint32_t cancel_round; // the latest that reached it
 
-    struct asyncio_link member;        // asyncio_task_group.children_, or kept_
-    bool kept;                         // of a group: its handle was asked for
+    struct asyncio_link member; // asyncio_task_group.children_, or kept_
+    bool kept;                  // of a group: its handle was asked for
+    uint8_t traced;             // run/trace.c's own
+    uint32_t arrow; // in a trace: to its next step; 0: there is none
     struct asyncio_task *cancel_later; // asyncio_loop.cancel_later
 
     // What most tasks never have, and what is all zero unless `has_more`:

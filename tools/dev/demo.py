@@ -24,6 +24,8 @@ REFERENCE = os.path.join(BUILD, "tests", "reference")
 PYTHON = "/usr/bin/python3"
 NAMES = ("sync_v1", "async_v1", "async_v2", "async_v3")
 WORKERS = 2
+TIMELINE = ("async_v3: twelve pictures, four downloads at a time, two worker "
+            "processes")
 TIMES = re.compile(
     r"^TIMES download_s=([\d.]+) process_s=([\d.]+) total_s=([\d.]+)$")
 
@@ -187,14 +189,34 @@ def contact_sheet(version, photographs):
     return sheet
 
 
+def draw_timeline(url_list):
+    """Runs async_v3 once more, with a trace, and draws that for the guide."""
+    trace = os.path.join(OUT, "async_v3.json")
+    folder = os.path.join(OUT, "timeline")
+    picture = os.path.join(TREE, "docs", "guide", "async_v3.svg")
+    os.makedirs(folder)
+    subprocess.run([os.path.join(BUILD, "app", "async_v3"), url_list,
+                    "--workers", str(WORKERS), "--out", folder], check=True,
+                   env=dict(os.environ, ASYNCIO_TRACE=trace),
+                   stdout=subprocess.DEVNULL)
+    tools = os.path.join(TREE, "tools", "trace")
+    subprocess.run([PYTHON, os.path.join(tools, "check.py"), trace], check=True)
+    subprocess.run([PYTHON, os.path.join(tools, "timeline.py"), trace,
+                    "-o", picture, "--title", TIMELINE], check=True)
+    print(f"Time line: {os.path.relpath(picture)}\n")
+
+
 def main():
     parser = argparse.ArgumentParser(
-        prog="./dev demo", usage="./dev demo [--python] [--rounds N]")
+        prog="./dev demo", usage="./dev demo [--python] [--rounds N]"
+                                 " [--timeline]")
     parser.add_argument("cache")
     parser.add_argument("--python", action="store_true",
                         help="run the Python originals beside ours")
     parser.add_argument("--rounds", type=int, default=1, metavar="N",
                         help="rounds, interleaved; the table shows medians")
+    parser.add_argument("--timeline", action="store_true",
+                        help="trace async_v3, and draw docs/guide/async_v3.svg")
     options = parser.parse_args()
     if options.rounds < 1:
         parser.error("--rounds takes a number from 1")
@@ -214,6 +236,8 @@ def main():
         with open(url_list, "w", encoding="utf-8") as out:
             out.writelines(f"{url}/{name}\n" for name in sorted(expected))
         run_rounds(versions, options.rounds, url_list, expected)
+        if options.timeline:
+            draw_timeline(url_list)
 
     print_table(versions, options.rounds)
     good = [version for version in versions if not version.wrong]

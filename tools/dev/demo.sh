@@ -1,10 +1,12 @@
 #!/bin/sh
-# ./dev demo [--python] [--rounds N]: the main job on real photographs.
+# ./dev demo [--python] [--rounds N] [--timeline]: the main job on real
+# photographs.
 #
 # Twelve photographs of Debian's mate-backgrounds are served by nginx over
 # loopback, 80 ms late each, and the four picture programs download and
 # edge-detect them; every picture is checked before its version gets a line in
-# the table. With --python the Python originals take part, round by round.
+# the table. With --python the Python originals take part, round by round. With
+# --timeline a trace of async_v3 is checked and drawn for the guide.
 #
 # mate-backgrounds and nginx are unpacked into a cache and not installed: the
 # one is of no use here but for its files, the other would start itself.
@@ -37,6 +39,7 @@ make_photographs()
 packages="$BUILD_PACKAGES graphicsmagick $NGINX_LIBRARIES"
 python=
 rounds=1
+timeline=
 while [ $# -gt 0 ]; do
     case $1 in
     --python)
@@ -48,7 +51,8 @@ while [ $# -gt 0 ]; do
         [ $# -lt 2 ] || shift
         ;;
     --rounds=*) rounds=${1#*=} ;;
-    *) fail 2 "the demo takes --python and --rounds N, and not '$1'" ;;
+    --timeline) timeline=--timeline ;;
+    *) fail 2 "the demo takes --python, --rounds N and --timeline, and not '$1'" ;;
     esac
     shift
 done
@@ -66,4 +70,5 @@ unpack mate-backgrounds mate-backgrounds
 make_photographs
 build gcc
 # shellcheck disable=SC2086 # Nothing, or one word.
-exec /usr/bin/python3 tools/dev/demo.py "$CACHE" --rounds "$rounds" $python
+exec /usr/bin/python3 tools/dev/demo.py "$CACHE" --rounds "$rounds" $python \
+    $timeline
