@@ -1,5 +1,5 @@
 // The picture job as one would run it: at most DOWNLOAD_LIMIT downloads at a
-// time, and one worker process for each core but one.
+// time, or --limit, and one worker process for each core but one.
 //
 // The first download that fails cancels the others. A picture that cannot be
 // processed stops no other: all are tried before the first failure comes out.
@@ -111,6 +111,7 @@ static int async_main(void *arg)
     (void)arg;
     struct report report;
     report_start(&report);
+    if (pictures.limit > 0) asyncio_semaphore_init(&slots, pictures.limit);
     int err = asyncio_http_client_create(&client);
     if (err < 0) return err;
     err = download_images(pictures.images, pictures.count);

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define WORKERS_MAX     512
+#define NUMBER_MAX      512
 #define TIMEOUT_DEFAULT 10.0
 
 static const int built_in[] = {10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 28, 29};
@@ -29,29 +29,33 @@ static const char help[] =
     "\n"
     "  --out DIR          where the pictures go (default: pictures)\n"
     "  --workers N        worker processes (async_v2 and async_v3)\n"
+    "  --limit N          downloads at a time (async_v3; default: 4)\n"
     "  --timeout SECONDS  how long one download may take (default: 10)\n"
     "  --help             print this\n";
 
-enum option_value { OUT = 256, WORKERS, TIMEOUT, HELP }; // above any letter
+// Above any letter.
+enum option_value { OUT = 256, WORKERS, LIMIT, TIMEOUT, HELP };
 
 struct options {
     const char *list; // NULL: the built-in one
     const char *out;
     int workers;
+    int limit;
     double timeout;
     bool help;
 };
 
-static int read_workers(const char *text, int *workers, struct failure *why)
+static int read_number(const char *option, const char *text, int *number,
+                       struct failure *why)
 {
     char *end;
     errno = 0;
     long value = strtol(text, &end, 10);
-    if (errno || end == text || *end || value < 1 || value > WORKERS_MAX)
+    if (errno || end == text || *end || value < 1 || value > NUMBER_MAX)
         return failure_set(why, -EINVAL,
-                           "--workers takes a number from 1 to %d, not '%s'",
-                           WORKERS_MAX, text);
-    *workers = (int)value;
+                           "%s takes a number from 1 to %d, not '%s'", option,
+                           NUMBER_MAX, text);
+    *number = (int)value;
     return 0;
 }
 
@@ -88,7 +92,9 @@ static int read_option(struct options *options, int value, char **argv,
 {
     switch (value) {
     case OUT: return read_out(optarg, &options->out, why);
-    case WORKERS: return read_workers(optarg, &options->workers, why);
+    case WORKERS:
+        return read_number("--workers", optarg, &options->workers, why);
+    case LIMIT: return read_number("--limit", optarg, &options->limit, why);
     case TIMEOUT: return read_timeout(optarg, &options->timeout, why);
     case HELP: options->help = true; return 0;
     case ':':
@@ -104,6 +110,7 @@ static int read_options(struct options *options, int argc, char **argv,
     static const struct option known[] = {
         {"out", required_argument, NULL, OUT},
         {"workers", required_argument, NULL, WORKERS},
+        {"limit", required_argument, NULL, LIMIT},
         {"timeout", required_argument, NULL, TIMEOUT},
         {"help", no_argument, NULL, HELP},
         {0},
@@ -312,6 +319,7 @@ int pictures_open(struct pictures *pictures, int argc, char **argv,
     }
 
     pictures->workers = options.workers;
+    pictures->limit = options.limit;
     pictures->timeout = options.timeout;
     err = fill(pictures, &options, why);
     if (err < 0) pictures_close(pictures);

@@ -27,6 +27,7 @@ struct pictures {
     struct image *images;
     size_t count;
     int workers;    // --workers, or 0 when not given
+    int limit;      // --limit, or 0 when not given
     double timeout; // seconds that one download may take
 };
 

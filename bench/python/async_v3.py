@@ -24,8 +24,8 @@ async def download_single_image(client, slots, picture):
         say(f"Downloaded and saved to: {picture.original}")
 
 
-async def download_images(pictures, timeout):
-    slots = asyncio.Semaphore(DOWNLOAD_LIMIT)
+async def download_images(pictures, limit, timeout):
+    slots = asyncio.Semaphore(limit or DOWNLOAD_LIMIT)
     client = httpx.AsyncClient(timeout=timeout, follow_redirects=True)
     async with client, asyncio.TaskGroup() as group:
         for picture in pictures:
@@ -45,7 +45,7 @@ async def process_images(pictures, edges, workers):
 async def main():
     options = command_line(__doc__)
     report = Report()
-    await download_images(options.pictures, options.timeout)
+    await download_images(options.pictures, options.limit, options.timeout)
     report.downloaded()
     await process_images(options.pictures, options.edges, options.workers)
     report.processed(len(options.pictures))

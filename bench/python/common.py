@@ -60,6 +60,8 @@ def command_line(summary):
     parser.add_argument("--out", default="pictures", metavar="DIR")
     parser.add_argument("--workers", type=positive(int), metavar="N",
                         help="worker processes (async_v2 and async_v3)")
+    parser.add_argument("--limit", type=positive(int), metavar="N",
+                        help="downloads at a time (async_v3; default: 4)")
     parser.add_argument("--timeout", type=positive(float), default=10.0,
                         metavar="SECONDS",
                         help="how long a server may be silent")

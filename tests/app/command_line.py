@@ -9,7 +9,8 @@ def help_goes_to_standard_output(kit):
     with Job([kit.program, "--help"]) as job:
         job.finish()
     check(job.status == 0 and job.errors == "", job.status, job.errors)
-    for word in ("usage:", "LIST", "--out", "--workers", "--timeout"):
+    for word in ("usage:", "LIST", "--out", "--workers", "--limit",
+                 "--timeout"):
         check(any(word in line for line in job.lines), word, job.lines)
 
 
@@ -21,6 +22,7 @@ def a_wrong_command_line_is_explained(kit):
                           (["--out"], "--out needs a value"),
                           (["--workers", "0"], "not '0'"),
                           (["--workers", "many"], "not 'many'"),
+                          (["--limit", "0"], "--limit takes a number"),
                           (["--timeout", "-1"], "not '-1'"),
                           (["--timeout", "nan"], "not 'nan'"),
                           (["another.txt"], "one list at a time")):

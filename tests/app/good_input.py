@@ -25,12 +25,12 @@ def a_second_run_replaces_what_the_first_has_left(kit):
     kit.run().check_success(2)
 
 
-def together(kit, downloads, images):
+def together(kit, downloads, images, *options):
     """Nobody is answered before `downloads` requests are there."""
     crowd = threading.Barrier(downloads)
     for i in range(images):
         kit.serve(web.after(lambda: crowd.wait(FAR), web.picture(kit.good(i))))
-    job = kit.run("--timeout", str(FAR))
+    job = kit.run("--timeout", str(FAR), *options)
     job.check_success(images)
     check(job.most_downloads() == downloads, job.lines)
 
@@ -53,6 +53,11 @@ def all_downloads_run_at_once(kit):
 @test("async_v3")
 def four_downloads_run_at_a_time(kit):
     together(kit, 4, 12)
+
+
+@test("async_v3")
+def another_number_of_downloads_can_be_said(kit):
+    together(kit, 3, 12, "--limit", "3")
 
 
 @test("async_v2", "async_v3")

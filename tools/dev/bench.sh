@@ -2,8 +2,10 @@
 # ./dev bench [NAME [ARGUMENT...]]: runs one benchmark, built as the library is
 # installed; without a name, lists them with the question each one asks.
 # ./dev bench core runs all that others can do, too, beside what they do.
+# ./dev bench examples runs the examples and the picture job, in C and Python.
 
 . tools/dev/lib.sh
+. tools/dev/photographs.sh
 
 # What others are built from, and run by. What cannot be had is left out of the
 # comparison, which says so.
@@ -32,6 +34,8 @@ if [ $# -eq 0 ]; then
     done
     printf '%-12s %s\n' core "How do all of these stand beside others?" \
         "" "(--rounds N, --quick, --store, --peers NAME,..., W1 ... W12)"
+    printf '%-12s %s\n' examples "How do the examples stand beside Python's?" \
+        "" "(--rounds N, --store)"
     exit 0
 fi
 name=$1
@@ -39,8 +43,17 @@ shift
 case $name in
 */*) fail 2 "'$name' is no benchmark; see ./dev bench" ;;
 esac
-[ "$name" = core ] || [ -f "bench/$name.c" ] ||
+[ "$name" = core ] || [ "$name" = examples ] || [ -f "bench/$name.c" ] ||
     fail 2 "there is no bench/$name.c; see ./dev bench"
+if [ "$name" = examples ]; then
+    command -v apt-get >/dev/null ||
+        fail 2 "the photographs and their server come from Debian packages"
+    # shellcheck disable=SC2086 # One word is one package.
+    need $BUILD_PACKAGES $PHOTOGRAPH_PACKAGES $ORIGINALS_PACKAGES
+    make_photographs
+    build release --buildtype=release
+    exec /usr/bin/python3 tools/dev/harness.py "$CACHE" "$@"
+fi
 # shellcheck disable=SC2086 # One word is one package.
 need $BUILD_PACKAGES
 build release --buildtype=release

@@ -33,9 +33,9 @@ TIMES = re.compile(
 class Version:
     """One program of the table: its name, its command, its times by round."""
 
-    def __init__(self, name, command):
+    def __init__(self, name, command, out=OUT):
         self.name, self.command = name, command
-        self.folder = os.path.join(OUT, name)
+        self.folder = os.path.join(out, name)
         self.times = []
         self.wrong = None
 
@@ -83,14 +83,14 @@ def picture_of(folder, kind, number):
     return os.path.join(folder, kind + "_images", f"img_{number}.jpg")
 
 
-def expected_pictures(photographs):
+def expected_pictures(photographs, reference=REFERENCE, out=OUT):
     """What the plain implementation makes of each photograph, by name."""
     expected = {}
-    folder = os.path.join(OUT, "expected")
+    folder = os.path.join(out, "expected")
     os.makedirs(folder, exist_ok=True)
     for name in sorted(os.listdir(photographs)):
         path = os.path.join(folder, name)
-        subprocess.run([REFERENCE, os.path.join(photographs, name), path],
+        subprocess.run([reference, os.path.join(photographs, name), path],
                        check=True)
         expected[name] = read(path)
     return expected
@@ -189,20 +189,26 @@ def contact_sheet(version, photographs):
     return sheet
 
 
+def draw_trace(command, trace, picture, title):
+    """Runs a program once, with a trace, checks the trace and draws it."""
+    tools = os.path.join(TREE, "tools", "trace")
+    steps = (command, [PYTHON, os.path.join(tools, "check.py"), trace],
+             [PYTHON, os.path.join(tools, "timeline.py"), trace, "-o", picture,
+              "--title", title])
+    for step in steps:
+        subprocess.run(step, env=dict(os.environ, ASYNCIO_TRACE=trace),
+                       stdin=subprocess.DEVNULL, check=True,
+                       stdout=subprocess.DEVNULL if step is command else None)
+
+
 def draw_timeline(url_list):
-    """Runs async_v3 once more, with a trace, and draws that for the guide."""
-    trace = os.path.join(OUT, "async_v3.json")
+    """Runs async_v3 once more, and draws that for the guide."""
     folder = os.path.join(OUT, "timeline")
     picture = os.path.join(TREE, "docs", "guide", "async_v3.svg")
     os.makedirs(folder)
-    subprocess.run([os.path.join(BUILD, "app", "async_v3"), url_list,
-                    "--workers", str(WORKERS), "--out", folder], check=True,
-                   env=dict(os.environ, ASYNCIO_TRACE=trace),
-                   stdout=subprocess.DEVNULL)
-    tools = os.path.join(TREE, "tools", "trace")
-    subprocess.run([PYTHON, os.path.join(tools, "check.py"), trace], check=True)
-    subprocess.run([PYTHON, os.path.join(tools, "timeline.py"), trace,
-                    "-o", picture, "--title", TIMELINE], check=True)
+    draw_trace([os.path.join(BUILD, "app", "async_v3"), url_list,
+                "--workers", str(WORKERS), "--out", folder],
+               os.path.join(OUT, "async_v3.json"), picture, TIMELINE)
     print(f"Time line: {os.path.relpath(picture)}\n")
 
 

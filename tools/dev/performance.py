@@ -1,5 +1,5 @@
 """Makes the comparison in docs/performance.md and its chart of the figures in
-bench/results.txt.
+bench/results.txt; and BENCHMARK.md of bench/examples.txt, by benchmark.py.
 
     performance.py write|check
 
@@ -11,6 +11,8 @@ import math
 import os
 import sys
 
+import benchmark
+import charts
 import figures
 
 STORED = "bench/results.txt"
@@ -204,10 +206,11 @@ def dots(what, found):
                 found.peers(what.workload, what.metric).items()) if value > 0]
 
 
-class Chart:
+class Chart(charts.Drawing):
     """Rows of dots over a logarithmic axis; libasyncio stands at 1."""
 
     def __init__(self, found):
+        super().__init__()
         self.rows = [(what, row) for what, row in
                      ((what, dots(what, found)) for what in figures.FIGURES)
                      if row]
@@ -216,20 +219,11 @@ class Chart:
         self.high = math.ceil(math.log10(max(times)) * 2) / 2
         self.high = max(self.high, self.low + 1)
         self.height = TOP + ROW * len(self.rows) + 40
-        self.out = []
 
     def x(self, times):
         """Where on the axis."""
         share = (math.log10(times) - self.low) / (self.high - self.low)
         return round(LEFT + share * WIDTH, 1)
-
-    def put(self, text):
-        """One more line."""
-        self.out.append(text)
-
-    def text(self, x, y, words, extra=""):
-        """Words."""
-        self.put(f'<text x="{x}" y="{y}" {extra}>{html.escape(words)}</text>')
 
     def axis(self):
         """Lines at powers of ten, and the side where others are faster."""
@@ -282,12 +276,7 @@ class Chart:
 
     def draw(self):
         """The whole of it."""
-        width = LEFT + WIDTH + RIGHT
-        self.put(f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" '
-                 f'height="{self.height}" viewBox="0 0 {width} {self.height}" '
-                 'font-family="sans-serif" font-size="12">')
-        self.put(f'<rect width="{width}" height="{self.height}" '
-                 'fill="#ffffff"/>')
+        self.begin(LEFT + WIDTH + RIGHT, self.height)
         self.axis()
         self.legend()
         for i, (what, row) in enumerate(self.rows):
@@ -298,8 +287,7 @@ class Chart:
                     row, key=lambda dot: figures.kind(dot[0]) == "ours"):
                 self.mark(peer, self.x(times), y, f"{peer}: "
                           f"{figures.number(value)} {what.unit}")
-        self.put("</svg>")
-        return "\n".join(self.out) + "\n"
+        return self.end()
 
 
 # ---- Writing and checking -------------------------------------------------
@@ -338,6 +326,9 @@ def check():
         print(f"{path} is not what {STORED} says: /usr/bin/python3 "
               "tools/dev/performance.py write")
         status = 1
+    for text in benchmark.wrong():
+        print(text)
+        status = 1
     return status
 
 
@@ -347,6 +338,7 @@ def main():
         sys.exit("usage: performance.py write|check")
     if sys.argv[1] == "write":
         write()
+        benchmark.write(benchmark.Results.read(benchmark.STORED))
         return 0
     return check()
 
