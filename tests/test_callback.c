@@ -435,3 +435,50 @@ TEST(callback_is_no_task_and_cannot_wait)
     EXPECT_EQ(asyncio_sleep(0), 0);
     EXPECT_TRACE("refused");
 }
+
+// --- on the system's clock, which is read late
+// --------------------------------
+
+TEST(callback_in_real_time_is_never_early, .real_time = true)
+{
+    struct asyncio_handle handle = {0};
+    double start = asyncio_time();
+    EXPECT_EQ(asyncio_call_later(0.005, say, "late", .handle = &handle), 0);
+    EXPECT_EQ(asyncio_sleep(0), 0);
+    double when = asyncio_handle_when(&handle);
+    EXPECT(when >= start + 0.005 && when <= asyncio_time() + 0.005);
+    while (asyncio_time() < when)
+        EXPECT_EQ(asyncio_sleep(0.001), 0);
+    EXPECT_EQ(asyncio_sleep(0), 0);
+    EXPECT(asyncio_handle_when(&handle) == when);
+    EXPECT_TRACE("late");
+}
+
+TEST(callback_that_is_cancelled_at_once_had_a_time, .real_time = true)
+{
+    struct asyncio_handle handle = {0};
+    struct asyncio_loop *loop = asyncio_get_running_loop();
+    size_t before = asyncio_loop_timers(loop);
+    double start = asyncio_time();
+    EXPECT_EQ(asyncio_call_later(100, say, "never", .handle = &handle), 0);
+    EXPECT_EQ(asyncio_loop_timers(loop), before + 1);
+    asyncio_handle_cancel(&handle);
+    EXPECT_EQ(asyncio_loop_timers(loop), before);
+    double when = asyncio_handle_when(&handle);
+    EXPECT(when >= start + 100 && when < start + 160);
+    EXPECT(asyncio_handle_when(&handle) == when);
+}
+
+TEST(callbacks_in_real_time_run_in_order_of_the_calls, .real_time = true)
+{
+    EXPECT_EQ(asyncio_call_later(0.002, say, "first"), 0);
+    EXPECT_EQ(asyncio_call_later(0.002, say, "second"), 0);
+    double when = asyncio_time() + 0.002;
+    EXPECT_EQ(asyncio_call_at(when, say, "third"), 0);
+    EXPECT_EQ(asyncio_call_later(0.002, say, "fourth"), 0);
+    while (asyncio_time() < when + 0.002)
+        EXPECT_EQ(asyncio_sleep(0.002), 0);
+    EXPECT_EQ(asyncio_sleep(0.002), 0);
+    EXPECT_EQ(asyncio_sleep(0), 0);
+    EXPECT_TRACE("first", "second", "third", "fourth");
+}

@@ -169,7 +169,8 @@ struct asyncio_handle {
     double when_ ASYNCIO__UNSET;
     int state_ ASYNCIO__UNSET;
     int owned_ ASYNCIO__UNSET;
-    void *reserved_[2] ASYNCIO__UNSET;
+    int64_t tick_ns_ ASYNCIO__UNSET; // of the system's clock, before it began
+    void *reserved_[1] ASYNCIO__UNSET;
 };
 
 struct asyncio_call_options {
@@ -193,7 +194,9 @@ ASYNCIO_API int(asyncio_call_soon)(int (*fn)(void *arg), void *arg,
                         ASYNCIO__OPTIONS(asyncio_call_options, __VA_ARGS__))
 
 // Runs fn(arg) `delay` seconds from now; never inside this call, also if the
-// delay is 0 or negative. Timers of one time run in order of the calls.
+// delay is 0 or negative. Timers of one time run in order of the calls. A delay
+// of the system's clock begins when the loop looks at that next, at most 20 ms
+// from now: so it may end a moment late, and never early.
 //
 // returns   as call_soon; -EINVAL too for a delay that is not a number or is
 //           too large. ASYNCIO_FOREVER is a timer that never runs.

@@ -134,6 +134,35 @@ int(asyncio_call_soon)(int (*fn)(void *arg), void *arg,
     return 0;
 }
 
+// Most callbacks that are due later are cancelled before, see loop/timer.h.
+// Until its timer has a deadline, a handle's `when_` is how far off that is.
+static void clock_read(struct asyncio__timer *timer)
+{
+    struct asyncio_handle *handle = handle_of(timer);
+    struct asyncio__timers *timers = &handle->loop_->timers;
+    int64_t begin_ns = asyncio__timer_begin_ns(timers, handle->tick_ns_);
+    int64_t when_ns;
+    asyncio__deadline_in(begin_ns, handle->when_, &handle->when_, &when_ns);
+    timer->fire = timer_fired;
+    asyncio__timer_arm(timers, timer, when_ns);
+}
+
+static int arm_waiting(double delay, int (*fn)(void *), void *arg,
+                       const struct asyncio_call_options *options)
+{
+    struct asyncio_handle *handle;
+    int err = prepare(fn, arg, options, &handle);
+    if (err < 0) return err;
+
+    handle->when_ = delay;
+    handle->tick_ns_ = asyncio__clock_tick_ns();
+    handle->state_ = HANDLE_ARMED;
+    struct asyncio__timer *timer = &core_of(handle)->timer;
+    *timer = (struct asyncio__timer){.fire = clock_read};
+    asyncio__timer_arm_waiting(&handle->loop_->timers, timer);
+    return 0;
+}
+
 static int arm(int64_t when_ns, double when, int (*fn)(void *), void *arg,
                const struct asyncio_call_options *options)
 {
@@ -158,6 +187,8 @@ int(asyncio_call_later)(double delay, int (*fn)(void *arg), void *arg,
     struct asyncio_loop *loop = options ? options->loop : NULL;
     int err = asyncio__loop_find(&loop);
     if (err < 0) return err;
+    if (asyncio__loop_may_wait(loop, delay))
+        return arm_waiting(delay, fn, arg, options);
     double when;
     int64_t when_ns;
     err = asyncio__deadline_in(asyncio__loop_now(loop), delay, &when, &when_ns);
@@ -178,7 +209,8 @@ void asyncio_handle_cancel(struct asyncio_handle *handle)
 {
     if (asyncio__wrong_thread(handle->loop_, __func__)) return;
     if (handle->state_ == HANDLE_ARMED)
-        asyncio__timer_disarm(&handle->loop_->timers, &core_of(handle)->timer);
+        asyncio__timer_disarm_soon(&handle->loop_->timers,
+                                   &core_of(handle)->timer);
     else if (handle->state_ == HANDLE_QUEUED)
         list_remove(&core_of(handle)->step.link);
     else if (handle->state_ != HANDLE_IDLE)
@@ -193,7 +225,15 @@ bool asyncio_handle_cancelled(const struct asyncio_handle *handle)
 
 double asyncio_handle_when(const struct asyncio_handle *handle)
 {
-    return handle->when_;
+    const struct asyncio__timer *timer = (const void *)handle->core_;
+    if (timer->fire != clock_read) return handle->when_;
+    if (handle->state_ == HANDLE_ARMED) {
+        (void)asyncio__loop_now(handle->loop_);
+        return handle->when_;
+    }
+    // It was cancelled before it had a time: this would have been the latest.
+    return (double)asyncio__timer_latest_begin_ns(handle->tick_ns_) / 1e9 +
+           handle->when_;
 }
 
 // --- closing ----------------------------------------------------------------
@@ -217,7 +257,7 @@ static void drop_timers(struct asyncio_loop *loop)
     while (loop->timers.count > 0) {
         struct asyncio__timer *timer = asyncio__timers_any(&loop->timers);
         asyncio__timer_disarm(&loop->timers, timer);
-        if (timer->fire != timer_fired) continue;
+        if (timer->fire != timer_fired && timer->fire != clock_read) continue;
         struct asyncio_handle *handle = handle_of(timer);
         handle->state_ = HANDLE_CANCELLED;
         handle_done(handle);

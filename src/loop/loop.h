@@ -343,6 +343,14 @@ static inline int64_t asyncio__loop_now(struct asyncio_loop *loop)
     return now_ns;
 }
 
+// Whether a timer for so many seconds may wait for the clock: a test's costs
+// little to read. Such a number of seconds makes a deadline that fits.
+static inline bool asyncio__loop_may_wait(const struct asyncio_loop *loop,
+                                          double seconds)
+{
+    return seconds > 0 && seconds < 1e9 && !loop->clock;
+}
+
 static inline uint64_t asyncio__loop_passes(const struct asyncio_loop *loop)
 {
     return atomic_load_explicit(&loop->passes, memory_order_relaxed);

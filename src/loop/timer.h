@@ -11,6 +11,7 @@
 #include <asyncio/base.h>
 
 #include "base/list.h"
+#include "platform/clock.h"
 #include "platform/sys.h"
 
 #define ASYNCIO__NEVER INT64_MAX
@@ -54,6 +55,22 @@ static inline void asyncio__timer_arm_waiting(struct asyncio__timers *timers,
     timers->count++;
     asyncio__sys_made(ASYNCIO__TIMER, (uintptr_t)timer, 0, __func__);
     list_add_tail(&timers->waiting, &timer->link);
+}
+
+// Whoever arms it so keeps the latest tick of the system's clock. From the
+// reading on its time counts, which is never too early; and from two ticks
+// after that one at the latest, however long a step computes before the pass
+// ends.
+static inline int64_t asyncio__timer_latest_begin_ns(int64_t tick_ns)
+{
+    return tick_ns + 2 * ASYNCIO__TICK_NS_MAX;
+}
+
+static inline int64_t
+asyncio__timer_begin_ns(const struct asyncio__timers *timers, int64_t tick_ns)
+{
+    int64_t latest_ns = asyncio__timer_latest_begin_ns(tick_ns);
+    return timers->read_ns < latest_ns ? timers->read_ns : latest_ns;
 }
 
 // asyncio__timer_disarm for one that probably still waits.

@@ -47,27 +47,17 @@ static struct asyncio__timers *timers_of(struct asyncio_timeout *limit)
     return &limit->task_->future.loop_->timers;
 }
 
-// The system's clock is read for a limit only if somebody is still in it at the
-// end of the pass. It begins at that reading, then, which is never too early;
-// and not later than two ticks after the one that it was entered in, for a task
-// that computes at length before it waits.
-#define BEGINS_WITHIN_NS (2 * ASYNCIO__TICK_NS_MAX)
-
-static int64_t latest_begin_ns(const struct asyncio_timeout *limit)
-{
-    return limit->tick_ns_ + BEGINS_WITHIN_NS;
-}
-
 static void arm(struct asyncio_timeout *limit, double when, int64_t when_ns);
 
+// Most limits are left before they need a deadline, see loop/timer.h.
 static void clock_read(struct asyncio__timer *timer)
 {
     struct asyncio_timeout *limit =
         list_entry(timer, struct asyncio_timeout, timer_);
-    int64_t begin_ns = timers_of(limit)->read_ns, when_ns;
+    int64_t begin_ns =
+        asyncio__timer_begin_ns(timers_of(limit), limit->tick_ns_);
+    int64_t when_ns;
     double when;
-    if (begin_ns > latest_begin_ns(limit)) begin_ns = latest_begin_ns(limit);
-    // Which cannot fail: the seconds are neither many nor none.
     asyncio__deadline_in(begin_ns, limit->when_, &when, &when_ns);
     arm(limit, when, when_ns);
 }
@@ -125,7 +115,6 @@ static int enter_until(struct asyncio_timeout *limit, double when,
     return 0;
 }
 
-// A test's clock costs little to read, and shows always the same.
 static int enter_exactly(struct asyncio_timeout *limit, double seconds)
 {
     int err = may_enter(limit);
@@ -141,8 +130,8 @@ static int enter_exactly(struct asyncio_timeout *limit, double seconds)
 int asyncio_timeout_enter(struct asyncio_timeout *limit, double seconds)
 {
     struct asyncio_task *task = asyncio__task();
-    bool usual = limit->state_ == TIMEOUT_IDLE && seconds > 0 && seconds < 1e9;
-    if (!usual || !task || task->future.loop_->clock)
+    if (!task || limit->state_ != TIMEOUT_IDLE ||
+        !asyncio__loop_may_wait(task->future.loop_, seconds))
         return enter_exactly(limit, seconds);
     enter(limit, task);
     limit->when_ = seconds;
@@ -256,7 +245,8 @@ double asyncio_timeout_when(const struct asyncio_timeout *limit)
         return limit->when_;
     }
     // It was left before it had one: this is when it would have ended at last.
-    return (double)latest_begin_ns(limit) / 1e9 + limit->when_;
+    return (double)asyncio__timer_latest_begin_ns(limit->tick_ns_) / 1e9 +
+           limit->when_;
 }
 
 bool asyncio_timeout_expired(const struct asyncio_timeout *limit)
