@@ -504,14 +504,16 @@ static int nap(struct asyncio_loop *loop, int64_t timeout_ns)
 static int sleep_in_poller(struct asyncio_loop *loop, int64_t timeout_ns)
 {
     int err;
-    bool crowd = loop->calls_ran >= CROWD;
-    loop->calls_ran = 0;
-    if (crowd) return nap(loop, timeout_ns);
+    if (loop->calls_ran >= CROWD) {
+        loop->calls_ran = 0;
+        return nap(loop, timeout_ns);
+    }
 
     bool few = loop->held > 0 && loop->held <= SPIN_FOR_MAX;
     bool stream = loop->stream > STREAM_MAX;
     loop->stream = stream ? 0 : loop->stream;
     if (few && !stream && spin(loop, timeout_ns, &err)) return err;
+    loop->calls_ran = 0;
 
     atomic_store(&loop->sleeping, true);
     if (atomic_load(&loop->posts)) timeout_ns = 0;
