@@ -38,11 +38,12 @@
 // that were there at the first look.
 #define STREAM_MAX 8
 
-// Between two sleeps so many calls came from other threads that more are under
-// way: a nap, from which nobody wakes the loop, costs them less than to wake it
-// for each handful. So long it is at most.
-#define CROWD  64
-#define NAP_NS 50000
+// So many calls came from other threads, and no further apart, that more are
+// under way: a nap, from which nobody wakes the loop, costs them less than to
+// meet it at the gate, or to wake it, for each handful. So long it is at most.
+#define CROWD         64
+#define CROWD_PACE_NS 150
+#define NAP_NS        50000
 
 ASYNCIO__THREAD_LOCAL struct asyncio_loop *asyncio__thread_loop;
 ASYNCIO__THREAD_LOCAL struct asyncio_loop *asyncio__running_loop;
@@ -495,25 +496,33 @@ static bool spin(struct asyncio_loop *loop, int64_t timeout_ns, int *err)
     return found || posted;
 }
 
+static bool is_crowded(struct asyncio_loop *loop)
+{
+    if (loop->calls_ran < CROWD) return false;
+    int64_t now_ns = asyncio__clock_real_ns();
+    int64_t pace_ns = (now_ns - loop->counted_ns) / (int64_t)loop->calls_ran;
+    loop->calls_ran = 0;
+    loop->counted_ns = now_ns;
+    return pace_ns <= CROWD_PACE_NS;
+}
+
+// Calls that have come already wait as well: at such a pace it is the nap that
+// makes them many.
 static int nap(struct asyncio_loop *loop, int64_t timeout_ns)
 {
     if (timeout_ns < 0 || timeout_ns > NAP_NS) timeout_ns = NAP_NS;
-    return asyncio__poller_wait(loop->poller, has_posts(loop) ? 0 : timeout_ns);
+    return asyncio__poller_wait(loop->poller, timeout_ns);
 }
 
 static int sleep_in_poller(struct asyncio_loop *loop, int64_t timeout_ns)
 {
     int err;
-    if (loop->calls_ran >= CROWD) {
-        loop->calls_ran = 0;
-        return nap(loop, timeout_ns);
-    }
+    if (is_crowded(loop)) return nap(loop, timeout_ns);
 
     bool few = loop->held > 0 && loop->held <= SPIN_FOR_MAX;
     bool stream = loop->stream > STREAM_MAX;
     loop->stream = stream ? 0 : loop->stream;
     if (few && !stream && spin(loop, timeout_ns, &err)) return err;
-    loop->calls_ran = 0;
 
     atomic_store(&loop->sleeping, true);
     if (atomic_load(&loop->posts)) timeout_ns = 0;

@@ -53,11 +53,12 @@ struct asyncio__post {
 struct asyncio__batch;
 struct asyncio__tracer;
 
-// Calls from other threads (posted.c). All of it under the posters' lock.
+// Calls from other threads (posted.c). Under the posters' lock, but what is
+// kept, which is the loop's.
 struct asyncio__posted {
     _Atomic(struct asyncio__batch *) open; // calls may be added to it, or NULL
-    struct asyncio_link spares;            // asyncio__batch.spare
-    unsigned spare_count;
+    struct asyncio_link spares, kept;      // asyncio__batch.spare
+    unsigned spare_count, kept_count;
 };
 
 // Whoever brings news through memory, which other processes write, and without
@@ -152,7 +153,8 @@ struct asyncio_loop {
     struct asyncio_link sources; // asyncio__source.link, those with jobs out
     struct asyncio__spin spin;   // before a sleep, while any job is held
     unsigned stream;             // looks in a row that found something at once
-    size_t calls_ran;            // from other threads, since the last sleep
+    size_t calls_ran;            // from other threads, since `counted_ns`
+    int64_t counted_ns;
 
     struct asyncio_link tasks;         // asyncio_task.sibling, those not done
     struct asyncio_task *cancel_later; // nested too deep to be cancelled yet

@@ -19,6 +19,10 @@
 #define CALLS_MAX  126 // in a batch, which is then about two kilobytes
 #define SPARES_MAX 4
 
+// The memory of a batch comes from the loop's processor, four calls at a time:
+// it is asked for so many calls ahead, so that no call waits for it.
+#define AHEAD 12
+
 struct asyncio__batch {
     struct asyncio__post post;
     struct asyncio_link spare; // asyncio__posted.spares
@@ -33,23 +37,33 @@ struct asyncio__batch {
 void asyncio__posted_close(struct asyncio_loop *loop)
 {
     struct asyncio_link *link;
-    while ((link = list_pop(&loop->posted.spares)))
+    while ((link = list_pop(&loop->posted.spares)) ||
+           (link = list_pop(&loop->posted.kept)))
         asyncio__free(list_entry(link, struct asyncio__batch, spare));
 }
 
 // --- on the loop ------------------------------------------------------------
 
+// Not under the lock: posters have it when the loop takes the next posts.
 static void keep(struct asyncio__batch *batch)
 {
     struct asyncio__posted *posted = &batch->loop->posted;
-    asyncio__loop_lock_posters(batch->loop);
-    bool more = posted->spare_count < SPARES_MAX;
-    if (more) {
-        list_add_head(&posted->spares, &batch->spare);
-        posted->spare_count++;
+    if (posted->kept_count == SPARES_MAX) {
+        asyncio__free(batch);
+        return;
     }
-    asyncio__loop_let_go(batch->loop);
-    if (!more) asyncio__free(batch);
+    list_add_head(&posted->kept, &batch->spare);
+    posted->kept_count++;
+}
+
+// Under the lock.
+static void hand_out_kept(struct asyncio__posted *posted)
+{
+    while (posted->spare_count < SPARES_MAX && posted->kept_count > 0) {
+        list_add_head(&posted->spares, list_pop(&posted->kept));
+        posted->spare_count++;
+        posted->kept_count--;
+    }
 }
 
 static void run_batch(struct asyncio__step *step)
@@ -78,6 +92,7 @@ struct asyncio__post *asyncio__posted_take(struct asyncio_loop *loop)
     // Whoever is adding to a batch that we took has done so after this.
     asyncio__loop_lock_posters(loop);
     atomic_store_explicit(&loop->posted.open, NULL, memory_order_relaxed);
+    hand_out_kept(&loop->posted);
     asyncio__loop_let_go(loop);
     return newest;
 }
@@ -122,6 +137,8 @@ bool asyncio__posted_drop(struct asyncio__step *step)
 
 static void add(struct asyncio__batch *batch, int (*fn)(void *arg), void *arg)
 {
+    uintptr_t place = (uintptr_t)&batch->calls[batch->count];
+    __builtin_prefetch((void *)(place + AHEAD * sizeof batch->calls[0]), 1);
     batch->calls[batch->count].fn = fn;
     batch->calls[batch->count].arg = arg;
     batch->count++;
