@@ -152,8 +152,9 @@ struct asyncio_loop {
     size_t held;                 // jobs elsewhere that hold virtual time
     struct asyncio_link sources; // asyncio__source.link, those with jobs out
     struct asyncio__spin spin;   // before a sleep, while any job is held
-    unsigned stream;             // looks in a row that found something at once
-    size_t calls_ran;            // from other threads, since `counted_ns`
+    struct asyncio__spin kernel_spin; // while none is
+    unsigned stream;  // looks in a row that found something at once
+    size_t calls_ran; // from other threads, since `counted_ns`
     int64_t counted_ns;
 
     struct asyncio_link tasks;         // asyncio_task.sibling, those not done

@@ -60,22 +60,31 @@ static bool has_quota(void)
 }
 
 static int64_t allowed_ns;
-static int online; // processors of the machine
+static int online, ours; // processors of the machine, and those we may use
 
 static void decide(void)
 {
     online = asyncio__sys_processors_online();
+    ours = asyncio__sys_processors();
     const char *text = getenv("ASYNCIO_SPIN_US");
     long us = text && *text ? strtol(text, NULL, 10) : DEFAULT_US;
-    if (us <= 0 || asyncio__sys_processors() < 2 || has_quota()) return;
+    if (us <= 0 || online < 2 || has_quota()) return;
     allowed_ns = (us < MOST_US ? us : MOST_US) * (int64_t)1000;
 }
 
-static int64_t allowed(void)
+// For news of the kernel: it has them from anywhere.
+static int64_t allowed_for_kernel(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, decide);
     return allowed_ns;
+}
+
+// For news of our own threads and processes, which need a processor meanwhile.
+static int64_t allowed(void)
+{
+    int64_t ns = allowed_for_kernel();
+    return ours > 1 ? ns : 0;
 }
 
 // --- whether now ------------------------------------------------------------
@@ -129,6 +138,13 @@ bool asyncio__spin_begin(struct asyncio__spin *spin,
                          struct asyncio__spin_watch *watch)
 {
     return asyncio__spin_begin_for(spin, watch, allowed()) &&
+           !crowded_at(watch->last_ns);
+}
+
+bool asyncio__spin_begin_for_kernel(struct asyncio__spin *spin,
+                                    struct asyncio__spin_watch *watch)
+{
+    return asyncio__spin_begin_for(spin, watch, allowed_for_kernel()) &&
            !crowded_at(watch->last_ns);
 }
 

@@ -32,11 +32,15 @@ struct asyncio__spin_watch { // one look
 int64_t asyncio__spin_ns(void);
 
 // Whether to look at all. begin_for: at most for `spin_ns`, as it was told.
+// begin_for_kernel: for what comes from outside of this program, which may come
+// as well while the program has one processor only.
 bool asyncio__spin_begin(struct asyncio__spin *spin,
                          struct asyncio__spin_watch *watch);
 bool asyncio__spin_begin_for(struct asyncio__spin *spin,
                              struct asyncio__spin_watch *watch,
                              int64_t spin_ns);
+bool asyncio__spin_begin_for_kernel(struct asyncio__spin *spin,
+                                    struct asyncio__spin_watch *watch);
 // Whether to go on.
 bool asyncio__spin_goes_on(struct asyncio__spin_watch *watch);
 void asyncio__spin_end(struct asyncio__spin *spin,

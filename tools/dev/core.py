@@ -25,6 +25,7 @@ import subprocess
 import sys
 import time
 
+import distance
 import figures
 import peers
 import performance
@@ -35,6 +36,7 @@ LIMIT_S = 90
 MICRO = ("W1", "W2", "W3", "W4a", "W4b", "W5", "W6", "W7", "W10", "W11", "W12")
 ORDER = ("W1", "W2", "W3", "W4a", "W4b", "W5", "W6", "W7", "W8", "W9", "W10",
          "W11", "W12")
+CROSSING = ("W8", "W9", "W11", "W12")
 ECHOES = ((1, 64), (50, 64), (1000, 64), (1, 16384), (50, 16384), (1000, 16384))
 QUICK_ECHOES = ((1, 64), (50, 64), (50, 16384))
 BUSY = ((1, 64), (50, 64))
@@ -62,6 +64,7 @@ class Core:
         cpus = sorted(os.sched_getaffinity(0))
         self.first, self.second = {cpus[0]}, {cpus[-1]}
         self.both = self.first | self.second
+        self.distance = distance.Distance(cpus[0], cpus[-1], say)
         self.peers = []
 
     # ---- Building ---------------------------------------------------------
@@ -69,9 +72,10 @@ class Core:
     def build(self):
         """Builds all; keeps those that can be measured here."""
         os.makedirs(peers.OUT, exist_ok=True)
-        why = peers.run_build("load", peers.c_program("load"))
-        if why:
-            sys.exit(f"core: load: {why}")
+        for name, *libraries in (("load",), ("distance", "-lpthread")):
+            why = peers.run_build(name, peers.c_program(name, *libraries))
+            if why:
+                sys.exit(f"core: {name}: {why}")
         for peer in peers.all_peers():
             if not self.wanted(peer.name):
                 continue
@@ -155,7 +159,15 @@ class Core:
         command = peer.micro_command(workload)
         if not command:
             return
-        cpus = self.both if workload in ("W11", "W12") else self.first
+        if workload in CROSSING:
+            self.distance.measure(
+                lambda: self.program(command, self.both, peer, workload,
+                                     number), self.options.quick)
+        else:
+            self.program(command, self.first, peer, workload, number)
+
+    def program(self, command, cpus, peer, workload, number):
+        """Runs it. Returns whether it did what it should."""
         if workload in ("W3", "W4a"):
             warm_memory()
         process = self.start(command, cpus, peer.variables(workload),
@@ -164,11 +176,11 @@ class Core:
             process, QUICK_LIMIT_S if self.options.quick else LIMIT_S)
         if status == 3:
             peer.never.add(workload)
-            return
-        if status == 0:
+        elif status == 0:
             self.take(out, peer, number)
         else:
             self.problem(peer, workload, err, status)
+        return status == 0
 
     def served(self, peer, workload, number):
         """A server, and the client that asks it."""
@@ -185,8 +197,10 @@ class Core:
                 peer.never.add(workload)
                 return
             for count, size in self.points(workload):
-                if not self.load(peer, workload, number, server.pid, port,
-                                 count, size):
+                if not self.distance.measure(
+                        lambda count=count, size=size: self.load(
+                            peer, workload, number, server.pid, port, count,
+                            size), self.options.quick):
                     return
             if peer.name in BUSY_PEERS and workload == "W8" and \
                     not self.options.quick:
@@ -276,7 +290,7 @@ class Core:
                 statistics.median(values), min(values), max(values),
                 self.units[workload, metric])
         for workload in sorted({key[0] for key in self.values}):
-            found.notes[workload] = self.note()
+            found.notes[workload] = self.note(workload)
         for what in figures.FIGURES:
             self.add_ratio(found, what)
         return found
@@ -294,13 +308,14 @@ class Core:
                 found.lines[what.workload, ours, f"{what.metric}/{floor}"] = (
                     statistics.median(ratios), min(ratios), max(ratios), "x")
 
-    def note(self):
+    def note(self, workload):
         """Of one workload."""
+        apart = self.distance.note() if workload in CROSSING else ""
         rounds = self.options.rounds
         return (f"{rounds} round{'s' if rounds > 1 else ''}, {datetime.date.today()}, "
                 f"Linux {platform.release()} {platform.machine()}, "
                 f"{processor()}, {os.cpu_count()} processors, "
-                f"load {os.getloadavg()[0]:.1f}")
+                f"load {os.getloadavg()[0]:.1f}{apart}")
 
     def keep(self):
         """Writes what there is, so that a run that is ended has not been for
