@@ -271,7 +271,15 @@ asyncio__loop_begin_pass(struct asyncio_loop *loop)
 }
 
 // The next step of this pass, taken out of the ring; NULL: it is over.
-struct asyncio__step *asyncio__loop_take(struct asyncio_loop *loop);
+static inline struct asyncio__step *
+asyncio__loop_take(struct asyncio_loop *loop)
+{
+    struct asyncio__step *step = asyncio__loop_first(loop);
+    if (step == &loop->mark) return NULL;
+    asyncio__loop_leave_queue(loop, step);
+    step->link = (struct asyncio_link){NULL, NULL};
+    return step;
+}
 
 // Takes those steps out of the ring, between two passes, for which `takes`
 // returns true: it sees to them.
@@ -306,9 +314,18 @@ bool asyncio__posted_drop(struct asyncio__step *step);
 int asyncio__callback_queue(int (*fn)(void *arg), void *arg,
                             const struct asyncio_call_options *options);
 
+static inline bool asyncio__loop_has_posts(struct asyncio_loop *loop)
+{
+    return atomic_load_explicit(&loop->posts, memory_order_acquire);
+}
+
 // Queues what was posted before, so that a call that follows on the loop's own
-// thread comes after it.
-void asyncio__loop_take_posts(struct asyncio_loop *loop);
+// thread comes after it. queue_posts: there is some.
+void asyncio__loop_queue_posts(struct asyncio_loop *loop);
+static inline void asyncio__loop_take_posts(struct asyncio_loop *loop)
+{
+    if (asyncio__loop_has_posts(loop)) asyncio__loop_queue_posts(loop);
+}
 
 // Looks a loop up by its address, which is not followed. True: it is open, and
 // stays so until let go of, by the same thread. Other posters wait meanwhile.
