@@ -204,6 +204,7 @@ struct asyncio_loop {
     // could make something ready. It may change that.
     void (*stuck)(struct asyncio_loop *loop);
     uint64_t stuck_before; // what was told then, so that it is told once
+    int64_t trim_ns;       // when unneeded stacks are to be given back
     int64_t watchdog_ns;   // how long a pass may take; 0: nobody asked
     const void *layout;    // of this struct, for readers from outside
     struct asyncio_testing_clock own_clock; // where `clock` is not shared

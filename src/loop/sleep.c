@@ -10,6 +10,10 @@
 // clock is such a thing, it jumps; so is a program that has nothing under way,
 // and can only wait for itself.
 //
+// A sleep is also when stacks go back to the system that tasks needed once. As
+// long as there may be some, no sleep is longer than a second, and the kernel
+// is asked between one handful and the next.
+//
 // Other threads, and sources, are told of the sleep before the last look at
 // what they have brought (queue.c), and of its end.
 
@@ -36,6 +40,9 @@
 // A program that waits only for its other threads sleeps often and not long:
 // whether it can wake at all is asked when it has slept for this long.
 #define STUCK_AFTER_NS 1000000000
+
+// Stacks that nobody has needed for so long are given back.
+#define UNNEEDED_NS 1000000000
 
 // When something is due: the first timer, or what a simulated world does next.
 static int64_t next_ns_of(struct asyncio_loop *loop)
@@ -303,8 +310,27 @@ static int sleep_patiently(struct asyncio_loop *loop, int64_t timeout_ns)
     return err;
 }
 
+// Gives back stacks that were needed once. Returns how long the loop may sleep
+// then: not at all, but for a look at the kernel, while there is more to give.
+static int64_t trim_stacks(struct asyncio_loop *loop, int64_t timeout_ns)
+{
+    int64_t now_ns = asyncio__loop_now(loop);
+    if (now_ns >= loop->trim_ns) {
+        if (asyncio__stacks_trim(loop->stacks)) return 0;
+        loop->trim_ns = now_ns + UNNEEDED_NS;
+        if (!asyncio__stacks_may_trim(loop->stacks)) return timeout_ns;
+    }
+    if (loop->clock) return timeout_ns; // such time does not come by waiting
+    int64_t left_ns = loop->trim_ns - now_ns;
+    return timeout_ns < 0 || timeout_ns > left_ns ? left_ns : timeout_ns;
+}
+
 int asyncio__loop_sleep(struct asyncio_loop *loop, int64_t timeout_ns)
 {
+    if (asyncio__stacks_may_trim(loop->stacks)) {
+        timeout_ns = trim_stacks(loop, timeout_ns);
+        if (timeout_ns == 0) return asyncio__poller_wait(loop->poller, 0);
+    }
     if (loop->clock || !list_empty(&loop->patient))
         return sleep_patiently(loop, timeout_ns);
     if (timeout_ns < 0) return sleep_for_ever(loop);

@@ -1,12 +1,19 @@
 // The stacks of one thread: a pool for each size up to 256 KiB, and larger ones
 // with a mapping each.
 //
-// A pool has two layers. `idle` holds warm stacks, the last one given back in
-// front; behind it the slabs have cold ones. Getting takes from the front, or
-// else warms one up; trimming chills from the back until a hot set is left:
+// A pool has three layers. `idle` holds warm stacks, the last one given back in
+// front. What has lain there for a while stands in `unneeded`, and behind that
+// the slabs have cold ones. Getting takes from the front of the first layer
+// that has any; trimming chills `unneeded` from the back, until a hot set is
+// left, and when that is done, all that is idle has to show again that it is
+// needed:
 //
 //     slab: cold --warm--> in use --put--> idle --get--> in use
-//             ^--------------trim----------'
+//             ^                             |
+//             `----trim---- unneeded <-----' when a trim is done
+//
+// So trimming touches no list that a busy pool uses, and getting and putting
+// pay nothing for it.
 //
 // A large stack is unmapped when it is back, but not at once: its last user is
 // still running on it then. It waits in `leaving` for the next get or trim.
@@ -30,23 +37,24 @@
 #define SLAB_COUNT_MAX 64
 #define SLAB_SIZE_MAX  ((size_t)32 * 1024 * 1024)
 
-// Warm stacks that a pool keeps, and how many are chilled in one go.
+// Warm stacks that are kept idle, and how many are chilled in one go.
 #define IDLE_KEPT  64
 #define TRIM_COUNT 64
 
 struct pool {
-    struct asyncio_link idle;  // asyncio__stack.link, the last one put first
-    struct asyncio_link slabs; // asyncio__slab.link, those with cold stacks
-    struct asyncio_link warm;  // asyncio__slab.link, those without
-    size_t idle_count;
+    struct asyncio_link idle;     // asyncio__stack.link, the last one put first
+    struct asyncio_link unneeded; // the same, since the last trim was done
+    struct asyncio_link slabs;    // asyncio__slab.link, those with cold stacks
+    struct asyncio_link warm;     // asyncio__slab.link, those without
     size_t stack_size;
     unsigned slab_count; // stacks of the next slab
 };
 
 struct asyncio__stacks {
-    struct pool pools[POOLS];
-    struct asyncio_link leaving; // asyncio__stack.link, large and given back
     size_t used;                 // stacks that somebody has
+    size_t warm;                 // those, and those that lie idle
+    struct asyncio_link leaving; // asyncio__stack.link, large and given back
+    struct pool pools[POOLS];
 };
 
 static struct asyncio__stack *stack_of(struct asyncio_link *link)
@@ -80,67 +88,86 @@ static struct asyncio__slab *pool_grow(struct pool *pool)
     return slab;
 }
 
-static struct asyncio__stack *pool_warm(struct pool *pool)
+static struct asyncio__stack *pool_warm(struct asyncio__stacks *stacks,
+                                        struct pool *pool)
 {
     struct asyncio_link *first = list_first(&pool->slabs);
     struct asyncio__slab *slab = first ? slab_of(first) : pool_grow(pool);
     if (!slab) return NULL;
 
     struct asyncio__stack *stack = asyncio__slab_warm(slab);
+    stacks->warm++;
     if (slab->cold) return stack;
     list_remove(&slab->link);
     list_add_tail(&pool->warm, &slab->link);
     return stack;
 }
 
-static struct asyncio__stack *pool_get(struct pool *pool)
+// None of `unneeded` is run on: the loop slept since.
+static struct asyncio__stack *pool_get_colder(struct asyncio__stacks *stacks,
+                                              struct pool *pool)
+{
+    struct asyncio_link *link = list_pop(&pool->unneeded);
+    return link ? stack_of(link) : pool_warm(stacks, pool);
+}
+
+static struct asyncio__stack *pool_get(struct asyncio__stacks *stacks,
+                                       struct pool *pool)
 {
     struct asyncio_link *link = list_first(&pool->idle);
     if (link && runs_on(stack_of(link)))
         link = link->next != &pool->idle ? link->next : NULL;
-    if (!link) return pool_warm(pool);
+    if (!link) return pool_get_colder(stacks, pool);
 
     list_remove(link);
-    pool->idle_count--;
     return stack_of(link);
 }
 
-// All slabs without a warm stack go, but for one, so that a load that swings
-// around a slab's edge does not map and unmap it all the time.
-static void pool_unmap_cold(struct pool *pool)
+// Of the first `count` slabs, those without a warm stack go, but for one, so
+// that a load that swings around a slab's edge does not map and unmap it all
+// the time. That one stands last.
+static void pool_unmap_cold(struct pool *pool, size_t count)
 {
-    struct asyncio__slab *kept = NULL;
     list_for_each_safe (link, after, &pool->slabs) {
-        struct asyncio__slab *slab = slab_of(link);
-        if (!asyncio__slab_is_cold(slab)) continue;
-        if (!kept) {
-            kept = slab;
-            continue;
-        }
+        struct asyncio_link *last = list_last(&pool->slabs);
+        if (count-- == 0 || link == last) return;
+        if (!asyncio__slab_is_cold(slab_of(link))) continue;
         list_remove(link);
-        asyncio__slab_unmap(slab);
+        if (asyncio__slab_is_cold(slab_of(last)))
+            asyncio__slab_unmap(slab_of(link));
+        else
+            list_add_tail(&pool->slabs, link);
     }
 }
 
-// Returns true if there is more to trim.
-static bool pool_trim(struct pool *pool)
+// Returns true if it has trimmed any.
+static bool pool_trim(struct asyncio__stacks *stacks, struct pool *pool)
 {
-    struct asyncio__stack *stacks[TRIM_COUNT];
+    struct asyncio__stack *chilled[TRIM_COUNT];
     size_t count = 0;
-    if (pool->idle_count <= IDLE_KEPT) return false;
 
-    while (count < TRIM_COUNT && pool->idle_count > IDLE_KEPT) {
-        struct asyncio__stack *stack = stack_of(list_last(&pool->idle));
+    while (count < TRIM_COUNT && !list_empty(&pool->unneeded) &&
+           stacks->warm - stacks->used > IDLE_KEPT) {
+        struct asyncio__stack *stack = stack_of(list_last(&pool->unneeded));
         list_remove(&stack->link);
-        pool->idle_count--;
         // Its slab has a cold stack now: those are kept in front.
         list_remove(&stack->slab->link);
         list_add_head(&pool->slabs, &stack->slab->link);
-        stacks[count++] = stack;
+        chilled[count++] = stack;
+        stacks->warm--;
     }
-    asyncio__slab_chill(stacks, count);
-    pool_unmap_cold(pool);
-    return pool->idle_count > IDLE_KEPT;
+    if (count == 0) return false;
+    asyncio__slab_chill(chilled, count);
+    pool_unmap_cold(pool, count);
+    return true;
+}
+
+// All that is idle counts as unneeded, until somebody needs it. Those that do
+// so for longer stay behind.
+static void pool_age(struct pool *pool)
+{
+    list_splice(&pool->idle, &pool->unneeded);
+    list_splice(&pool->unneeded, &pool->idle);
 }
 
 static void unmap_all(struct asyncio_link *slabs)
@@ -161,7 +188,9 @@ static struct asyncio__stack *large_get(struct asyncio__stacks *stacks,
         return stack;
     }
     struct asyncio__slab *slab = asyncio__slab_map(size, 1);
-    return slab ? asyncio__slab_warm(slab) : NULL;
+    if (!slab) return NULL;
+    stacks->warm++;
+    return asyncio__slab_warm(slab);
 }
 
 static void large_unmap(struct asyncio__stacks *stacks)
@@ -171,6 +200,7 @@ static void large_unmap(struct asyncio__stacks *stacks)
         if (runs_on(stack)) continue;
         list_remove(link);
         asyncio__slab_unmap(stack->slab);
+        stacks->warm--;
     }
 }
 
@@ -226,9 +256,9 @@ struct asyncio__stack *asyncio__stack_get(struct asyncio__stacks *stacks,
     if (size > SIZE_LIMIT) return NULL;
 
     size = round_up(size);
-    struct asyncio__stack *stack = size > SIZE_MAX_POOLED
-                                       ? large_get(stacks, size)
-                                       : pool_get(pool_for(stacks, size));
+    struct asyncio__stack *stack =
+        size > SIZE_MAX_POOLED ? large_get(stacks, size)
+                               : pool_get(stacks, pool_for(stacks, size));
     if (!list_empty(&stacks->leaving)) large_unmap(stacks);
     if (!stack) return NULL;
 
@@ -254,19 +284,24 @@ void asyncio__stack_put(struct asyncio__stacks *stacks,
         list_add_head(&stacks->leaving, &stack->link);
         return;
     }
-    struct pool *pool = pool_for(stacks, stack->size);
-    list_add_head(&pool->idle, &stack->link);
-    pool->idle_count++;
+    list_add_head(&pool_for(stacks, stack->size)->idle, &stack->link);
+}
+
+bool asyncio__stacks_may_trim(const struct asyncio__stacks *stacks)
+{
+    return stacks->warm - stacks->used > IDLE_KEPT ||
+           !list_empty(&stacks->leaving);
 }
 
 bool asyncio__stacks_trim(struct asyncio__stacks *stacks)
 {
-    bool more = false;
-
     large_unmap(stacks);
     for (unsigned i = 0; i < POOLS; i++)
-        more |= pool_trim(&stacks->pools[i]);
-    return more;
+        if (pool_trim(stacks, &stacks->pools[i])) return true;
+
+    for (unsigned i = 0; i < POOLS; i++)
+        pool_age(&stacks->pools[i]);
+    return false;
 }
 
 bool asyncio__stack_overflowed(const struct asyncio__stack *stack,

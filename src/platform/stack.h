@@ -7,7 +7,7 @@
 // and go share a few warm ones. Tops differ by some cache lines, because equal
 // addresses below the page would compete for the same lines of the cache. The
 // memory of stacks that nobody has needed for a while goes back to the system
-// when the loop is idle; their addresses stay. Below each stack lies a guard
+// when the loop has nothing to run. Below each stack lies a guard
 // (see guard.h). All stacks of one struct asyncio__stacks belong to one thread.
 //
 // A single frame larger than the guard can step over it: build code with large
@@ -77,8 +77,13 @@ static inline void asyncio__stack_resume(const struct asyncio__stack *stack)
                       ASYNCIO_SITE);
 }
 
-// Gives memory of stacks that lie idle back to the system, a bounded amount in
-// one call. Returns true if there is more to give. For an idle loop.
+// For a loop about to sleep, on the thread's own stack. may_trim: more stacks
+// lie idle than are kept in any case. trim gives back memory of those that
+// nobody has needed since a trim was done, a bounded amount in one call. It
+// returns true if there is more to give, and false when it is done for now:
+// what lies idle then is looked at by the next one, so that comes a while
+// later.
+bool asyncio__stacks_may_trim(const struct asyncio__stacks *stacks);
 bool asyncio__stacks_trim(struct asyncio__stacks *stacks);
 
 // Whether an access to `address` was an overflow of this stack. Safe in signal
