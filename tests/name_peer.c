@@ -97,6 +97,11 @@ static void put_address(struct name_peer_query *query, const char *name,
     put(query, name, TYPE_A, life_s, v4, sizeof v4);
 }
 
+static void put_loopback(struct name_peer_query *query, unsigned char last)
+{
+    put(query, NULL, TYPE_A, 60, (unsigned char[]){127, 0, 0, last}, 4);
+}
+
 static void put_alias(struct name_peer_query *query, const char *name,
                       unsigned type, unsigned life_s, const char *other)
 {
@@ -158,6 +163,10 @@ static void tell_truth(struct name_peer *peer, struct name_peer_query *query)
         put_alias(query, NULL, TYPE_CNAME, 30, "second.test");
         put_alias(query, "second.test", TYPE_CNAME, 60, "third.test");
         if (query->type == TYPE_A) put_address(query, "third.test", 60, 1);
+    } else if (query->type == TYPE_A &&
+               (is(query, "here") || is(query, "both"))) {
+        if (is(query, "both")) put_loopback(query, 2);
+        put_loopback(query, 1);
     } else if (query->type == TYPE_A && is(query, "foreign")) {
         put_address(query, "other.test", 60, LIE);
     } else if (query->type == TYPE_A && is(query, "many")) {
@@ -221,7 +230,7 @@ static void answer(struct name_peer *peer, struct name_peer_query *query)
         begin(query, 0);
         query->packet[2] |= 2;
         send_reply(query);
-    } else if (query->tcp && is(query, "nonsense")) {
+    } else if (is(query, "noise") || is(query, "nonsense")) {
         memset(query->packet + 2, 0xff, query->len - 2);
         send_reply(query);
     } else if (is(query, "slow") && !atomic_load(&peer->released)) {

@@ -3,6 +3,7 @@
 //
 //     ok.test            192.0.2.1, for a minute
 //     ttl7.test          for 7 seconds
+//     here both          127.0.0.1; 127.0.0.2 first, and then that
 //     none empty fail refused dead    what they say; dead says nothing
 //     slow               nothing, until name_peer_release
 //     chain              three names on, each for 30 seconds
@@ -14,6 +15,7 @@
 //     many               300 addresses: cut short by UDP
 //     hangup nonsense    cut short by UDP; TCP ends, or brings nonsense
 //     bytewise           cut short by UDP; TCP brings single bytes
+//     noise              nonsense at once, by UDP
 //     7.2.0.192          "host.test" for 7 seconds; 9.2.0.192 does not exist,
 //                        10.2.0.192 is behind another name, and 66.2.0.192 has
 //                        a name that is none

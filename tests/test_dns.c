@@ -9,10 +9,10 @@
 
 #include <asyncio/dns.h>
 
-#include "http_server/server.h"
+#include "name_peer.h"
 #include "runner/runner.h"
 
-static struct name_server server;
+static struct name_peer server;
 static struct asyncio_resolver *resolver;
 
 static const char *shown(const struct asyncio_addrinfo *info)
@@ -132,12 +132,12 @@ static void stop(void)
 {
     asyncio_resolver_free(resolver);
     resolver = NULL;
-    name_server_stop(&server);
+    name_peer_stop(&server);
 }
 
 static bool start(void)
 {
-    if (!EXPECT_EQ(name_server_start(&server), 0)) return false;
+    if (!EXPECT_EQ(name_peer_start(&server, "127.0.0.1", 0), 0)) return false;
     if (EXPECT_EQ(asyncio_resolver_create(&resolver, .servers = server.address,
                                           .try_seconds = 0.2, .tries = 2),
                   0))
@@ -150,12 +150,12 @@ TEST(a_name_is_asked_of_the_server, .real_time = true)
 {
     if (!start()) return;
     struct asyncio_addrinfo *list;
-    int err = asyncio_getaddrinfo("ok.test", "8080", &list,
+    int err = asyncio_getaddrinfo("here.test", "8080", &list,
                                   .resolver = resolver, .flags = AI_CANONNAME);
     if (EXPECT_EQ(err, 0)) {
         EXPECT_STR(shown(list), "127.0.0.1 8080");
         EXPECT_EQ(list->type, SOCK_STREAM);
-        EXPECT_STR(list->canonname, "ok.test");
+        EXPECT_STR(list->canonname, "here.test");
     }
     asyncio_freeaddrinfo(list);
     stop();
@@ -166,7 +166,7 @@ TEST(every_address_is_in_the_list, .real_time = true)
     if (!start()) return;
     struct asyncio_addrinfo *list;
     int err =
-        asyncio_getaddrinfo("two.test", "80", &list, .resolver = resolver);
+        asyncio_getaddrinfo("both.test", "80", &list, .resolver = resolver);
     if (EXPECT_EQ(err, 0)) EXPECT(list->next && !list->next->next);
     asyncio_freeaddrinfo(list);
     stop();
@@ -224,7 +224,7 @@ TEST(a_packet_of_nonsense_is_no_answer, .real_time = true)
     if (!start()) return;
     struct asyncio_addrinfo *list;
     int err =
-        asyncio_getaddrinfo("nonsense.test", "80", &list, .resolver = resolver);
+        asyncio_getaddrinfo("noise.test", "80", &list, .resolver = resolver);
     EXPECT(err == -EPROTO || err == -ETIMEDOUT || err == -EAGAIN);
     EXPECT_SAME(list, NULL);
     stop();
@@ -268,13 +268,13 @@ TEST(a_late_answer_touches_nothing, .real_time = true)
     struct asyncio_task *other =
         asyncio_create_task(look_up, (char[]){"dead.test"});
     struct asyncio_task *task =
-        asyncio_create_task(look_up, (char[]){"late.test"});
+        asyncio_create_task(look_up, (char[]){"slow.test"});
     wait_for_queries(task, 2);
     asyncio_task_cancel(task);
     EXPECT_EQ(asyncio_await(task), -ECANCELED);
     asyncio_task_release(task);
     // The answer to this one comes after the late one, by the same socket.
-    name_server_release(&server);
+    name_peer_release(&server);
     EXPECT_EQ(look_up((char[]){"ok.test"}), 0);
     asyncio_task_cancel(other);
     EXPECT_LT(asyncio_await(other), 0);

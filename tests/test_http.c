@@ -15,10 +15,11 @@
 #include <asyncio/http.h>
 
 #include "http_server/server.h"
+#include "name_peer.h"
 #include "runner/runner.h"
 
 static struct http_server web;
-static struct name_server names;
+static struct name_peer names;
 static struct asyncio_resolver *resolver;
 static struct asyncio_http_client *client;
 
@@ -28,14 +29,14 @@ static void stop(void)
     asyncio_resolver_free(resolver);
     client = NULL;
     resolver = NULL;
-    name_server_stop(&names);
+    name_peer_stop(&names);
     http_server_stop(&web);
 }
 
 static bool start(void)
 {
     if (!EXPECT_EQ(http_server_start(&web), 0) ||
-        !EXPECT_EQ(name_server_start(&names), 0))
+        !EXPECT_EQ(name_peer_start(&names, "127.0.0.1", 0), 0))
         return false;
     int err = asyncio_resolver_create(&resolver, .servers = names.address);
     if (err == 0)
@@ -199,7 +200,7 @@ TEST(a_name_is_resolved_on_the_loop, .real_time = true)
 {
     if (!start()) return;
     char body[11];
-    EXPECT_EQ(asyncio_http_get(client, url_at("ok.test", web.port, "/ok/10"),
+    EXPECT_EQ(asyncio_http_get(client, url_at("here.test", web.port, "/ok/10"),
                                body, sizeof body),
               10);
     EXPECT_GE(atomic_load(&names.queries), 1);
@@ -211,7 +212,7 @@ TEST(all_addresses_are_tried, .real_time = true)
 {
     if (!start()) return;
     char body[11];
-    EXPECT_EQ(asyncio_http_get(client, url_at("two.test", web.port, "/ok/10"),
+    EXPECT_EQ(asyncio_http_get(client, url_at("both.test", web.port, "/ok/10"),
                                body, sizeof body),
               10);
     stop();
@@ -236,7 +237,7 @@ TEST(redirects_are_followed, .real_time = true)
     EXPECT_EQ(asyncio_http_get(client, url("/redirect/10"), body, sizeof body),
               10);
     snprintf(to, sizeof to, "/to?%s",
-             url_at("ok.test", web.port, "/ok/10#part"));
+             url_at("here.test", web.port, "/ok/10#part"));
     EXPECT_EQ(asyncio_http_get(client, url(to), body, sizeof body), 10);
     EXPECT_GE(atomic_load(&names.queries), 1);
     EXPECT_EQ(asyncio_http_get(client, url("/long-way"), body, sizeof body),
@@ -531,7 +532,7 @@ TEST(a_download_is_cancelled_in_each_phase, .real_time = true)
 TEST(a_download_is_cancelled_at_any_moment, .real_time = true, .limit = 60)
 {
     if (!start()) return;
-    const char *from = url_at("ok.test", web.port, "/chunked/300000");
+    const char *from = url_at("here.test", web.port, "/chunked/300000");
     for (int passes = 0; passes < 100; passes++) {
         struct job job = {.url = from, .err = -EINPROGRESS};
         struct asyncio_task *task = asyncio_create_task(download, &job);

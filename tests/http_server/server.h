@@ -1,7 +1,7 @@
 // Servers that misbehave on request, on threads of the test's own process.
 //
-// The web server does what the path says; the name server does what the name
-// says; both count, so that a test can wait for what it needs to have happened:
+// The web server does what the path says, and counts, so that a test can wait
+// for what it needs to have happened:
 //
 //     /ok/N            N bytes, with their length   /chunked/N  in chunks
 //     /close/N         N bytes, ended by hanging up
@@ -14,12 +14,6 @@
 //     /headers         headers without end          /endless    a body without
 //     /slow            one byte now and then        /stall      some, then none
 //     /silence         never answers
-//
-//     ok.test          127.0.0.1 (each name that is not below)
-//     two.test         127.0.0.2 and 127.0.0.1
-//     none.test        does not exist               fail.test   SERVFAIL
-//     dead.test        no answer                    late.test   when released
-//     nonsense.test    a packet that is none
 #pragma once
 
 #include <pthread.h>
@@ -51,21 +45,6 @@ struct http_server {
 int http_server_start(struct http_server *server);
 // Hangs up on everybody and joins the threads.
 void http_server_stop(struct http_server *server);
-
-struct name_server {
-    int fd;
-    unsigned port;
-    char address[32]; // "127.0.0.1:53053"
-    pthread_t thread;
-    atomic_int queries;  // for IPv4 addresses
-    atomic_int released; // late.test is answered from now on
-    atomic_int stopping;
-};
-
-int name_server_start(struct name_server *server);
-void name_server_stop(struct name_server *server);
-// Answers the query for late.test that came last.
-void name_server_release(struct name_server *server);
 
 // A listener with a full queue: connecting to it neither succeeds nor fails.
 struct full_listener {
