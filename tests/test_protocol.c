@@ -1,6 +1,6 @@
 // Callback protocols with much to tell: bytes that come while nobody wants
 // them, all at once, or from many. What a protocol is told one thing at a time
-// is checked for each kind of stream, in stream_checker.c.
+// is checked for each kind of stream, in stream_checker/protocols.c.
 
 #include <sys/socket.h>
 
