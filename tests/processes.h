@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gates.h"
 #include "runner/runner.h"
 
 static struct shared {
@@ -41,23 +42,6 @@ static inline struct asyncio_executor *make_pool(int workers)
     if (!share_memory()) return NULL;
     int err = asyncio_process_pool_create(&pool, .max_workers = workers);
     return EXPECT_EQ(err, 0) ? pool : NULL;
-}
-
-static inline void down(sem_t *semaphore)
-{
-    while (sem_wait(semaphore) < 0)
-        continue;
-}
-
-// False if nobody ups it: a job that was taken back before it began.
-static inline bool down_soon(sem_t *semaphore)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 2;
-    while (sem_timedwait(semaphore, &until) < 0)
-        if (errno == ETIMEDOUT) return false;
-    return true;
 }
 
 // --- jobs -------------------------------------------------------------------

@@ -5,7 +5,7 @@
 #include <asyncio/group.h>
 #include <asyncio/timeout.h>
 
-#include "runner/runner.h"
+#include "tasks.h"
 
 struct actor {
     struct asyncio_barrier *barrier;
@@ -33,22 +33,6 @@ static int act(void *arg)
         if (actor->aborts) asyncio_barrier_abort(actor->barrier);
     } while (++round < actor->rounds);
     return actor->place;
-}
-
-static void start_all(struct asyncio_task *tasks[], struct actor actors[],
-                      size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        tasks[i] = asyncio_create_task(act, &actors[i]);
-}
-
-static void end_all(struct asyncio_task *tasks[], size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        asyncio_task_cancel(tasks[i]);
-        asyncio_ignore(asyncio_await(tasks[i]));
-        asyncio_task_release(tasks[i]);
-    }
 }
 
 // --- rounds -----------------------------------------------------------------
@@ -102,7 +86,7 @@ TEST(barrier_is_passed_twice_by_the_same_tasks, .ordered = true)
                              {.barrier = &barrier, .name = "b", .rounds = 2},
                              {.barrier = &barrier, .name = "c", .rounds = 2}};
     struct asyncio_task *tasks[3];
-    start_all(tasks, actors, 3);
+    start_all(tasks, act, actors, 3);
     EXPECT_EQ(asyncio_sleep(1), 0);
     EXPECT_TRACE("c goes on", "a goes on", "b goes on", "b goes on",
                  "c goes on", "a goes on");
@@ -140,7 +124,7 @@ TEST(count_grows_with_each_arrival_and_is_0_when_it_opens, .ordered = true)
                              {.barrier = &barrier, .name = "c"}};
     struct asyncio_task *tasks[3];
     for (int i = 0; i < 3; i++) {
-        start_all(&tasks[i], &actors[i], 1);
+        start_all(&tasks[i], act, &actors[i], 1);
         EXPECT_EQ(asyncio_barrier_n_waiting(&barrier), i);
         EXPECT_EQ(asyncio_sleep(0), 0);
         EXPECT_EQ(asyncio_barrier_n_waiting(&barrier), i + 1);
@@ -166,7 +150,7 @@ TEST(who_comes_while_others_leave_is_of_the_next_round, .ordered = true)
                              {.barrier = &barrier, .name = "d"},
                              {.barrier = &barrier, .name = "e"}};
     struct asyncio_task *tasks[5];
-    start_all(tasks, actors, 5);
+    start_all(tasks, act, actors, 5);
     EXPECT_EQ(asyncio_sleep(0), 0);
     // b opened it; c, d and e came before a could leave.
     EXPECT_EQ(asyncio_barrier_n_waiting(&barrier), 0);
@@ -191,7 +175,7 @@ TEST(reset_while_it_fills_sends_all_away, .ordered = true)
                              {.barrier = &barrier, .name = "d"}};
     struct asyncio_task *tasks[4];
     asyncio_barrier_reset(&barrier); // nobody is there
-    start_all(tasks, actors, 2);
+    start_all(tasks, act, actors, 2);
     EXPECT_EQ(asyncio_sleep(0), 0);
     EXPECT_EQ(asyncio_barrier_n_waiting(&barrier), 2);
     asyncio_barrier_reset(&barrier);
@@ -199,7 +183,7 @@ TEST(reset_while_it_fills_sends_all_away, .ordered = true)
     EXPECT(!asyncio_barrier_broken(&barrier));
     EXPECT_EQ(asyncio_sleep(0), 0);
     EXPECT_TRACE("a stale", "b stale");
-    start_all(tasks + 2, actors + 2, 2);
+    start_all(tasks + 2, act, actors + 2, 2);
     EXPECT_EQ(asyncio_sleep(0), 0);
     EXPECT_EQ(asyncio_wait_for(asyncio_barrier_wait(&barrier), 1), 2);
     EXPECT_EQ(asyncio_sleep(0), 0);
@@ -217,7 +201,7 @@ TEST(reset_while_they_leave_is_for_those_who_have_not, .ordered = true)
                              {.barrier = &barrier, .name = "c"},
                              {.barrier = &barrier, .name = "d"}};
     struct asyncio_task *tasks[4];
-    start_all(tasks, actors, 4);
+    start_all(tasks, act, actors, 4);
     EXPECT_EQ(asyncio_sleep(1), 0);
     EXPECT_TRACE("d goes on", "a goes on", "b goes on", "c stale");
     EXPECT(!asyncio_barrier_broken(&barrier));
@@ -238,7 +222,7 @@ TEST(reset_does_not_concern_who_waits_for_the_next_round, .ordered = true)
                              {.barrier = &barrier, .name = "next 2"},
                              {.barrier = &barrier, .name = "next 3"}};
     struct asyncio_task *tasks[6];
-    start_all(tasks, actors, 6);
+    start_all(tasks, act, actors, 6);
     EXPECT_EQ(asyncio_sleep(1), 0);
     EXPECT_TRACE("c goes on", "a goes on", "b stale", "next 1 goes on",
                  "next 2 goes on", "next 3 goes on");
@@ -255,7 +239,7 @@ TEST(abort_is_for_all_who_wait_and_all_who_come, .ordered = true)
     struct actor actors[] = {{.barrier = &barrier, .name = "a"},
                              {.barrier = &barrier, .name = "b"}};
     struct asyncio_task *tasks[2];
-    start_all(tasks, actors, 2);
+    start_all(tasks, act, actors, 2);
     EXPECT_EQ(asyncio_sleep(0), 0);
     asyncio_barrier_abort(&barrier);
     EXPECT(asyncio_barrier_broken(&barrier));
@@ -280,7 +264,7 @@ TEST(abort_while_they_leave_breaks_the_next_round_too, .ordered = true)
                              {.barrier = &barrier, .name = "c"},
                              {.barrier = &barrier, .name = "next"}};
     struct asyncio_task *tasks[4];
-    start_all(tasks, actors, 4);
+    start_all(tasks, act, actors, 4);
     EXPECT_EQ(asyncio_sleep(1), 0);
     EXPECT_TRACE("c goes on", "a goes on", "b stale", "next stale");
     EXPECT(asyncio_barrier_broken(&barrier));
@@ -296,13 +280,13 @@ TEST(barrier_that_was_aborted_works_again_after_a_reset, .ordered = true)
                              {.barrier = &barrier, .name = "c"},
                              {.barrier = &barrier, .name = "d"}};
     struct asyncio_task *tasks[4];
-    start_all(tasks, actors, 2);
+    start_all(tasks, act, actors, 2);
     EXPECT_EQ(asyncio_sleep(0), 0);
     asyncio_barrier_abort(&barrier);
     EXPECT_EQ(asyncio_sleep(0), 0);
     EXPECT_TRACE("a stale", "b stale");
     asyncio_barrier_reset(&barrier);
-    start_all(tasks + 2, actors + 2, 2);
+    start_all(tasks + 2, act, actors + 2, 2);
     EXPECT_EQ(asyncio_sleep(0), 0);
     EXPECT_EQ(asyncio_barrier_n_waiting(&barrier), 2);
     EXPECT_EQ(asyncio_wait_for(asyncio_barrier_wait(&barrier), 1), 2);
@@ -321,11 +305,11 @@ TEST(cancelled_waiter_does_not_count_as_having_come, .ordered = true)
                              {.barrier = &barrier, .name = "b"},
                              {.barrier = &barrier, .name = "c"}};
     struct asyncio_task *tasks[3];
-    start_all(tasks, actors, 2);
+    start_all(tasks, act, actors, 2);
     EXPECT_EQ(asyncio_sleep(0), 0);
     asyncio_task_cancel(tasks[0]);
     EXPECT_EQ(asyncio_barrier_n_waiting(&barrier), 1);
-    start_all(tasks + 2, actors + 2, 1);
+    start_all(tasks + 2, act, actors + 2, 1);
     EXPECT_EQ(asyncio_sleep(1), 0);
     EXPECT_TRACE("a not");
     EXPECT_EQ(asyncio_barrier_n_waiting(&barrier), 2);
@@ -345,12 +329,12 @@ TEST(cancel_after_it_opened_keeps_nobody_else, .ordered = true)
                              {.barrier = &barrier, .name = "c"},
                              {.barrier = &barrier, .name = "d"}};
     struct asyncio_task *tasks[4];
-    start_all(tasks, actors, 2);
+    start_all(tasks, act, actors, 2);
     EXPECT_EQ(asyncio_sleep(0), 0);
     EXPECT_EQ(asyncio_wait_for(asyncio_barrier_wait(&barrier), 1), 2);
     asyncio_task_cancel(tasks[0]);
     asyncio_task_cancel(tasks[1]);
-    start_all(tasks + 2, actors + 2, 2);
+    start_all(tasks + 2, act, actors + 2, 2);
     EXPECT_EQ(asyncio_sleep(0), 0);
     EXPECT_TRACE("a not", "b not");
     EXPECT_EQ(asyncio_barrier_n_waiting(&barrier), 2); // it fills again

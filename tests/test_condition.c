@@ -5,7 +5,7 @@
 #include <asyncio/group.h>
 #include <asyncio/timeout.h>
 
-#include "runner/runner.h"
+#include "tasks.h"
 
 struct actor {
     struct asyncio_condition *condition;
@@ -31,22 +31,6 @@ static int act(void *arg)
         if (err < 0) return err;
     }
     return actor->code;
-}
-
-static void start_all(struct asyncio_task *tasks[], struct actor actors[],
-                      size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        tasks[i] = asyncio_create_task(act, &actors[i]);
-}
-
-static void end_all(struct asyncio_task *tasks[], size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        asyncio_task_cancel(tasks[i]);
-        asyncio_ignore(asyncio_await(tasks[i]));
-        asyncio_task_release(tasks[i]);
-    }
 }
 
 // Takes the lock, notifies so many, and gives it up.
@@ -163,7 +147,7 @@ TEST(lock_is_free_while_the_waiter_waits_and_held_when_it_returns)
     struct asyncio_condition condition = {0};
     struct actor actor = {.condition = &condition, .name = "a", .holds = 1};
     struct asyncio_task *task;
-    start_all(&task, &actor, 1);
+    start_all(&task, act, &actor, 1);
     EXPECT_EQ(asyncio_sleep(0.01), 0);
     EXPECT(!asyncio_condition_locked(&condition));
     EXPECT_EQ(asyncio_condition_waiting(&condition), 1);
@@ -182,7 +166,7 @@ TEST(notified_waiter_returns_when_the_notifier_lets_go_of_the_lock)
     struct asyncio_condition condition = {0};
     struct actor actor = {.condition = &condition, .name = "a"};
     struct asyncio_task *task;
-    start_all(&task, &actor, 1);
+    start_all(&task, act, &actor, 1);
     EXPECT_EQ(asyncio_sleep(0.01), 0);
     EXPECT_EQ(asyncio_condition_acquire_nowait(&condition), 0);
     EXPECT_EQ(asyncio_condition_notify(&condition, 1), 0);
@@ -203,7 +187,7 @@ TEST(notify_wakes_so_many_in_order_of_arrival, .ordered = true)
                              {.condition = &condition, .name = "c"},
                              {.condition = &condition, .name = "d"}};
     struct asyncio_task *tasks[4];
-    start_all(tasks, actors, 4);
+    start_all(tasks, act, actors, 4);
     EXPECT_EQ(asyncio_sleep(0), 0);
     notify(&condition, 0);
     EXPECT_EQ(asyncio_sleep(1), 0);
@@ -230,7 +214,7 @@ TEST(notify_all_lets_each_return_as_it_gets_the_lock, .ordered = true)
         {.condition = &condition, .name = "b", .holds = 1},
         {.condition = &condition, .name = "c", .holds = 1}};
     struct asyncio_task *tasks[3];
-    start_all(tasks, actors, 3);
+    start_all(tasks, act, actors, 3);
     EXPECT_EQ(asyncio_sleep(0), 0);
     EXPECT_EQ(asyncio_condition_waiting(&condition), 3);
     EXPECT_EQ(asyncio_condition_acquire_nowait(&condition), 0);
@@ -254,7 +238,7 @@ TEST(cancelled_waiter_has_the_lock_again)
     struct asyncio_condition condition = {0};
     struct actor actor = {.condition = &condition, .name = "a"};
     struct asyncio_task *task;
-    start_all(&task, &actor, 1);
+    start_all(&task, act, &actor, 1);
     EXPECT_EQ(asyncio_sleep(0.01), 0);
     asyncio_task_cancel(task);
     EXPECT_EQ(asyncio_condition_waiting(&condition), 0);
@@ -270,7 +254,7 @@ TEST(cancelled_waiter_waits_for_the_lock_before_it_returns)
     struct asyncio_condition condition = {0};
     struct actor actor = {.condition = &condition, .name = "a"};
     struct asyncio_task *task;
-    start_all(&task, &actor, 1);
+    start_all(&task, act, &actor, 1);
     EXPECT_EQ(asyncio_sleep(0.01), 0);
     EXPECT_EQ(asyncio_condition_acquire_nowait(&condition), 0);
     asyncio_task_cancel(task);
@@ -294,7 +278,7 @@ static void cancel_the_first(bool notify_first)
                              {.condition = &condition, .name = "b"},
                              {.condition = &condition, .name = "c"}};
     struct asyncio_task *tasks[3];
-    start_all(tasks, actors, 3);
+    start_all(tasks, act, actors, 3);
     EXPECT_EQ(asyncio_sleep(0), 0);
     EXPECT_EQ(asyncio_condition_acquire_nowait(&condition), 0);
     if (notify_first) EXPECT_EQ(asyncio_condition_notify(&condition, 1), 0);
@@ -327,7 +311,7 @@ TEST(notification_of_one_cancelled_at_the_lock_goes_to_the_next,
                              {.condition = &condition, .name = "b"},
                              {.condition = &condition, .name = "c"}};
     struct asyncio_task *tasks[3];
-    start_all(tasks, actors, 3);
+    start_all(tasks, act, actors, 3);
     EXPECT_EQ(asyncio_sleep(0), 0);
     EXPECT_EQ(asyncio_condition_acquire_nowait(&condition), 0);
     EXPECT_EQ(asyncio_condition_notify(&condition, 1), 0);
@@ -351,7 +335,7 @@ TEST(cancel_between_the_grant_of_the_lock_and_the_run_is_not_lost,
     struct actor actors[] = {{.condition = &condition, .name = "a"},
                              {.condition = &condition, .name = "b"}};
     struct asyncio_task *tasks[2];
-    start_all(tasks, actors, 2);
+    start_all(tasks, act, actors, 2);
     EXPECT_EQ(asyncio_sleep(0), 0);
     EXPECT_EQ(asyncio_condition_acquire_nowait(&condition), 0);
     EXPECT_EQ(asyncio_condition_notify(&condition, 1), 0);
@@ -370,7 +354,7 @@ TEST(cancel_taken_back_while_at_the_lock_is_as_if_it_had_not_been)
     struct asyncio_condition condition = {0};
     struct actor actor = {.condition = &condition, .name = "a"};
     struct asyncio_task *task;
-    start_all(&task, &actor, 1);
+    start_all(&task, act, &actor, 1);
     EXPECT_EQ(asyncio_sleep(0.01), 0);
     EXPECT_EQ(asyncio_condition_acquire_nowait(&condition), 0);
     EXPECT_EQ(asyncio_condition_notify(&condition, 1), 0);

@@ -4,7 +4,7 @@
 #include <asyncio/group.h>
 #include <asyncio/timeout.h>
 
-#include "runner/runner.h"
+#include "tasks.h"
 
 struct actor {
     struct asyncio_event *event;
@@ -17,22 +17,6 @@ static int act(void *arg)
     int err = asyncio_event_wait(actor->event);
     trace("%s %s", actor->name, err < 0 ? "not" : "goes on");
     return err;
-}
-
-static void start_all(struct asyncio_task *tasks[], struct actor actors[],
-                      size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        tasks[i] = asyncio_create_task(act, &actors[i]);
-}
-
-static void end_all(struct asyncio_task *tasks[], size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        asyncio_task_cancel(tasks[i]);
-        asyncio_ignore(asyncio_await(tasks[i]));
-        asyncio_task_release(tasks[i]);
-    }
 }
 
 static int set_flag(void *arg)
@@ -71,7 +55,7 @@ TEST(set_wakes_all_in_order_of_arrival, .ordered = true)
     struct asyncio_event event = {0};
     struct actor actors[] = {{&event, "a"}, {&event, "b"}, {&event, "c"}};
     struct asyncio_task *tasks[3];
-    start_all(tasks, actors, 3);
+    start_all(tasks, act, actors, 3);
     EXPECT_EQ(asyncio_sleep(1), 0);
     EXPECT_EQ(asyncio_event_waiting(&event), 3);
     EXPECT_TRACE();
@@ -89,7 +73,7 @@ TEST(cancelled_waiter_leaves_no_trace, .ordered = true)
     struct asyncio_event event = {0};
     struct actor actors[] = {{&event, "a"}, {&event, "b"}};
     struct asyncio_task *tasks[2];
-    start_all(tasks, actors, 2);
+    start_all(tasks, act, actors, 2);
     EXPECT_EQ(asyncio_sleep(0), 0);
     asyncio_task_cancel(tasks[0]);
     EXPECT_EQ(asyncio_event_waiting(&event), 1);
@@ -108,7 +92,7 @@ TEST(cancel_after_the_set_and_before_the_run_wins, .ordered = true)
     struct asyncio_event event = {0};
     struct actor actors[] = {{&event, "a"}, {&event, "b"}};
     struct asyncio_task *tasks[2];
-    start_all(tasks, actors, 2);
+    start_all(tasks, act, actors, 2);
     EXPECT_EQ(asyncio_sleep(0), 0);
     asyncio_event_set(&event);
     asyncio_task_cancel(tasks[0]);
@@ -137,7 +121,7 @@ TEST(wait_after_a_clear_waits_for_the_next_set)
     EXPECT(!asyncio_event_is_set(&event));
     struct actor actor = {&event, "a"};
     struct asyncio_task *task;
-    start_all(&task, &actor, 1);
+    start_all(&task, act, &actor, 1);
     EXPECT_EQ(asyncio_sleep(10), 0);
     EXPECT(!asyncio_task_done(task));
     EXPECT_TRACE();
@@ -154,7 +138,7 @@ TEST(clear_does_not_take_a_set_back_from_who_waited)
     struct asyncio_event event = {0};
     struct actor actor = {&event, "a"};
     struct asyncio_task *task;
-    start_all(&task, &actor, 1);
+    start_all(&task, act, &actor, 1);
     EXPECT_EQ(asyncio_sleep(0.01), 0);
     asyncio_event_set(&event);
     asyncio_event_clear(&event);

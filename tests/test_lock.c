@@ -5,7 +5,7 @@
 #include <asyncio/lock.h>
 #include <asyncio/timeout.h>
 
-#include "runner/runner.h"
+#include "tasks.h"
 
 struct actor {
     struct asyncio_lock *lock;
@@ -21,22 +21,6 @@ static int act(void *arg)
     if (err < 0 || actor->keeps) return err;
     EXPECT_EQ(asyncio_lock_release(actor->lock), 0);
     return 0;
-}
-
-static void start_all(struct asyncio_task *tasks[], struct actor actors[],
-                      size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        tasks[i] = asyncio_create_task(act, &actors[i]);
-}
-
-static void end_all(struct asyncio_task *tasks[], size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        asyncio_task_cancel(tasks[i]);
-        asyncio_ignore(asyncio_await(tasks[i]));
-        asyncio_task_release(tasks[i]);
-    }
 }
 
 // --- taking and releasing ---------------------------------------------------
@@ -121,7 +105,7 @@ TEST(waiters_get_the_lock_in_order_of_arrival, .ordered = true)
                              {.lock = &lock, .name = "c", .keeps = true}};
     struct asyncio_task *tasks[3];
     EXPECT_EQ(asyncio_lock_acquire_nowait(&lock), 0);
-    start_all(tasks, actors, 3);
+    start_all(tasks, act, actors, 3);
     EXPECT_EQ(asyncio_sleep(0), 0);
     EXPECT_EQ(asyncio_lock_waiting(&lock), 3);
     EXPECT_TRACE();
@@ -147,7 +131,7 @@ TEST(newcomer_does_not_get_past_who_was_woken, .ordered = true)
                              {.lock = &lock, .name = "second"}};
     struct asyncio_task *tasks[2];
     EXPECT_EQ(asyncio_lock_acquire_nowait(&lock), 0);
-    start_all(tasks, actors, 2);
+    start_all(tasks, act, actors, 2);
     EXPECT_EQ(asyncio_sleep(0), 0);
     EXPECT_EQ(asyncio_lock_release(&lock), 0);
     // Handed over, and the first has not run: nobody else can touch it.
@@ -195,7 +179,7 @@ TEST(cancelled_waiter_leaves_the_line, .ordered = true)
     struct actor actor = {.lock = &lock, .name = "a"};
     struct asyncio_task *task;
     EXPECT_EQ(asyncio_lock_acquire_nowait(&lock), 0);
-    start_all(&task, &actor, 1);
+    start_all(&task, act, &actor, 1);
     EXPECT_EQ(asyncio_sleep(0), 0);
     EXPECT_EQ(asyncio_lock_waiting(&lock), 1);
     asyncio_task_cancel(task);
@@ -218,7 +202,7 @@ static void race(bool release_first)
                              {.lock = &lock, .name = "c"}};
     struct asyncio_task *tasks[2];
     EXPECT_EQ(asyncio_lock_acquire_nowait(&lock), 0);
-    start_all(tasks, actors, 2);
+    start_all(tasks, act, actors, 2);
     EXPECT_EQ(asyncio_sleep(0), 0);
     if (release_first) EXPECT_EQ(asyncio_lock_release(&lock), 0);
     asyncio_task_cancel(tasks[0]);
@@ -245,7 +229,7 @@ TEST(grant_of_a_cancelled_waiter_without_others_frees_the_lock)
     struct actor actor = {.lock = &lock, .name = "a"};
     struct asyncio_task *task;
     EXPECT_EQ(asyncio_lock_acquire_nowait(&lock), 0);
-    start_all(&task, &actor, 1);
+    start_all(&task, act, &actor, 1);
     EXPECT_EQ(asyncio_sleep(0.01), 0);
     EXPECT_EQ(asyncio_lock_release(&lock), 0);
     asyncio_task_cancel(task);
@@ -279,7 +263,7 @@ TEST(one_of_those_behind_a_cancelled_waiter_gets_it, .ordered = true)
                              {.lock = &lock, .name = "c", .keeps = true}};
     struct asyncio_task *tasks[3];
     EXPECT_EQ(asyncio_lock_acquire_nowait(&lock), 0);
-    start_all(tasks, actors, 3);
+    start_all(tasks, act, actors, 3);
     EXPECT_EQ(asyncio_sleep(0), 0);
     struct trigger trigger = {&lock, tasks[0]};
     if (asyncio_call_soon(cancel_and_release, &trigger) == 0)
@@ -310,7 +294,7 @@ TEST(description_of_a_waiter_names_the_lock)
     struct asyncio_task *task;
     char line[200];
     EXPECT_EQ(asyncio_lock_acquire_nowait(&lock), 0);
-    start_all(&task, &actor, 1);
+    start_all(&task, act, &actor, 1);
     EXPECT_EQ(asyncio_sleep(0.01), 0);
     EXPECT_CONTAINS(asyncio_task_describe(task, line, sizeof line), "a lock");
     end_all(&task, 1);

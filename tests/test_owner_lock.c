@@ -5,7 +5,7 @@
 #include <asyncio/lock.h>
 #include <asyncio/timeout.h>
 
-#include "runner/runner.h"
+#include "tasks.h"
 
 struct actor {
     struct asyncio_owner_lock *lock;
@@ -26,22 +26,6 @@ static int act(void *arg)
     int err = asyncio_sleep(actor->seconds);
     if (!actor->forgets) EXPECT_EQ(asyncio_owner_lock_release(actor->lock), 0);
     return err;
-}
-
-static void start_all(struct asyncio_task *tasks[], struct actor actors[],
-                      size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        tasks[i] = asyncio_create_task(act, &actors[i]);
-}
-
-static void end_all(struct asyncio_task *tasks[], size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        asyncio_task_cancel(tasks[i]);
-        asyncio_ignore(asyncio_await(tasks[i]));
-        asyncio_task_release(tasks[i]);
-    }
 }
 
 // So that the reference to a task that is gone is let go.
@@ -99,7 +83,7 @@ TEST(owner_lock_is_handed_over_in_order, .ordered = true)
                              {.lock = &lock, .name = "c", .seconds = 1}};
     struct asyncio_task *tasks[3];
     if (asyncio_owner_lock_acquire(&lock) < 0) return;
-    start_all(tasks, actors, 3);
+    start_all(tasks, act, actors, 3);
     EXPECT_EQ(asyncio_sleep(0), 0);
     EXPECT_EQ(asyncio_owner_lock_waiting(&lock), 3);
     EXPECT_EQ(asyncio_owner_lock_release(&lock), 0);
@@ -121,7 +105,7 @@ TEST(cancelled_waiter_is_passed_over, .ordered = true)
                              {.lock = &lock, .name = "c"}};
     struct asyncio_task *tasks[3];
     if (asyncio_owner_lock_acquire(&lock) < 0) return;
-    start_all(tasks, actors, 3);
+    start_all(tasks, act, actors, 3);
     EXPECT_EQ(asyncio_sleep(0), 0);
     asyncio_task_cancel(tasks[0]); // before the hand-over
     EXPECT_EQ(asyncio_owner_lock_release(&lock), 0);
@@ -174,7 +158,7 @@ TEST(owner_that_ends_wakes_those_who_wait, .ordered = true)
         {.lock = &other, .name = "stranger", .seconds = 10},
         {.lock = &other, .name = "waits for the stranger", .seconds = 1}};
     struct asyncio_task *tasks[5];
-    start_all(tasks, actors, 5);
+    start_all(tasks, act, actors, 5);
     EXPECT_EQ(asyncio_sleep(0.5), 0);
     EXPECT_TRACE("owner has it", "stranger has it");
     EXPECT_EQ(asyncio_sleep(1), 0);
@@ -228,7 +212,7 @@ TEST(waiter_that_is_cancelled_as_the_owner_ends_is_cancelled, .ordered = true)
         {.lock = &lock, .name = "witness"},
         {.lock = &lock, .name = "after"}};
     struct asyncio_task *tasks[4];
-    start_all(tasks, actors, 4);
+    start_all(tasks, act, actors, 4);
     actors[2].victim = tasks[3]; // has been woken by then and has not run
     EXPECT_EQ(asyncio_sleep(0.5), 0);
     asyncio_task_cancel(tasks[1]);

@@ -5,7 +5,7 @@
 #include <asyncio/queue.h>
 #include <asyncio/timeout.h>
 
-#include "runner/runner.h"
+#include "tasks.h"
 
 static int numbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
 
@@ -41,22 +41,6 @@ static int put_one(void *arg)
     else
         trace("%s %s", actor->name, err == -ESHUTDOWN ? "shut" : "not");
     return err;
-}
-
-static void start_all(struct asyncio_task *tasks[], int (*fn)(void *),
-                      struct actor actors[], size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        tasks[i] = asyncio_create_task(fn, &actors[i]);
-}
-
-static void end_all(struct asyncio_task *tasks[], size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        asyncio_task_cancel(tasks[i]);
-        asyncio_ignore(asyncio_await(tasks[i]));
-        asyncio_task_release(tasks[i]);
-    }
 }
 
 static int put_now(struct asyncio_queue *queue, int number)

@@ -6,7 +6,7 @@
 
 #include <limits.h>
 
-#include "runner/runner.h"
+#include "tasks.h"
 
 struct actor {
     struct asyncio_semaphore *semaphore;
@@ -23,23 +23,6 @@ static int act(void *arg)
     int err = asyncio_semaphore_acquire(actor->semaphore);
     trace("%s %s", actor->name, err < 0 ? "not" : "has it");
     return err;
-}
-
-// Starts a task for each name; to be ended by end_all.
-static void start_all(struct asyncio_task *tasks[], struct actor actors[],
-                      size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        tasks[i] = asyncio_create_task(act, &actors[i]);
-}
-
-static void end_all(struct asyncio_task *tasks[], size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        asyncio_task_cancel(tasks[i]);
-        asyncio_ignore(asyncio_await(tasks[i]));
-        asyncio_task_release(tasks[i]);
-    }
 }
 
 // --- values -----------------------------------------------------------------
@@ -130,7 +113,7 @@ TEST(units_go_to_waiters_in_order_of_arrival, .ordered = true)
                              {.semaphore = &semaphore, .name = "b"},
                              {.semaphore = &semaphore, .name = "c"}};
     struct asyncio_task *tasks[3];
-    start_all(tasks, actors, 3);
+    start_all(tasks, act, actors, 3);
     EXPECT_EQ(asyncio_sleep(0), 0);
     for (int i = 0; i < 3; i++)
         EXPECT_EQ(asyncio_semaphore_release(&semaphore), 0);
@@ -216,7 +199,7 @@ TEST(newcomer_queues_behind_those_who_were_woken, .ordered = true)
         {.semaphore = &semaphore, .name = "second", .releases = 3},
         {.semaphore = &semaphore, .name = "third"}};
     struct asyncio_task *tasks[3];
-    start_all(tasks, actors, 3);
+    start_all(tasks, act, actors, 3);
     EXPECT_EQ(asyncio_sleep(0), 0);
     // The first was handed a unit and has not run, so the others wait.
     EXPECT_EQ(semaphore.value, 2);
@@ -255,7 +238,7 @@ TEST(unit_passes_over_waiters_that_were_cancelled, .ordered = true)
                              {.semaphore = &semaphore, .name = "c"},
                              {.semaphore = &semaphore, .name = "d"}};
     struct asyncio_task *tasks[4];
-    start_all(tasks, actors, 4);
+    start_all(tasks, act, actors, 4);
     EXPECT_EQ(asyncio_sleep(0), 0);
     asyncio_task_cancel(tasks[0]);
     asyncio_task_cancel(tasks[1]);
@@ -321,7 +304,7 @@ TEST(unit_of_a_cancelled_waiter_goes_to_the_next, .ordered = true)
     struct actor actors[] = {{.semaphore = &semaphore, .name = "a"},
                              {.semaphore = &semaphore, .name = "b"}};
     struct asyncio_task *tasks[2];
-    start_all(tasks, actors, 2);
+    start_all(tasks, act, actors, 2);
     EXPECT_EQ(asyncio_sleep(0), 0);
     EXPECT_EQ(asyncio_semaphore_release(&semaphore), 0);
     asyncio_task_cancel(tasks[0]);

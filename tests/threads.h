@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gates.h"
 #include "runner/runner.h"
 
 static sem_t begun, gate;
@@ -22,23 +23,6 @@ static inline void make_gates(void)
     sem_init(&begun, 0, 0);
     sem_init(&gate, 0, 0);
     atomic_store(&calls, 0);
-}
-
-static inline void down(sem_t *semaphore)
-{
-    while (sem_wait(semaphore) < 0)
-        continue;
-}
-
-// False if nobody ups it: a job that was taken back before it began.
-static inline bool down_soon(sem_t *semaphore)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 2;
-    while (sem_timedwait(semaphore, &until) < 0)
-        if (errno == ETIMEDOUT) return false;
-    return true;
 }
 
 static inline int note_thread(void *arg)
