@@ -60,7 +60,8 @@ static bool make_key(const struct asyncio__name_subject *subject,
                      char key[static KEY_SIZE])
 {
     if (!subject->host) {
-        memcpy(key, "? ", 2);
+        key[0] = '?';
+        key[1] = ' ';
         return inet_ntop(subject->address.family, &subject->address.v4, key + 2,
                          KEY_SIZE - 2) != NULL;
     }

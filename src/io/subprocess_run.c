@@ -110,6 +110,8 @@ static int serve(struct feed *input, struct text texts[2])
         if (texts[i].stream)
             asyncio_task_group_create_task(&group, collect, &texts[i]);
     int err = asyncio_task_group_exit(&group, 0);
+    // It ends here, and they do not.
+    input->part.group = texts[0].part.group = texts[1].part.group = NULL;
     bool cut = input->part.cut || texts[0].part.cut || texts[1].part.cut;
     return err == 0 && cut ? -ECANCELED : err;
 }

@@ -394,6 +394,7 @@ static void on_lost(struct asyncio_stream *stream, void *arg, int err)
     if (err < 0) tls->wire_error = err;
     asyncio__tls_hold(tls);
     if (!tls->closing) asyncio__tls_proceed(tls);
+    // It is held. NOLINTNEXTLINE(clang-analyzer-unix.Malloc)
     if (tls->closing && tls->state == ASYNCIO__TLS_ENDING) {
         asyncio_stream_free(stream);
         asyncio_stream_did_close(tls->outer, tls->end_error);
