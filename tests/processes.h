@@ -95,11 +95,34 @@ static inline struct asyncio_task *begin_call(struct call *call)
     return task;
 }
 
+static inline bool down_within_ms(sem_t *semaphore)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    return sem_timedwait(semaphore, &until) == 0;
+}
+
+// Ups and downs of other processes do not wake a loop. It goes on meanwhile: an
+// order that could not be sent at once goes out in its next pass. False if the
+// task ends before, or nothing comes: a job that was taken back before it
+// began.
+static inline bool down_meanwhile(sem_t *semaphore, struct asyncio_task *task)
+{
+    for (int i = 0; i < 2000 && !asyncio_task_done(task); i++) {
+        if (down_within_ms(semaphore)) return true;
+        asyncio_ignore(asyncio_sleep(0));
+    }
+    return sem_trywait(semaphore) == 0;
+}
+
 // One that is in the middle of pass_gate. NULL if that failed.
 static inline struct asyncio_task *begin_gate(struct call *call)
 {
     struct asyncio_task *task = begin_call(call);
-    if (!asyncio_task_done(task) && down_soon(&shared->begun)) return task;
+    if (down_meanwhile(&shared->begun, task)) return task;
     EXPECT_EQ(asyncio_await(task), 0);
     asyncio_task_release(task);
     return NULL;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "faults.h"
 #include "processes.h"
 
 static struct asyncio_pool_statistics look(struct asyncio_executor *pool)
@@ -241,6 +242,49 @@ TEST(answer_that_does_not_fit_fails_one_job_and_nonsense_the_pool)
     asyncio_executor_shutdown(pool);
 }
 
+// --- orders that cannot be sent ---------------------------------------------
+
+// A call that says that nobody is at the other end is believed: then the
+// foreman, if it was there, is told to go, and the pool hears of its end.
+static void expect_end_if_send_fails(int code)
+{
+    struct asyncio_executor *pool = make_pool(1);
+    EXPECT_OR_RETURN(pool);
+    fail_next(ASYNCIO__SYS_SEND, code);
+    EXPECT_EQ(asyncio_run_in_executor(pool, count_call, NULL), -EOWNERDEAD);
+    EXPECT_CONTAINS(asyncio_strerror(-EOWNERDEAD), "has gone");
+    asyncio_executor_shutdown(pool);
+}
+
+TEST(socket_that_has_failed_for_one_order_ends_the_pool, .faulty = true)
+{
+    expect_end_if_send_fails(-EPIPE);
+    expect_end_if_send_fails(-ECONNRESET);
+}
+
+// No answer is on its way that would say when there is room.
+TEST(order_that_was_refused_though_none_was_sent_before_is_sent_again,
+     .faulty = true)
+{
+    struct asyncio_executor *pool = make_pool(1);
+    EXPECT_OR_RETURN(pool);
+    fail_next(ASYNCIO__SYS_SEND, -EAGAIN);
+    EXPECT_EQ(asyncio_run_in_executor(pool, count_call, NULL), 0);
+    asyncio_executor_shutdown(pool);
+}
+
+TEST(call_that_would_not_wait_is_made_again_where_waiting_is_meant,
+     .faulty = true)
+{
+    struct asyncio_executor *pool;
+    EXPECT_OR_RETURN(share_memory());
+    fail_next(ASYNCIO__SYS_SEND, -EAGAIN);
+    if (!EXPECT_EQ(asyncio_process_pool_create(&pool, .max_workers = 1), 0))
+        return;
+    EXPECT_EQ(asyncio_run_in_executor(pool, count_call, NULL), 0);
+    asyncio_executor_shutdown(pool);
+}
+
 // --- another size -----------------------------------------------------------
 
 TEST(pool_that_grows_runs_more_side_by_side)
@@ -256,7 +300,7 @@ TEST(pool_that_grows_runs_more_side_by_side)
     }
     int workers = asyncio_executor_resize(pool, 3) == 0 ? 3 : 1;
     for (int i = 0; i < workers && !asyncio_task_done(tasks[i]); i++)
-        EXPECT(down_soon(&shared->begun));
+        EXPECT(down_meanwhile(&shared->begun, tasks[i]));
     EXPECT_LE(look(pool).workers, (size_t)workers);
     for (int i = 0; i < 3; i++)
         sem_post(&shared->gate);

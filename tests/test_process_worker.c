@@ -246,7 +246,7 @@ TEST(cancelled_scope_kills_the_worker)
     asyncio_task_group_create_task(&group, make_call, &call, .task = &child);
     while (!call.entered && !asyncio_task_done(child))
         asyncio_ignore(asyncio_sleep(0));
-    bool begun = !asyncio_task_done(child) && down_soon(&shared->begun);
+    bool begun = down_meanwhile(&shared->begun, child);
     pid_t victim = atomic_load(&shared->pid);
     asyncio_cancel_scope_cancel(&scope);
     int err = asyncio_task_group_exit(&group, 0);

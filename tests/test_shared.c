@@ -278,7 +278,7 @@ TEST(memory_stays_until_the_last_job_that_names_it_has_landed)
         memset(asyncio_shared_data(&handle), 1, 1000);
         struct asyncio_task *task = asyncio_create_task(call_late, &late);
         EXPECT_EQ(asyncio_sleep(0), 0);
-        if (!asyncio_task_done(task) && down_soon(&shared->begun)) {
+        if (down_meanwhile(&shared->begun, task)) {
             asyncio_shared_free(&handle);
             sem_post(&shared->gate);
             EXPECT_EQ(asyncio_await(task), 0);
@@ -439,7 +439,7 @@ TEST(memory_is_not_sealed_under_a_job)
         struct asyncio_shared handle = work.block;
         struct asyncio_task *task = asyncio_create_task(call_late, &late);
         EXPECT_EQ(asyncio_sleep(0), 0);
-        if (!asyncio_task_done(task) && down_soon(&shared->begun))
+        if (down_meanwhile(&shared->begun, task))
             EXPECT_EQ(asyncio_shared_seal(&handle), -EBUSY);
         sem_post(&shared->gate);
         asyncio_ignore(asyncio_await(task));

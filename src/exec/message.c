@@ -3,6 +3,7 @@
 
 #include "exec/foreman.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -12,6 +13,13 @@ union control {
     struct cmsghdr header;
     char bytes[CMSG_SPACE(ASYNCIO__MESSAGE_FDS * sizeof(int))];
 };
+
+// Nothing was moved, and whoever may wait makes the call again: a socket that
+// would not wait for its caller does not change that.
+static bool is_to_be_repeated(ssize_t n, int flags)
+{
+    return n == -EINTR || (n == -EAGAIN && !(flags & MSG_DONTWAIT));
+}
 
 int asyncio__message_send(int socket, const void *message, size_t len,
                           const int *fds, size_t fd_count, int flags)
@@ -32,7 +40,7 @@ int asyncio__message_send(int socket, const void *message, size_t len,
     ssize_t n;
     do
         n = asyncio__sys_sendmsg(socket, &header, flags);
-    while (n == -EINTR);
+    while (is_to_be_repeated(n, flags));
     return n < 0 ? (int)n : 0;
 }
 
@@ -63,7 +71,7 @@ int asyncio__message_receive(int socket, void *message, size_t len, int *fds,
     ssize_t n;
     do
         n = asyncio__sys_recvmsg(socket, &header, flags);
-    while (n == -EINTR);
+    while (is_to_be_repeated(n, flags));
     if (n <= 0) return (int)n;
     if (fds) take_fds(&header, fds);
     return (size_t)n == len && !(header.msg_flags & MSG_TRUNC) ? 1 : -EPROTO;

@@ -107,9 +107,16 @@ static void foreman_ended(struct asyncio__process_pool *pool)
 
 // --- what is heard ----------------------------------------------------------
 
+static void count_answer(struct asyncio__process_pool *pool, uint32_t kind)
+{
+    if (kind != ASYNCIO__NOTICE_ENDED && pool->unanswered > 0)
+        pool->unanswered--;
+}
+
 static void obey_notice(struct asyncio__process_pool *pool,
                         const struct asyncio__notice *notice)
 {
+    count_answer(pool, notice->kind);
     if (notice->worker >= pool->count) return;
     struct asyncio__worker *worker = pool->workers[notice->worker];
     if (worker->state == ASYNCIO__WORKER_VACANT) return;

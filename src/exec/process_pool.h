@@ -72,6 +72,7 @@ struct asyncio__process_pool {
     bool orphan;                 // the foreman has gone
     bool silent;                 // nobody is left who could ring the bell
     bool unsent;                 // an order waits to be sent
+    uint32_t unanswered;         // orders to which the foreman has not spoken
     bool closed;                 // no more jobs
     bool unattended;             // it is shut down, and no task waits for that
     bool ended;                  // the foreman was told

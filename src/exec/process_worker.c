@@ -3,8 +3,9 @@
 //
 // A worker that the foreman was told to start counts as one from then on: its
 // mailbox is there before it is. Orders that find the socket full stay with the
-// worker, and go out when the foreman has spoken: it answers every order. After
-// any other failure they are tried again in the next pass.
+// worker, and go out when the foreman has spoken: it answers every order. If it
+// owes no answer, and after any other failure, they are tried again in the next
+// pass.
 
 #include "exec/process_pool.h"
 
@@ -56,7 +57,9 @@ void asyncio__pool_free_places(struct asyncio__process_pool *pool)
 // --- orders -----------------------------------------------------------------
 
 // Returns 0 or a negative errno. The end of the foreman is none: it is heard of
-// as such.
+// as such. Whatever made the socket unfit for orders, from then on it is so,
+// and the foreman finds its end and goes: one that stayed would say nothing,
+// and its workers would never come.
 static int order(const struct asyncio__worker *worker,
                  enum asyncio__order_kind kind, int signal, const int *fds)
 {
@@ -64,7 +67,18 @@ static int order(const struct asyncio__worker *worker,
     int err = asyncio__message_send(
         worker->pool->socket, &message, sizeof message, fds,
         fds ? ASYNCIO__MESSAGE_FDS : 0, MSG_DONTWAIT);
-    return err == -EPIPE || err == -ECONNRESET ? 0 : err;
+    if (err == 0) worker->pool->unanswered++;
+    if (err != -EPIPE && err != -ECONNRESET) return err;
+    asyncio__sys_end_writing(worker->pool->socket);
+    return 0;
+}
+
+static void send_later(struct asyncio__process_pool *pool, int err)
+{
+    pool->unsent = true;
+    if (err == -EAGAIN && pool->unanswered > 0) return;
+    if (!list_linked(&pool->retry.link))
+        asyncio__loop_queue(pool->loop, &pool->retry);
 }
 
 static void close_fd(int *fd)
@@ -85,6 +99,7 @@ static int order_start(struct asyncio__worker *worker)
 {
     const int fds[] = {worker->memory, worker->log_end, worker->far};
     int err = order(worker, ASYNCIO__ORDER_START, 0, fds);
+    if (err == -EAGAIN) send_later(worker->pool, err);
     if (err < 0) return err;
     close_far_ends(worker);
     return 0;
@@ -93,14 +108,11 @@ static int order_start(struct asyncio__worker *worker)
 // Has to be made, some time or other.
 static void order_signal(struct asyncio__worker *worker)
 {
-    struct asyncio__process_pool *pool = worker->pool;
     int err = order(worker, ASYNCIO__ORDER_SIGNAL, worker->unsent, NULL);
-
-    if (err == 0) worker->unsent = 0;
-    if (err == 0) return;
-    pool->unsent = true;
-    if (err != -EAGAIN && !list_linked(&pool->retry.link))
-        asyncio__loop_queue(pool->loop, &pool->retry);
+    if (err == 0)
+        worker->unsent = 0;
+    else
+        send_later(worker->pool, err);
 }
 
 static bool is_alive(const struct asyncio__worker *worker)

@@ -14,13 +14,23 @@
 
 #define SHOWN 6 // functions
 
+// An entry is written in one piece, and may come in several.
+static bool read_whole(int log, struct asyncio__log_entry *entry)
+{
+    size_t len = 0;
+    while (len < sizeof *entry) {
+        ssize_t n =
+            asyncio__sys_read(log, (char *)entry + len, sizeof *entry - len);
+        if (n == -EINTR) continue;
+        if (n <= 0) return false;
+        len += (size_t)n;
+    }
+    return true;
+}
+
 void asyncio__log_read(int log, struct asyncio__log_entry *entry)
 {
-    ssize_t n;
-    do
-        n = asyncio__sys_read(log, entry, sizeof *entry);
-    while (n == -EINTR);
-    if (n != (ssize_t)sizeof *entry) *entry = (struct asyncio__log_entry){0};
+    if (!read_whole(log, entry)) *entry = (struct asyncio__log_entry){0};
 
     entry->text[sizeof entry->text - 1] = '\0';
     asyncio__make_harmless(entry->text);
