@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import xml.etree.ElementTree
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -134,15 +135,26 @@ def each_process_has_a_file_where_the_name_says_so():
         assert {str(event["pid"]) for event in events} == {path.stem}
 
 
+def texts_of_picture(*options):
+    drawn = subprocess.run([sys.executable, TIMELINE, TRACE, *options],
+                           text=True, capture_output=True, check=True).stdout
+    root = xml.etree.ElementTree.fromstring(drawn)
+    return {text.text
+            for text in root.iter("{http://www.w3.org/2000/svg}text")}
+
+
 def a_picture_is_drawn_of_it():
     run("all")
-    drawn = subprocess.run([sys.executable, TIMELINE, TRACE], text=True,
-                           capture_output=True, check=True).stdout
-    import xml.etree.ElementTree as xml
-    root = xml.fromstring(drawn)
-    texts = {text.text for text in root.iter("{http://www.w3.org/2000/svg}text")}
+    texts = texts_of_picture()
     assert {'worker "0" (worker)', "renamed (too_late)", "jobs",
             "worker process 0", "waits: sleep"} <= texts, texts
+
+
+def what_is_too_small_to_be_seen_has_no_colour_explained():
+    run("all")
+    texts = texts_of_picture("--width", "207")  # next to no room
+    assert "runs" in texts and "worker process 0" in texts, texts
+    assert not [text for text in texts if text.startswith("waits")], texts
 
 
 # --- the checker -------------------------------------------------------------
@@ -250,6 +262,7 @@ TESTS = [
     two_processes_do_not_write_one_file,
     each_process_has_a_file_where_the_name_says_so,
     a_picture_is_drawn_of_it,
+    what_is_too_small_to_be_seen_has_no_colour_explained,
     the_checker_takes_what_is_right,
     the_checker_refuses_events_that_are_none,
     the_checker_refuses_what_does_not_fit_together,

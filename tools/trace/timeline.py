@@ -27,7 +27,7 @@ text { font: 11px sans-serif; fill: #222 }
 .rule { stroke: #999; stroke-width: 1 }
 .run { fill: #2f6db3 }
 .callback { fill: #8a8a8a }
-.job { fill: #c05a1b }
+.job { fill: #c05a1b; stroke: #fff; stroke-width: 0.6 }
 .wait0 { fill: #cfe3f7 } .wait1 { fill: #d8efd3 } .wait2 { fill: #fbe3c4 }
 .wait3 { fill: #e8d9f3 } .wait4 { fill: #f7d4d9 } .wait5 { fill: #d5eeee }
 .wait6 { fill: #f4efb8 } .wait7 { fill: #e0e0e0 }
@@ -152,6 +152,7 @@ class Picture:
     def __init__(self, width, begin, end):
         self.width, self.begin, self.end = width, begin, end
         self.y, self.lines = TOP, []
+        self.seen = {"run"}  # kinds of bars that are wide enough for an eye
         self.scale = (width - LEFT - RIGHT) / max(end - begin, 1e-3)
 
     def x(self, us):
@@ -169,6 +170,8 @@ class Picture:
             return
         x, right = self.x(begin), self.x(end)
         width = max(right - x, 0.8)
+        if right - x >= 1:
+            self.seen.add(kind)
         thin = 5 if kind.startswith("wait") else 2
         inset = 8 if kind == "life" else thin
         self.lines.append(
@@ -230,9 +233,13 @@ class Picture:
 
     def legend(self, kinds):
         x, y = LEFT, self.y + 18
-        entries = [("run", "runs")] + [
-            (f"wait{kind}", f"waits: {name}") for name, kind in kinds.items()]
+        entries = [("run", "runs"), ("callback", "a callback"),
+                   ("job", "a job")]
+        entries += [(f"wait{kind}", f"waits: {name}")
+                    for name, kind in kinds.items()]
         for kind, text in entries:
+            if kind not in self.seen:
+                continue
             width = 22 + len(text) * CHARACTER
             if x + width > self.width - RIGHT:
                 x, y = LEFT, y + 16
