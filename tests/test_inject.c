@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/list.h"
 #include "runner/run.h"
@@ -231,6 +232,20 @@ TEST_PLAIN(lost_wake_up_is_found, .ordered = true)
     EXPECT_CONTAINS(run.outcome->words, "waits for my lock");
     test__run_close(&run);
     EXPECT(!inject(lose_the_lock));
+}
+
+// The thread that writes the trace could wake nobody.
+TEST_PLAIN(lost_wake_up_is_found_while_a_trace_is_written, .ordered = true)
+{
+    struct test__run run;
+    char name[256];
+    snprintf(name, sizeof name, "%s/trace.json", test_folder());
+    setenv("ASYNCIO_TRACE", name, 1);
+    EXPECT_EQ(first_verdict(lose_the_lock, "race", &run), TEST__HUNG);
+    EXPECT(run.outcome->stuck);
+    unsetenv("ASYNCIO_TRACE");
+    test__run_close(&run);
+    unlink(name);
 }
 
 static void forget_a_task(void)

@@ -4,6 +4,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <asyncio/trace.h>
 
 #include "printed.h"
 #include "runner/runner.h"
@@ -158,6 +161,29 @@ TEST(stack_of_a_suspended_task_has_no_more_frames_than_asked_for)
     EXPECT_CONTAINS(print_text(&printed), "cancelling");
     print_end(&printed);
     end(task);
+}
+
+// Where somebody looks on, a task waits in parts of the library that are hardly
+// ever run.
+TEST(stack_of_a_task_that_is_traced_is_no_other)
+{
+    struct asyncio_future never = {0};
+    struct asyncio_frame frames[8];
+    char path[256];
+    snprintf(path, sizeof path, "%s/trace.json", test_folder());
+    int started = asyncio_trace_start(path);
+    if (started != -EALREADY) EXPECT_EQ(started, 0); // the whole run is traced
+    EXPECT_EQ(asyncio_sleep(0), 0);
+    struct asyncio_task *task = asyncio_create_task(shallow, &never);
+    settle();
+    if (EXPECT_EQ(asyncio_task_get_stack(task, frames, 8), 3)) {
+        EXPECT_STR(frames[0].function, "deep");
+        EXPECT_STR(frames[1].function, "middle");
+        EXPECT_STR(frames[2].function, "shallow");
+    }
+    end(task);
+    if (started == 0) EXPECT_EQ(asyncio_trace_stop(), 0);
+    unlink(path);
 }
 
 TEST(stack_has_the_frames_of_the_program_innermost_first)

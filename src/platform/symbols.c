@@ -8,7 +8,8 @@
 // own. In a program that was linked with the archive, its functions are those
 // called asyncio_ and the static ones among them: an archive's text stands in
 // one piece, so such a one has functions called asyncio_ close by, before and
-// behind it.
+// behind it. The part of a function that a compiler has put apart, as it is
+// hardly ever run, stands elsewhere, and is whose the function is.
 
 #include "platform/symbols.h"
 
@@ -27,6 +28,7 @@
 struct function {
     uintptr_t start, size;
     const char *name; // in the module's strings
+    size_t source;    // the number of the source file, if it is static
 };
 
 struct asyncio__module {
@@ -85,8 +87,10 @@ static void keep_functions(struct asyncio__module *module,
 {
     module->functions =
         asyncio__alloc_array(count + 1, sizeof *module->functions);
+    size_t source = 0;
     for (size_t i = 0; module->functions && i < count; i++) {
         const ElfW(Sym) *symbol = &symbols[i];
+        source += (symbol->st_info & 0xf) == STT_FILE;
         if ((symbol->st_info & 0xf) != STT_FUNC || symbol->st_value == 0 ||
             symbol->st_shndx == SHN_UNDEF || symbol->st_name >= strings_size)
             continue;
@@ -94,6 +98,7 @@ static void keep_functions(struct asyncio__module *module,
             .start = module->bias + symbol->st_value,
             .size = symbol->st_size,
             .name = module->strings + symbol->st_name,
+            .source = source,
         };
     }
     if (module->count > 0)
@@ -281,6 +286,22 @@ static bool ours_beside(const struct asyncio__module *module,
     return false;
 }
 
+// What "work.cold" is a part of; itself, if that is not to be told.
+static const struct function *whole_of(const struct asyncio__module *module,
+                                       const struct function *part)
+{
+    const char *suffix = strstr(part->name, ".cold");
+    size_t len = suffix ? (size_t)(suffix - part->name) : 0;
+    for (size_t i = 0; suffix && i < module->count; i++) {
+        const struct function *whole = &module->functions[i];
+        if (whole->source == part->source &&
+            strncmp(whole->name, part->name, len) == 0 &&
+            whole->name[len] == '\0')
+            return whole;
+    }
+    return part;
+}
+
 bool asyncio__symbols_ours(struct asyncio__symbols *symbols,
                            const void *address)
 {
@@ -289,6 +310,7 @@ bool asyncio__symbols_ours(struct asyncio__symbols *symbols,
     if (module->library) return true;
     const struct function *function = function_at(module, (uintptr_t)address);
     if (!function) return false;
+    function = whole_of(module, function);
     return is_our_name(function) || (ours_beside(module, function, -1) &&
                                      ours_beside(module, function, 1));
 }
