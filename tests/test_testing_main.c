@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "runner/runner.h"
@@ -13,23 +14,43 @@
 
 static char printed[16 * 1024];
 
-// Calls it with these words, which spaces separate, and keeps what it prints.
-static int call_main(int (*fn)(void *arg), const char *words)
+// Calls it with these words, which spaces separate.
+static int call(int (*fn)(void *arg), const char *words)
 {
-    char text[256], path[256], *args[ARGS_MAX] = {"program"};
+    char text[256], *args[ARGS_MAX] = {"program"};
     int count = 1;
     snprintf(text, sizeof text, "%s", words);
     for (char *word = strtok(text, " "); word && count < ARGS_MAX - 1;
          word = strtok(NULL, " "))
         args[count++] = word;
+    return asyncio_testing_main(count, args, fn, NULL, .seeds = 10, .limit = 1);
+}
 
+// In a process of its own, for a run in that very process that may end it.
+static int call_apart(int (*fn)(void *arg), const char *words)
+{
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        status = call(fn, words);
+        fflush(stdout);
+        _exit(status);
+    }
+    if (child > 0) waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+// Calls it by one of these, and keeps what it prints.
+static int keep_printed(int (*caller)(int (*fn)(void *arg), const char *words),
+                        int (*fn)(void *arg), const char *words)
+{
+    char path[256];
     snprintf(path, sizeof path, "%s/printed", test_folder());
     fflush(stdout);
     int before = dup(STDOUT_FILENO);
     int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     dup2(file, STDOUT_FILENO);
-    int status =
-        asyncio_testing_main(count, args, fn, NULL, .seeds = 10, .limit = 1);
+    int status = caller(fn, words);
     fflush(stdout);
     dup2(before, STDOUT_FILENO);
     close(before);
@@ -38,6 +59,11 @@ static int call_main(int (*fn)(void *arg), const char *words)
     close(file);
     unlink(path);
     return status;
+}
+
+static int call_main(int (*fn)(void *arg), const char *words)
+{
+    return keep_printed(call, fn, words);
 }
 
 // Takes the first line that says how to replay, and does so. True if the run
@@ -192,9 +218,47 @@ static int wait_for_nothing(void *arg)
 TEST_PLAIN(wait_for_what_never_comes_is_found_at_once)
 {
     EXPECT_EQ(call_main(wait_for_nothing, "--seed 0"), 1);
+    EXPECT_CONTAINS(printed, "it hangs\n");
     EXPECT_CONTAINS(printed, "every task waits");
     EXPECT_CONTAINS(printed, "waits for a future");
     EXPECT_CONTAINS(printed, "program --seed 0\n");
+}
+
+// Takes it for granted that the other has set it.
+static int wait_for_the_other(void *arg)
+{
+    (void)arg;
+    struct asyncio_event set = ASYNCIO__ZERO;
+    if (asyncio_sleep(1) == 0) asyncio_event_set(&set);
+    return asyncio_event_wait(&set);
+}
+
+TEST_PLAIN(run_in_this_very_process_says_the_same_of_a_hang, .ordered = true)
+{
+    static char before[sizeof printed];
+    const struct {
+        int (*fn)(void *arg);
+        const char *words, *here;
+    } runs[] = {
+        {wait_for_nothing, "--seed 3", "--seed 3 --here"},
+        {wait_for_the_other, "--cancel task:1", "--cancel task:1 --here"},
+        {wait_for_the_other, "--cancel race:1", "--here --cancel race:1"},
+    };
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+        EXPECT_EQ(call_main(runs[i].fn, runs[i].words), 1);
+        EXPECT_CONTAINS(printed, "it hangs\n");
+        memcpy(before, printed, sizeof printed);
+        EXPECT_EQ(keep_printed(call_apart, runs[i].fn, runs[i].here), 1);
+        EXPECT_STR(printed, before);
+    }
+}
+
+TEST_PLAIN(main_task_is_said_to_be_made_for_the_function_under_test)
+{
+    EXPECT_EQ(keep_printed(call_apart, wait_for_nothing, "--seed 1"), 1);
+    EXPECT_CONTAINS(printed, "test_testing_main.c:");
+    EXPECT_CONTAINS(printed, " for fn\n");
+    EXPECT(strstr(printed, "src/run/") == NULL);
 }
 
 static int spin(void *arg)

@@ -68,12 +68,13 @@ const Options *asyncio__options_at(Options &&options, const char *site)
     return &options;
 }
 }
-#define ASYNCIO__OPTIONS(type, ...)                                            \
-    asyncio__options_at(type{__VA_ARGS__}, ASYNCIO_SITE)
+#define ASYNCIO__OPTIONS_AT(place, type, ...)                                  \
+    asyncio__options_at(type{__VA_ARGS__}, place)
 #else
-#define ASYNCIO__OPTIONS(type, ...)                                            \
-    (&(const struct type){.site = ASYNCIO_SITE, __VA_ARGS__})
+#define ASYNCIO__OPTIONS_AT(place, type, ...)                                  \
+    (&(const struct type){.site = place, __VA_ARGS__})
 #endif
+#define ASYNCIO__OPTIONS(...) ASYNCIO__OPTIONS_AT(ASYNCIO_SITE, __VA_ARGS__)
 
 // A place in a list, or the head of one. All zero is in no list, and an empty
 // list. Never written by users.

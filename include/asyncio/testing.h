@@ -226,8 +226,9 @@ ASYNCIO_API int(asyncio_testing_main)(
     const struct asyncio_testing_options *options);
 #define asyncio_testing_main(...) ASYNCIO__TESTING_MAIN(__VA_ARGS__, )
 #define ASYNCIO__TESTING_MAIN(argc, argv, fn, arg, ...)                        \
-    (asyncio_testing_main)(                                                    \
-        argc, argv, fn, arg,                                                   \
-        ASYNCIO__OPTIONS(asyncio_testing_options, __VA_ARGS__))
+    (asyncio_testing_main)(argc, argv, fn, arg,                                \
+                           ASYNCIO__OPTIONS_AT(ASYNCIO_SITE " for " #fn,       \
+                                               asyncio_testing_options,        \
+                                               __VA_ARGS__))
 
 ASYNCIO__END

@@ -6,8 +6,8 @@
 //     run:        set up, fn, look at what is left, exit
 //
 // A run ends itself by a timer when its limit has passed. What it finds goes
-// into memory that both share. None of this passes platform/sys.h: what makes
-// calls fail is not to fail by that.
+// into memory that both share, to be printed when it is over. None of this
+// passes platform/sys.h: what makes calls fail is not to fail by that.
 
 #include <asyncio/testing.h>
 
@@ -36,7 +36,7 @@
 
 // Of one run; shared with its process.
 struct found {
-    atomic_bool finished, bad;
+    atomic_bool finished, bad, stuck;
     _Atomic(uint64_t) calls; // that could have failed, or awaits
     unsigned ways;           // in which the one that failed can
     size_t len;
@@ -56,7 +56,8 @@ static struct {
     void *arg;
     struct asyncio_testing_options options;
     struct found *found;
-    unsigned threads; // of the process, when the run began
+    const struct how *here; // the run of this very process, if it is that
+    unsigned threads;       // of the process, when the run began
     uint64_t runs, bad;
 } test;
 
@@ -131,7 +132,11 @@ static unsigned count_threads(void)
     return count > writers ? count - writers : 0;
 }
 
-// Every task waits for ever, unless another thread has a say in it.
+static bool judge(const struct how *how, int status);
+static void say_result(void);
+
+// Every task waits for ever, unless another thread has a say in it. Where
+// nobody waits for this process, it has to say so itself.
 static void give_up(struct asyncio_loop *loop)
 {
     struct asyncio_task *tasks[32];
@@ -142,6 +147,12 @@ static void give_up(struct asyncio_loop *loop)
     size_t count = asyncio_all_tasks(loop, tasks, 32);
     for (size_t i = 0; i < count && i < 32; i++)
         note("    %s\n", asyncio_task_describe(tasks[i], line, sizeof line));
+    test.found->stuck = true;
+    if (test.here) {
+        judge(test.here, 0);
+        say_result();
+        fflush(stdout);
+    }
     _exit(1);
 }
 
@@ -179,7 +190,10 @@ static int call_in_scope(void *arg)
 static void perform(const struct how *how)
 {
     int err = set_up(how);
-    if (err == 0) err = asyncio_run(call_in_scope, NULL);
+    if (err == 0)
+        err = (asyncio_run)(call_in_scope, NULL,
+                            &(struct asyncio_run_options){
+                                .site = test.options.site});
     bool harmless = !how->kind || asyncio_testing_failure_is_harmless();
     test.found->ways = asyncio_testing_ways();
     if (err < 0 && harmless) {
@@ -242,6 +256,8 @@ static bool judge(const struct how *how, int status)
         printf("it did not end within its limit\n");
     else if (WIFSIGNALED(status))
         printf("it was killed by SIG%s\n", sigabbrev_np(WTERMSIG(status)));
+    else if (found->stuck)
+        printf("it hangs\n");
     else if (!found->finished)
         printf("it ended too early, with status %d\n", WEXITSTATUS(status));
     else
@@ -258,6 +274,7 @@ static bool run_once(const struct how *how, bool here)
     memset(test.found, 0, sizeof *test.found);
     fflush(NULL);
     if (here) {
+        test.here = how;
         perform(how);
         return judge(how, 0);
     }
@@ -400,6 +417,11 @@ static void obey(const struct command *command)
     }
 }
 
+static void say_result(void)
+{
+    puts(test.bad == 0 ? "passed" : "failed");
+}
+
 int(asyncio_testing_main)(int argc, char **argv, int (*fn)(void *arg),
                           void *arg,
                           const struct asyncio_testing_options *options)
@@ -425,6 +447,6 @@ int(asyncio_testing_main)(int argc, char **argv, int (*fn)(void *arg),
 
     obey(&command);
     munmap(shared, sizeof *test.found);
-    puts(test.bad == 0 ? "passed" : "failed");
+    say_result();
     return test.bad == 0 ? 0 : 1;
 }
