@@ -104,7 +104,7 @@ ASYNCIO_API int asyncio_queue_put_nowait(struct asyncio_queue *queue,
 
 // Takes the next item, waiting while the queue is empty. `item` is the address
 // of a pointer, of any type: `struct job *job; asyncio_queue_get(&queue,
-// &job)`.
+// &job)`. Anything else does not compile.
 //
 // returns   0; -ESHUTDOWN if it was shut down and is empty; -ECANCELED: no item
 //           was taken; -EPERM outside a task. `*item` is set on 0 only.
@@ -195,9 +195,19 @@ ASYNCIO__END
         struct asyncio_priority_slot (*)[sizeof(array) / sizeof *(array)]:     \
             sizeof(array) / sizeof *(array))
 
-// Refuses at compile time what is not the address of a pointer.
+// Refuses at compile time what is not the address of a pointer. The compilers
+// have numbers for kinds of types, of which 5 is a pointer or an array; and the
+// second operand of a comma is never an array.
 #define ASYNCIO__POINTER_AT(item)                                              \
-    ((void)sizeof(*(item) == (const volatile void *)0), (item))
+    ((void)sizeof(struct {                                                     \
+         _Static_assert(__builtin_classify_type(*(item)) == 5 &&               \
+                            __builtin_types_compatible_p(                      \
+                                __typeof__(*(item)),                           \
+                                __typeof__((void)0, *(item))),                 \
+                        "this has to be the address of a pointer");            \
+         int some;                                                             \
+     }),                                                                       \
+     (item))
 #define asyncio_queue_get(queue, item)                                         \
     (asyncio_queue_get)(queue, ASYNCIO__POINTER_AT(item))
 #define asyncio_queue_get_nowait(queue, item)                                  \
@@ -222,5 +232,10 @@ int asyncio_queue_get_nowait(asyncio_queue *queue, Item **item)
 {
     return (asyncio_queue_get_nowait)(queue, static_cast<void *>(item));
 }
+// Refuse what is not the address of a pointer.
+template <class Other>
+int asyncio_queue_get(asyncio_queue *queue, Other *item) = delete;
+template <class Other>
+int asyncio_queue_get_nowait(asyncio_queue *queue, Other *item) = delete;
 
 #endif
