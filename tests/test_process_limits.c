@@ -91,6 +91,50 @@ TEST(limit_of_a_job_goes_before_that_of_its_pool, .real_time = true)
     asyncio_executor_shutdown(pool);
 }
 
+// No timer of the loop can be due while a job holds its clock.
+TEST(limits_of_a_job_are_real_time_whatever_clock_the_loop_has)
+{
+    struct asyncio_executor *pool = make_limited(
+        &(struct asyncio_pool_options){.max_workers = 2, .cpu_limit = 0.06});
+    EXPECT_OR_RETURN(pool);
+    double begin = asyncio_time();
+    EXPECT_EQ(
+        asyncio_run_in_executor(pool, run_for_ever, NULL, .timeout = 0.02),
+        -ETIMEDOUT);
+    EXPECT_CONTAINS(asyncio_strerror(-ETIMEDOUT), "took longer than 0.02 s");
+    EXPECT_EQ(asyncio_run_in_executor(pool, run_for_ever, NULL), -ETIMEDOUT);
+    EXPECT_CONTAINS(asyncio_strerror(-ETIMEDOUT), "of a processor");
+    EXPECT_EQ(asyncio_time(), begin);
+    asyncio_executor_shutdown(pool);
+}
+
+struct impatient {
+    struct asyncio_executor *pool;
+    bool over;
+};
+
+static int call_with_limit(void *arg)
+{
+    struct impatient *impatient = arg;
+    int err = asyncio_run_in_executor(impatient->pool, run_for_ever, NULL,
+                                      .timeout = 0.02);
+    impatient->over = true;
+    return err == -ETIMEDOUT ? 0 : err;
+}
+
+TEST(limit_of_a_job_is_seen_by_a_loop_that_never_sleeps)
+{
+    struct impatient impatient = {.pool = make_pool(1)};
+    EXPECT_OR_RETURN(impatient.pool);
+    ASYNCIO_WITH_TASK_GROUP(group);
+    asyncio_task_group_create_task(&group, call_with_limit, &impatient);
+    int err = 0;
+    while (err == 0 && !impatient.over)
+        err = asyncio_sleep(0);
+    EXPECT_EQ(asyncio_task_group_exit(&group, err), 0);
+    asyncio_executor_shutdown(impatient.pool);
+}
+
 static int stay_asleep(void *arg)
 {
     (void)arg;

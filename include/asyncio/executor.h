@@ -27,7 +27,8 @@ struct asyncio_job_options {
     size_t copy ASYNCIO__UNSET;  // bytes of *arg that a thread gets as its own
     bool abandon ASYNCIO__UNSET; // when cancelled, leave `fn` running
     int priority ASYNCIO__UNSET; // of those that wait, the highest goes first
-    double timeout ASYNCIO__UNSET; // of this job, in place of its pool's
+    double timeout ASYNCIO__UNSET; // of this job, in place of its pool's: from
+                                   // its beginning, not while it is queued
     // What `fn` will see in a process without a copy (asyncio/shared.h).
     const struct asyncio_shared *shared ASYNCIO__UNSET;
     void *reserved_[2] ASYNCIO__UNSET;
@@ -126,7 +127,9 @@ struct asyncio_pool_options {
                                      // as many processes as processors
     int sandbox ASYNCIO__UNSET;      // enum asyncio_sandbox, of processes
     const char *name ASYNCIO__UNSET; // of the threads
-    double timeout ASYNCIO__UNSET;   // of one job: a worker process is killed
+    double timeout ASYNCIO__UNSET;   // of one job, from its beginning: then its
+                                     // process is killed. Real seconds, also
+                                     // where a test has the loop's clock
     // Called in each worker before its first job. If it returns a negative
     // code, or a process dies of it, the pool is broken for good: jobs that
     // have not begun and all that come later end with -EOWNERDEAD.

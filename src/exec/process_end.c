@@ -24,35 +24,13 @@ static struct asyncio__process_pool *pool_of(struct asyncio_executor *executor)
 
 // --- without a loop ---------------------------------------------------------
 
-// How long until a job's time is up; -1: none has a limit. Those whose time is
-// up are dealt with.
-static int next_timeout_ms(struct asyncio__process_pool *pool)
-{
-    int64_t first_ns = ASYNCIO__NEVER;
-    if (!pool->loop) return -1;
-
-    int64_t now_ns = asyncio__loop_now(pool->loop);
-    for (uint32_t i = 0; i < pool->count; i++) {
-        struct asyncio__timer *timer = &pool->workers[i]->timer;
-        if (!asyncio__timer_armed(timer)) continue;
-        if (timer->when_ns < first_ns) first_ns = timer->when_ns;
-        if (timer->when_ns > now_ns) continue;
-        asyncio__timer_disarm(&pool->loop->timers, timer);
-        timer->fire(timer);
-        return 0;
-    }
-    if (first_ns == ASYNCIO__NEVER) return -1;
-    int64_t ms = (first_ns - now_ns) / 1000000 + 1;
-    return ms < 1000 ? (int)ms : 1000;
-}
-
 static void hear_by_poll(struct asyncio__process_pool *pool)
 {
     struct pollfd fds[] = {
         {.fd = pool->silent ? -1 : pool->bell, .events = POLLIN},
         {.fd = pool->orphan ? -1 : pool->socket, .events = POLLIN},
     };
-    int timeout_ms = pool->unsent ? 1 : next_timeout_ms(pool);
+    int timeout_ms = pool->unsent ? 1 : asyncio__pool_next_limit_ms(pool);
     bool answered = asyncio__pool_listen(pool, true);
     int n = asyncio__sys_poll(fds, 2, answered ? 0 : timeout_ms);
 

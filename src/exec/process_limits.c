@@ -5,6 +5,10 @@
 // ones behind it have not begun. How long it took is known by a timer; what it
 // used of processors is looked up when it may be too much for the first time,
 // and again as long as it is not.
+//
+// Processes live in real time, and so do their limits, whatever clock the loop
+// has. That of a test may stand still or jump: then the timers wait in a list
+// of the pool, which the loop has looked at in time.
 
 #include "exec/process_pool.h"
 #include "platform/sys.h"
@@ -36,6 +40,97 @@ static int64_t allowance_ns(struct asyncio__worker *worker)
     return used < before ? limit : limit - (used - before);
 }
 
+static int64_t real_now(const struct asyncio__process_pool *pool)
+{
+    return pool->loop->clock ? asyncio__clock_real_ns()
+                             : asyncio__loop_now(pool->loop);
+}
+
+// --- timers -----------------------------------------------------------------
+
+static void find_first(struct asyncio__process_pool *pool)
+{
+    pool->source.due_ns = ASYNCIO__NEVER;
+    list_for_each (link, &pool->timed) {
+        struct asyncio__timer *timer =
+            list_entry(link, struct asyncio__timer, link);
+        if (timer->when_ns < pool->source.due_ns)
+            pool->source.due_ns = timer->when_ns;
+    }
+}
+
+static void start_timer(struct asyncio__process_pool *pool,
+                        struct asyncio__timer *timer, int64_t when_ns)
+{
+    if (!pool->loop->clock) {
+        asyncio__timer_arm(&pool->loop->timers, timer, when_ns);
+        return;
+    }
+    timer->when_ns = when_ns;
+    list_add_tail(&pool->timed, &timer->link);
+    find_first(pool);
+}
+
+static void stop_timer(struct asyncio__process_pool *pool,
+                       struct asyncio__timer *timer)
+{
+    if (!pool->loop->clock) {
+        asyncio__timer_disarm(&pool->loop->timers, timer);
+        return;
+    }
+    list_remove(&timer->link);
+    find_first(pool);
+}
+
+static void fire(struct asyncio__process_pool *pool,
+                 struct asyncio__timer *timer)
+{
+    stop_timer(pool, timer);
+    timer->fire(timer);
+}
+
+static struct asyncio__timer *first_due(struct asyncio__process_pool *pool,
+                                        int64_t now_ns)
+{
+    list_for_each (link, &pool->timed) {
+        struct asyncio__timer *timer =
+            list_entry(link, struct asyncio__timer, link);
+        if (timer->when_ns <= now_ns) return timer;
+    }
+    return NULL;
+}
+
+bool asyncio__pool_look_at_limits(struct asyncio__process_pool *pool)
+{
+    int64_t now_ns = asyncio__clock_real_ns();
+    struct asyncio__timer *timer = first_due(pool, now_ns);
+    bool any = timer;
+    for (; timer; timer = first_due(pool, now_ns))
+        fire(pool, timer);
+    return any;
+}
+
+int asyncio__pool_next_limit_ms(struct asyncio__process_pool *pool)
+{
+    int64_t first_ns = ASYNCIO__NEVER;
+    if (!pool->loop) return -1;
+
+    int64_t now_ns = real_now(pool);
+    for (uint32_t i = 0; i < pool->count; i++) {
+        struct asyncio__timer *timer = &pool->workers[i]->timer;
+        if (!asyncio__timer_armed(timer)) continue;
+        if (timer->when_ns < first_ns) first_ns = timer->when_ns;
+        if (timer->when_ns > now_ns) continue;
+        fire(pool, timer);
+        return 0;
+    }
+    if (first_ns == ASYNCIO__NEVER) return -1;
+    int64_t ms = (first_ns - now_ns) / 1000000 + 1;
+    return ms < 1000 ? (int)ms : 1000;
+}
+
+// --- limits -----------------------------------------------------------------
+
 static void arm(struct asyncio__worker *worker, int64_t allowance);
 
 static void time_is_up(struct asyncio__timer *timer)
@@ -50,7 +145,7 @@ static void time_is_up(struct asyncio__timer *timer)
     }
     int64_t allowance = allowance_ns(worker);
     worker->overspent = allowance <= 0;
-    if (allowance > 0 && asyncio__loop_now(pool->loop) < worker->deadline_ns)
+    if (allowance > 0 && real_now(pool) < worker->deadline_ns)
         arm(worker, allowance);
     else if (asyncio__worker_isolate(worker))
         asyncio__worker_kill(worker, -ETIMEDOUT);
@@ -62,16 +157,16 @@ static void time_is_up(struct asyncio__timer *timer)
 // and of the loop are different clocks: not again at once, for a little rest.
 static void arm(struct asyncio__worker *worker, int64_t allowance)
 {
-    struct asyncio_loop *loop = worker->pool->loop;
+    struct asyncio__process_pool *pool = worker->pool;
     int64_t when = worker->deadline_ns, check;
     if (when == ASYNCIO__NEVER && allowance == ASYNCIO__NEVER) return;
     if (allowance < 1000000) allowance = 1000000;
-    if (!__builtin_add_overflow(asyncio__loop_now(loop), allowance, &check) &&
+    if (!__builtin_add_overflow(real_now(pool), allowance, &check) &&
         check < when)
         when = check;
     if (when == ASYNCIO__NEVER) return;
     worker->timer = (struct asyncio__timer){.fire = time_is_up};
-    asyncio__timer_arm(&loop->timers, &worker->timer, when);
+    start_timer(pool, &worker->timer, when);
 }
 
 static int64_t deadline_ns(const struct asyncio__worker *worker,
@@ -81,8 +176,7 @@ static int64_t deadline_ns(const struct asyncio__worker *worker,
         job->timeout > 0 ? job->timeout_ns : worker->pool->timeout_ns;
     int64_t when;
     if (limit == ASYNCIO__NEVER ||
-        __builtin_add_overflow(asyncio__loop_now(worker->pool->loop), limit,
-                               &when))
+        __builtin_add_overflow(real_now(worker->pool), limit, &when))
         return ASYNCIO__NEVER;
     return when;
 }
@@ -106,7 +200,6 @@ void asyncio__worker_watch(struct asyncio__worker *worker)
     bool armed = asyncio__timer_armed(&worker->timer);
     if (armed && busy && worker->timed == job->number) return;
 
-    if (armed)
-        asyncio__timer_disarm(&worker->pool->loop->timers, &worker->timer);
+    if (armed) stop_timer(worker->pool, &worker->timer);
     if (busy) begin(worker, job);
 }

@@ -49,9 +49,11 @@ static bool on_look(struct asyncio__source *source)
 {
     struct asyncio__process_pool *pool =
         list_entry(source, struct asyncio__process_pool, source);
-    if (!asyncio__pool_collect(pool)) return false;
-    wake_waiter(pool);
-    return true;
+    bool any = asyncio__pool_collect(pool);
+    if (source->due_ns != ASYNCIO__NEVER)
+        any |= asyncio__pool_look_at_limits(pool);
+    if (any) wake_waiter(pool);
+    return any;
 }
 
 // Only a loop that sleeps wants to hear the bell.
@@ -246,6 +248,7 @@ static int set_options(struct asyncio__process_pool *pool,
     pool->retry.run = on_retry;
     pool->source.look = on_look;
     pool->source.sleep = on_sleep;
+    pool->source.due_ns = ASYNCIO__NEVER;
     pool->ending.run = asyncio__pool_end;
     pool->guest.leave = asyncio__pool_loop_closes;
     return asyncio__pool_make_places(pool, pool->limit);

@@ -53,10 +53,11 @@ struct asyncio__worker {
     struct asyncio__log_entry first; // in its log, once that was read
     struct asyncio__ring ring;       // its jobs, the oldest first
     struct asyncio__desk desk;       // what it has of shared memory
-    uint32_t depth; // how many it may have, by how long they take
-    uint32_t timed; // the number of the job that has `timer`
-    struct asyncio__timer timer;
-    int64_t deadline_ns;  // of its oldest job, or ASYNCIO__NEVER
+    uint32_t depth;              // how many it may have, by how long they take
+    uint32_t timed;              // the number of the job that has `timer`
+    struct asyncio__timer timer; // where a test has the loop's clock: not of
+                                 // the loop, but in asyncio__process_pool.timed
+    int64_t deadline_ns;         // of its oldest job, or ASYNCIO__NEVER
     int64_t processor_ns; // used before that, where it has a limit; or -1
     uint32_t named;       // the trace in which its row has a name
     int row;              // of its place, in traces; or 0
@@ -97,6 +98,7 @@ struct asyncio__process_pool {
     uint32_t ticket;               // of the next one that comes in
     struct asyncio_link idle;      // asyncio__worker.link, the latest first
     struct asyncio_link roomy;     // the same: busy, with room for more
+    struct asyncio_link timed;     // asyncio__worker.timer.link, see there
     size_t given;                  // jobs that workers have
     size_t busy;                   // workers that have any
     int lowest;                    // no job that was given matters less
@@ -243,6 +245,13 @@ void asyncio__pool_trim(struct asyncio__process_pool *pool);
 
 // Has the limits of its oldest job watched, and those of no other.
 void asyncio__worker_watch(struct asyncio__worker *worker);
+
+// Deals with those whose time is up, where the loop's clock does not tell. True
+// if there were any.
+bool asyncio__pool_look_at_limits(struct asyncio__process_pool *pool);
+// The same without a loop that runs. Returns how long until the next one is to
+// be dealt with; -1: there is none.
+int asyncio__pool_next_limit_ms(struct asyncio__process_pool *pool);
 
 // Reads the first entry of its log, unless that is known.
 void asyncio__worker_read_first(struct asyncio__worker *worker);

@@ -71,6 +71,9 @@ struct asyncio__source {
     // The loop is about to sleep, and wants to be woken through the poller; or
     // it has woken up. True if something has come.
     bool (*sleep)(struct asyncio__source *source, bool sleeps);
+    // Where a test has the clock: when it wants to be asked at the latest, in
+    // real time; or ASYNCIO__NEVER.
+    int64_t due_ns;
 };
 
 // Called once when the loop closes, before its poller does, in reverse order.

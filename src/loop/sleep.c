@@ -85,6 +85,20 @@ static bool tell_sources(struct asyncio_loop *loop, bool sleeps)
     return any;
 }
 
+// How long it really is until a source is to be asked.
+static int64_t source_due_ns(const struct asyncio_loop *loop)
+{
+    int64_t due_ns = ASYNCIO__NEVER;
+    list_for_each (link, &loop->sources) {
+        const struct asyncio__source *source =
+            list_entry(link, struct asyncio__source, link);
+        if (source->due_ns < due_ns) due_ns = source->due_ns;
+    }
+    if (due_ns == ASYNCIO__NEVER) return due_ns;
+    int64_t left_ns = due_ns - asyncio__clock_real_ns();
+    return left_ns > 0 ? left_ns : 0;
+}
+
 static bool has_news(struct asyncio_loop *loop)
 {
     return asyncio__loop_has_ready(loop) || asyncio__loop_has_posts(loop);
@@ -301,6 +315,9 @@ static int sleep_patiently(struct asyncio_loop *loop, int64_t timeout_ns)
     if (least_ns == ASYNCIO__NEVER && asyncio__testing.stuck &&
         is_stuck(loop, timeout_ns))
         asyncio__testing.stuck(loop);
+    int64_t due_ns = source_due_ns(loop);
+    if (due_ns < least_ns && (timeout_ns < 0 || due_ns < timeout_ns))
+        return sleep_in_poller(loop, due_ns);
     if (least_ns == ASYNCIO__NEVER && timeout_ns < 0)
         return sleep_for_ever(loop);
     if (least_ns == ASYNCIO__NEVER ||
