@@ -155,6 +155,66 @@ TEST(words_survive_a_clean_up_that_fails_too)
     drop(task);
 }
 
+static int fail_plainly(void *arg)
+{
+    return *(int *)arg;
+}
+
+static int await_a_plain_failure(int code)
+{
+    struct asyncio_task *task = asyncio_create_task(fail_plainly, &code);
+    int err = asyncio_await(task);
+    drop(task);
+    return err;
+}
+
+TEST(failure_without_words_has_not_those_of_an_earlier_one)
+{
+    for (int i = 1; i <= 4; i++)
+        asyncio_ignore(asyncio_raise(-i, "failure %d", i));
+    asyncio_ignore(asyncio_raise(-4, "failure 4 again"));
+    for (int i = 4; i >= 2; i -= 2) { // the last one; one before
+        EXPECT_EQ(await_a_plain_failure(-i), -i);
+        EXPECT_STR(asyncio_strerror(-i), strerror(i));
+    }
+    EXPECT_STR(asyncio_strerror(-3), "failure 3");
+    const struct asyncio_error *last = asyncio_last_error();
+    if (EXPECT(last)) EXPECT_EQ(last->code, -3);
+
+    EXPECT_EQ(await_a_plain_failure(-3), -3);
+    EXPECT_SAME(asyncio_last_error(), NULL);
+    for (int i = 1; i <= 5; i++)
+        asyncio_ignore(asyncio_raise(-i, "later %d", i));
+    EXPECT_STR(asyncio_strerror(-1), strerror(1));
+    EXPECT_STR(asyncio_strerror(-2), "later 2");
+    EXPECT_STR(asyncio_strerror(-5), "later 5");
+}
+
+TEST(time_limit_has_no_words_of_an_earlier_failure)
+{
+    struct asyncio_future never = ASYNCIO__ZERO;
+    asyncio_ignore(asyncio_raise(-ETIMEDOUT, "the server took a minute"));
+    EXPECT_EQ(asyncio_wait_for(asyncio_sleep(2), 1), -ETIMEDOUT);
+    EXPECT_STR(asyncio_strerror(-ETIMEDOUT), strerror(ETIMEDOUT));
+
+    asyncio_ignore(asyncio_raise(-ETIMEDOUT, "the server took a minute"));
+    EXPECT_EQ(asyncio_wait_for(asyncio_sleep(2), 0), -ETIMEDOUT);
+    EXPECT_STR(asyncio_strerror(-ETIMEDOUT), strerror(ETIMEDOUT));
+
+    asyncio_ignore(asyncio_raise(-ETIMEDOUT, "the server took a minute"));
+    EXPECT_EQ(asyncio_wait_for(&never, 0), -ETIMEDOUT);
+    EXPECT_STR(asyncio_strerror(-ETIMEDOUT), strerror(ETIMEDOUT));
+    asyncio_future_reset(&never);
+}
+
+// What a cancel brings about fails because of it, and says nothing of its own.
+TEST(reason_of_a_cancel_survives_what_ends_cancelled_because_of_it)
+{
+    asyncio_ignore(asyncio_raise(-ECANCELED, "the user has gone"));
+    EXPECT_EQ(await_a_plain_failure(-ECANCELED), -ECANCELED);
+    EXPECT_STR(asyncio_strerror(-ECANCELED), "the user has gone");
+}
+
 TEST(words_travel_with_a_future_that_is_given_the_code)
 {
     struct asyncio_future future = {0};

@@ -6,8 +6,13 @@
 //
 // Each task remembers its last four failures, so that the words survive a
 // clean-up that fails too. They travel with the code: whoever awaits a task
-// that failed finds its words among their own. A code without words is an error
-// too.
+// that failed finds its words among their own.
+//
+// A code without words is an error too. But it is a number, and who asks for
+// its words is given those of the latest failure with the same code: after a
+// plain `return -EINVAL` these may be the words of another one, which the task
+// still remembers. Where that could mislead, give it words of its own. A task,
+// a time limit or a job of an executor that fails without words has none.
 #pragma once
 
 #include <asyncio/base.h>

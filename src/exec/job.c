@@ -177,7 +177,7 @@ static int wait_for_job(struct asyncio__job *job, bool abandon)
     asyncio__home_exit(&job->woken);
     // A cancelled job may still be at work on its outcome.
     if (!drops_result(job) && result < 0 && result == job->result)
-        asyncio__failure_see(job->failure);
+        asyncio__failure_see_code(result, job->failure);
     return result;
 }
 

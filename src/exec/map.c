@@ -174,7 +174,8 @@ static int run_map(struct map *map)
     int code = map->code;
     if (map->out > 0) code = asyncio__park(&mapping, map, NULL);
     asyncio__home_exit(&map->woken);
-    if (code < 0 && code == map->code) asyncio__failure_see(map->failure);
+    if (code < 0 && code == map->code)
+        asyncio__failure_see_code(code, map->failure);
     return code;
 }
 

@@ -189,6 +189,41 @@ void asyncio__failure_see(struct asyncio__failure *failure)
     failures->last = failure;
 }
 
+// Takes out the latest of those before the last one; NULL if there is none.
+static struct asyncio__failure *take_before(struct asyncio__failures *failures)
+{
+    struct asyncio__failures_before *before = failures->before;
+    for (unsigned ago = 1; before && ago <= BEFORE_MAX; ago++) {
+        unsigned at = (before->next + BEFORE_MAX - ago) % BEFORE_MAX;
+        struct asyncio__failure *failure = before->seen[at];
+        before->seen[at] = NULL;
+        if (failure) return failure;
+    }
+    return NULL;
+}
+
+static void forget(struct asyncio__failures *failures, int code)
+{
+    struct asyncio__failures_before *before = failures->before;
+    for (int i = 0; before && i < BEFORE_MAX; i++) {
+        if (!before->seen[i] || before->seen[i]->error.code != code) continue;
+        asyncio__failure_unref(before->seen[i]);
+        before->seen[i] = NULL;
+    }
+    if (failures->last->error.code != code) return;
+    asyncio__failure_unref(failures->last);
+    failures->last = take_before(failures);
+}
+
+void asyncio__failure_see_code(int code, struct asyncio__failure *failure)
+{
+    struct asyncio__failures *failures = memory();
+    if (failure)
+        asyncio__failure_see(failure);
+    else if (failures->last && code != -ECANCELED)
+        forget(failures, code);
+}
+
 struct asyncio__failure *asyncio__failure_of(int code)
 {
     const struct asyncio__failures *failures = memory();

@@ -54,6 +54,12 @@ const char *asyncio__failure_text(const struct asyncio__failure *failure,
 // seen, unless it was the last; shares it. Accepts NULL.
 void asyncio__failure_see(struct asyncio__failure *failure);
 
+// It has seen a call fail with this code, with those words, or for NULL without
+// any: then what it remembers for the code was of another failure, and is
+// forgotten. But for the reason of a cancel: those that follow from it have
+// none of their own.
+void asyncio__failure_see_code(int code, struct asyncio__failure *failure);
+
 // What the running task remembers for `code`, shared, or NULL.
 struct asyncio__failure *asyncio__failure_of(int code);
 

@@ -118,7 +118,8 @@ static inline void asyncio__future_look(struct asyncio_future *future)
 static inline int asyncio__future_outcome(struct asyncio_future *future)
 {
     asyncio__future_look(future);
-    if (future->failure_) asyncio__failure_see(future->failure_);
+    if (future->result_ < 0)
+        asyncio__failure_see_code(future->result_, future->failure_);
     return future->result_;
 }
 

@@ -235,7 +235,9 @@ int asyncio_cancel_scope_exit(struct asyncio_cancel_scope *scope, int body)
     scope->flags_ |= ASYNCIO__SCOPE_CAUGHT;
     bool late =
         has(scope, ASYNCIO__SCOPE_FAIL) && has(scope, ASYNCIO__SCOPE_EXPIRED);
-    return late ? -ETIMEDOUT : 0;
+    if (!late) return 0;
+    asyncio__failure_see_code(-ETIMEDOUT, NULL);
+    return -ETIMEDOUT;
 }
 
 void asyncio_cancel_scope_close(struct asyncio_cancel_scope *scope)

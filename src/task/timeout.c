@@ -185,12 +185,19 @@ static bool holds_scope(const struct asyncio_timeout *limit)
     return scope && scope->task_ == limit->task_ && scope->limit_ == limit;
 }
 
+// The limit itself has no words.
+static int too_late(void)
+{
+    asyncio__failure_see_code(-ETIMEDOUT, NULL);
+    return -ETIMEDOUT;
+}
+
 static int exit_with(struct asyncio_timeout *limit, int body)
 {
     struct asyncio_task *task = limit->task_;
     // A cancelled scope around it wants the task to end, too.
     bool own = leave(limit) && !task->scope_cancelled;
-    return own && body == -ECANCELED ? -ETIMEDOUT : body;
+    return own && body == -ECANCELED ? too_late() : body;
 }
 
 static int exit_otherwise(struct asyncio_timeout *limit, int body)
@@ -278,7 +285,7 @@ bool asyncio__limit_enter(struct asyncio_timeout *limit, double seconds,
 
 int asyncio__limit_refused(void)
 {
-    return refused;
+    return refused == -ETIMEDOUT ? too_late() : refused;
 }
 
 int asyncio__limit_exit(int code)
@@ -305,7 +312,7 @@ static int cancel_and_wait(struct asyncio_future *future)
     int code = asyncio_await_future(future);
     cancelled |= task->cancelling > cancelling;
     cancelled |= task->scope_cancelled;
-    return code == -ECANCELED && !cancelled ? -ETIMEDOUT : code;
+    return code == -ECANCELED && !cancelled ? too_late() : code;
 }
 
 int asyncio__limit_future(struct asyncio_future *future)
@@ -331,5 +338,6 @@ int asyncio__limit_coroutine(struct asyncio_coroutine *coroutine)
         code = asyncio__begin_await(asyncio__task());
     if (code == -ETIMEDOUT || code == -ECANCELED)
         coroutine->state_ = ASYNCIO__COROUTINE_USED;
+    if (code == -ETIMEDOUT) code = too_late();
     return asyncio__limit_exit(code);
 }
