@@ -13,6 +13,9 @@
 // expect: logged in
 // expect: the server does not answer; the session ends without
 // expect: cancelled: yes, after 0.2 s
+// expect: logged in
+// expect: logged out
+// expect: its scope was cancelled: it ended after 0.1 s
 
 #include <stdio.h>
 
@@ -55,11 +58,22 @@ static int cancel_one(struct session *session)
     return code == -ECANCELED ? err : code;
 }
 
+static int cancel_its_scope(struct session *session)
+{
+    double end = asyncio_time() + 0.1;
+    ASYNCIO_WITH_MOVE_ON_AT(scope, end);
+    int err = asyncio_cancel_scope_exit(&scope, work(session));
+    printf("its scope was cancelled: it ended after %.1f s\n",
+           asyncio_time() - end);
+    return err;
+}
+
 static int async_main(void *arg)
 {
     (void)arg;
     int err = cancel_one(&(struct session){0.1});
-    return err < 0 ? err : cancel_one(&(struct session){3600});
+    if (err == 0) err = cancel_one(&(struct session){3600});
+    return err < 0 ? err : cancel_its_scope(&(struct session){0.1});
 }
 
 int main(void)

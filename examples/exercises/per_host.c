@@ -2,11 +2,12 @@
 // three in all.
 //
 // Two semaphores, one inside the other, always in the same order: first the
-// host's, which is the scarcer. The other way around, three that wait for the
-// same host would sit on all places of the program and keep other hosts idle.
+// host's, which fewer want. The other way around, three that wait for the same
+// host would sit on all places of the program and keep other hosts idle: that
+// takes 0.4 seconds.
 //
 // expect: at most 2 from a.example, 2 from b.example, 3 in all
-// expect: 9 downloads
+// expect: 9 downloads, after 0.3 s
 
 #include <stdio.h>
 
@@ -69,11 +70,12 @@ static int async_main(void *arg)
     (void)arg;
     struct host a = {"a.example", ASYNCIO_SEMAPHORE(2), {0, 0}};
     struct host b = {"b.example", ASYNCIO_SEMAPHORE(2), {0, 0}};
+    double start = asyncio_time();
     int err = download_all(&a, &b);
     if (err < 0) return err;
     printf("at most %d from %s, %d from %s, %d in all\n", a.count.most, a.name,
            b.count.most, b.name, all.most);
-    printf("%d downloads\n", downloads);
+    printf("%d downloads, after %.1f s\n", downloads, asyncio_time() - start);
     return 0;
 }
 

@@ -4,7 +4,7 @@
 // That one returned right after a load that was cancelled, with `loading` still
 // set: whoever waited for it waited for ever. No ordinary run shows that. A
 // cancel at each await does in a moment, and prints the line that has it again:
-// move the marked line to right behind the load, and see.
+// write the marked line once more, right behind the load, and see.
 //
 // expect: passed
 
