@@ -1,5 +1,7 @@
-// Everything of libasyncio, for people in a hurry. The adapters
-// (asyncio/http.h) are libraries of their own and included one by one.
+// Everything of libasyncio that programs use, for people in a hurry. What is
+// for tests (asyncio/testing.h, asyncio/simulator.h) is included by them, and
+// the companions (asyncio/http.h and others), which are libraries of their own,
+// one by one.
 #pragma once
 
 #include <asyncio/as_completed.h>

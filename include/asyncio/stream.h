@@ -10,6 +10,7 @@
 //     while (err >= 0 &&
 //            (err = asyncio_stream_readline(stream, line, sizeof line)) > 0)
 //         printf("%s", line);
+//     asyncio_stream_close(stream);
 //     asyncio_stream_free(stream);
 //
 // One task reads at a time, any number write. What is written is copied and

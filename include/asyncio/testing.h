@@ -211,11 +211,14 @@ struct asyncio_testing_options {
 //     --inject alloc|syscall|cancel  each such call fails once, in each of its
 //                                    ways; or one cancel at each await
 //     --seed N  --fail syscall:N:WAY  --cancel task:N    one of these runs
-//     --here                         that one in this very process
+//     --here                         that one in this very process, for a
+//                                    debugger; it prints what it prints else
 //
 // A run fails if it crashes, hangs, keeps something that the ledger knows of,
-// or swallows a cancel; and, unless a cancel came or a call failed (but for a
-// harmless failure), if fn returns a negative code or a report is made. What
+// or loses a cancel: the wait that it ended neither returned -ECANCELED nor
+// left the request for the next one. What fn makes of that -ECANCELED is its
+// own business. And, unless a cancel came or a call failed (but for a harmless
+// failure), a run fails if fn returns a negative code or a report is made. What
 // failed is printed to standard output with the command that replays it, and
 // "passed" or "failed" in the end; counts go to standard error.
 //
