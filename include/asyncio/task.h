@@ -74,8 +74,9 @@ struct asyncio_task_options {
     const char *name ASYNCIO__UNSET;    // copied; else "Task-1", "Task-2", ...
     size_t copy ASYNCIO__UNSET;         // bytes of *arg: the task gets a copy
     uint32_t stack_size ASYNCIO__UNSET; // bytes, to 1 GiB; else 64 KiB
-    bool eager ASYNCIO__UNSET; // begins inside the call: see create_task
-    bool lazy ASYNCIO__UNSET;  // does not, whatever the loop is set to
+    bool eager ASYNCIO__UNSET;   // begins inside the call: see create_task
+    bool lazy ASYNCIO__UNSET;    // does not, whatever the loop is set to
+    bool compact ASYNCIO__UNSET; // has no stack of its own: see create_task
     struct asyncio_executor *executor ASYNCIO__UNSET; // run it there instead
     size_t size ASYNCIO__UNSET; // bytes of *arg that go to a process and back
     struct asyncio_task **task ASYNCIO__UNSET; // in a group: takes the handle
@@ -92,9 +93,20 @@ struct asyncio_task_options {
 // queue. So it may be made in a callback too, which goes on in the same way.
 // Where the loop does not run, it begins as usual.
 //
+// With `.compact` it shares its stack with others of its kind. While it waits,
+// and another of them needs the place, its frames are kept elsewhere, and take
+// no more memory than they fill: for tasks by the hundred thousand that mostly
+// wait. It begins in the next pass, whatever the loop is set to. Nobody else
+// may have the address of anything in its frames: a call that would give it
+// away, or that waits in a way for which that cannot be known, returns -EFAULT
+// and does nothing. What others are to see lies elsewhere: on the heap, in
+// static memory, in its `.copy`, or in the frame of a task that is not compact.
+//
 // returns   never NULL. A spawn that failed is a task that has ended with the
-//           reason: -EINVAL no function, or both eager and lazy; -ENOMEM,
-//           -EPERM no loop, -ESHUTDOWN
+//           reason: -EINVAL no function, or both eager and lazy, or compact
+//           and eager, of a stack size, or with an executor; -ENOMEM; -EFAULT
+//           `arg` lies in the frames of the compact task that makes it; -EPERM
+//           no loop, -ESHUTDOWN
 // suspends  never; an eager start runs the new task, and no other
 // owns      the reference is yours: asyncio_task_release, done or not
 // like      asyncio.create_task, asyncio.eager_task_factory

@@ -58,7 +58,7 @@ static const struct asyncio__wait_kind shutting_down = {
 static void hear_something(struct asyncio__process_pool *pool)
 {
     struct asyncio_task *task = asyncio__task();
-    if (!task || pool->loop != task->future.loop_) {
+    if (!task || task->compact || pool->loop != task->future.loop_) {
         hear_by_poll(pool);
         return;
     }

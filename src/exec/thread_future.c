@@ -358,6 +358,7 @@ int asyncio_wrap_future(struct asyncio_wrapped_future *wrapped,
     struct asyncio__home *home;
     int err = asyncio__loop_find(&loop);
     if (err < 0) return err;
+    if (asyncio__loop_lends(loop, wrapped)) return -EFAULT;
     err = asyncio__home_of(loop, &home);
     if (err < 0) return err;
 

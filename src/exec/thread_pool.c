@@ -239,7 +239,7 @@ static bool hear_when_drained(struct asyncio__thread_pool *pool,
 static void wait_until_drained(struct asyncio__thread_pool *pool)
 {
     struct asyncio_task *task = asyncio__task();
-    if (!task) return;
+    if (!task || task->compact) return;
     pool->drained_task = task;
     if (!hear_when_drained(pool, wake_drained)) return;
 

@@ -3,6 +3,7 @@
 #include "io/operation.h"
 
 #include "platform/sys.h"
+#include "task/compact.h"
 
 bool asyncio__cancel_operation(struct asyncio_task *task,
                                const struct asyncio_cancel_options *options)
@@ -52,7 +53,8 @@ int asyncio__operate_always(const struct asyncio__op *op)
 {
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
-    int err = submit(task, op);
+    int err = asyncio__refuse_compact();
+    if (err == 0) err = submit(task, op);
     return err < 0 ? err : asyncio__park(&to_the_end, NULL, NULL);
 }
 
@@ -61,6 +63,7 @@ int asyncio__close(int fd)
     struct asyncio_task *task = asyncio__task();
     struct asyncio__op op = {.code = ASYNCIO__OP_CLOSE, .fd = fd};
     // A poller that cannot take it must not keep the descriptor open.
-    if (!task || submit(task, &op) < 0) return asyncio__sys_close(fd);
+    if (!task || task->compact || submit(task, &op) < 0)
+        return asyncio__sys_close(fd);
     return asyncio__park(&to_the_end, NULL, NULL);
 }

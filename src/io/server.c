@@ -206,7 +206,10 @@ void asyncio_server_abort_clients(struct asyncio_server *handle)
 
 // --- waiting ----------------------------------------------------------------
 
-static const struct asyncio__wait_kind closing = {.name = "a server's end"};
+static const struct asyncio__wait_kind closing = {
+    .name = "a server's end",
+    .movable = true,
+};
 
 // Of one that is there; it may be gone afterwards.
 static int wait_closed(struct asyncio__server *server)
@@ -238,8 +241,11 @@ static bool stop_forever(struct asyncio_task *task,
     return true;
 }
 
-static const struct asyncio__wait_kind serving = {.name = "a server's clients",
-                                                  .cancel = stop_forever};
+static const struct asyncio__wait_kind serving = {
+    .name = "a server's clients",
+    .cancel = stop_forever,
+    .movable = true,
+};
 
 int asyncio_server_serve_forever(struct asyncio_server *handle)
 {

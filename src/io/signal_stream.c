@@ -75,6 +75,7 @@ static const struct asyncio__wait_kind reading = {
     .name = "a stream of signals",
     .cancel = cancel_read,
     .keeps_result = true,
+    .movable = true,
 };
 
 // The stream may be gone when the wait is over.
@@ -89,7 +90,7 @@ int asyncio_signal_stream_read(struct asyncio_signal_stream *handle)
     if (stream->loop != task->future.loop_) return -EXDEV;
     if (stream->reader) return -EBUSY;
     if (stream->len > 0) return take_first(stream);
-    err = asyncio__begin_await(task);
+    err = asyncio__begin_movable_await(task);
     if (err < 0) return err;
     stream->reader = task;
     return asyncio__park(&reading, stream, NULL);

@@ -160,7 +160,10 @@ bool asyncio_stream_is_closing(const struct asyncio_stream *stream)
     return stream->state != ASYNCIO__STREAM_OPEN;
 }
 
-static const struct asyncio__wait_kind closing = {.name = "a stream's end"};
+static const struct asyncio__wait_kind closing = {
+    .name = "a stream's end",
+    .movable = true,
+};
 
 int asyncio_stream_wait_closed(struct asyncio_stream *stream)
 {

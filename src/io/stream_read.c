@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "platform/sys.h"
+#include "task/compact.h"
 
 // What the buffer begins with; and what is worth a read of its own.
 #define BUFFER_MIN   1024
@@ -128,13 +129,14 @@ static const struct asyncio__wait_kind reading = {
     .name = "a stream",
     .cancel = cancel_read,
     .keeps_result = true,
+    .movable = true,
 };
 
 // Reads once, for `task`.
 static int receive(struct asyncio_stream *stream, struct asyncio_task *task,
                    void *memory, size_t size, bool filling)
 {
-    int err = asyncio__begin_await(task);
+    int err = asyncio__begin_movable_await(task);
     if (err < 0) return err;
     if (stream->state != ASYNCIO__STREAM_OPEN) return -EBADF;
     stream->filling = filling;
@@ -195,6 +197,18 @@ int asyncio__stream_end_read(struct asyncio_stream *stream, int result)
     return result;
 }
 
+// Into a caller's memory; by way of the stream's own where that may be somebody
+// else's when the bytes come.
+static int receive_for(struct asyncio_stream *stream, struct asyncio_task *task,
+                       void *buffer, size_t size)
+{
+    if (!asyncio__is_in_compact(task, buffer))
+        return receive(stream, task, buffer, size, false);
+    size = smaller(size, DIRECT_LEAST);
+    int got = asyncio__stream_fill(stream, task, size);
+    return got <= 0 ? got : (int)asyncio__stream_take(stream, buffer, size);
+}
+
 int asyncio_stream_read(struct asyncio_stream *stream, void *buffer,
                         size_t size)
 {
@@ -205,7 +219,7 @@ int asyncio_stream_read(struct asyncio_stream *stream, void *buffer,
         result =
             (int)asyncio__stream_take(stream, buffer, smaller(size, INT_MAX));
     else if (size > 0 && !stream->eof)
-        result = receive(stream, task, buffer, size, false);
+        result = receive_for(stream, task, buffer, size);
     return asyncio__stream_end_read(stream, result);
 }
 
@@ -235,6 +249,7 @@ static int read_rest(struct asyncio_stream *stream, struct asyncio_task *task,
     while (err > 0 && stream->len + direct < size) {
         size_t rest = size - stream->len - direct;
         bool straight = direct > 0 || rest >= DIRECT_LEAST;
+        if (asyncio__is_in_compact(task, out)) straight = false;
         if (stream->eof)
             err = 0;
         else if (!straight)

@@ -15,6 +15,7 @@
 #include "io/socket.h"
 #include "io/stream.h"
 #include "platform/sys.h"
+#include "task/compact.h"
 
 #define PIECE ((size_t)64 << 10)
 
@@ -111,7 +112,8 @@ int(asyncio_stream_sendfile)(struct asyncio_stream *stream, int fd,
     struct job job = {.stream = stream, .file = fd, .offset = offset};
     job.count = count > 0 && count < INT_MAX ? count : INT_MAX;
     job.no_fallback = options && options->no_fallback;
-    int err = asyncio__stream_wait_to_write(stream);
+    int err = asyncio__refuse_compact();
+    if (err == 0) err = asyncio__stream_wait_to_write(stream);
     if (err == 0 && offset < 0) err = -EINVAL;
     if (err == 0) {
         stream->calls++;

@@ -36,9 +36,15 @@ static void put_all(struct asyncio_stream *stream, struct asyncio_link *chunks)
 
 // --- the marks --------------------------------------------------------------
 
-static const struct asyncio__wait_kind draining = {.name = "a stream's peer"};
+static const struct asyncio__wait_kind draining = {
+    .name = "a stream's peer",
+    .movable = true,
+};
 // The same, until nothing is unsent.
-static const struct asyncio__wait_kind flushing = {.name = "a stream's peer"};
+static const struct asyncio__wait_kind flushing = {
+    .name = "a stream's peer",
+    .movable = true,
+};
 
 static void resume(struct asyncio_stream *stream)
 {

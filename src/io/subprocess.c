@@ -277,7 +277,10 @@ int asyncio_subprocess_returncode(const struct asyncio_subprocess *process,
     return process->outcome;
 }
 
-static const struct asyncio__wait_kind waiting = {.name = "a child process"};
+static const struct asyncio__wait_kind waiting = {
+    .name = "a child process",
+    .movable = true,
+};
 
 static bool leave_for_later(struct asyncio_task *task,
                             const struct asyncio_cancel_options *options)
@@ -291,6 +294,7 @@ static const struct asyncio__wait_kind joining = {
     .name = "the end of a child process",
     .cancel = leave_for_later,
     .keeps_result = true,
+    .movable = true,
 };
 
 int asyncio_subprocess_wait(struct asyncio_subprocess *process, int *returncode)

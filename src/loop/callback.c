@@ -97,6 +97,8 @@ static int prepare(int (*fn)(void *), void *arg,
     if (!fn) return -EINVAL;
 
     struct asyncio_handle *handle = options ? options->handle : NULL;
+    if (asyncio__loop_lends(loop, handle) || asyncio__loop_lends(loop, arg))
+        return -EFAULT;
     if (handle) {
         if (handle->state_ == HANDLE_ARMED || handle->state_ == HANDLE_QUEUED)
             return -EBUSY;

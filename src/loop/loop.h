@@ -40,6 +40,7 @@ struct asyncio__watch;
 struct asyncio__debugger;
 struct asyncio__names;
 struct asyncio__io;
+struct asyncio__slots;
 
 // A step that another thread, or a signal handler, hands over.
 struct asyncio__post {
@@ -126,11 +127,13 @@ struct asyncio_loop {
     };
     union { // looked at together, as a task waits
         struct {
-            bool nested;     // `spawner` is not NULL
+            bool indirect;   // `spawner` or `compact_stack` is not NULL
             uint8_t watched; // ASYNCIO__WATCHED_BY_..., or 0
         };
         uint16_t detour; // not 0: one of them
     };
+    // The stack of `task`, if that is a compact one; else NULL.
+    const struct asyncio__stack *compact_stack;
     // Posts from other threads: a stack, newest first, turned around when
     // taken.
     _Atomic(struct asyncio__post *) posts;
@@ -173,6 +176,7 @@ struct asyncio_loop {
     // next one may go on from there. NULL: there is none.
     struct asyncio__stack *spare_stack;
     struct asyncio__context spare_context;
+    struct asyncio__slots *slots; // of compact tasks; NULL: there was none
     const struct asyncio__task_floor *floor; // NULL: nothing of it was used
     struct asyncio__debugger *debugger;      // NULL: nobody looks on
     struct asyncio_link spare_handles;       // of callbacks, for reuse
@@ -222,6 +226,15 @@ extern ASYNCIO__THREAD_LOCAL struct asyncio_loop *asyncio__thread_loop;
 // The one that runs.
 extern ASYNCIO__THREAD_LOCAL struct asyncio_loop *asyncio__running_loop;
 
+// True if a compact task runs, and the address lies in its stack: nobody may
+// keep it.
+static inline bool asyncio__loop_lends(const struct asyncio_loop *loop,
+                                       const void *address)
+{
+    const struct asyncio__stack *stack = loop->compact_stack;
+    return stack && (uintptr_t)address - (uintptr_t)stack->low < stack->size;
+}
+
 // --- what is ready ----------------------------------------------------------
 //
 // Stores are what takes the time here, and a task never leaves the ring but
@@ -258,6 +271,14 @@ static inline void asyncio__loop_leave_queue(struct asyncio_loop *loop,
     struct asyncio_link *next = step->link.next;
     loop->queue.next = next;
     next->prev = &loop->queue;
+}
+
+// Puts the step back that was taken last, and by leave_queue.
+static inline void asyncio__loop_put_back(struct asyncio_loop *loop,
+                                          struct asyncio__step *step)
+{
+    step->link.next->prev = &step->link;
+    loop->queue.next = &step->link;
 }
 
 // Begins a pass when one is over and there is something to run: returns the
@@ -368,11 +389,13 @@ static inline int64_t asyncio__loop_now(struct asyncio_loop *loop)
 }
 
 // Whether a timer for so many seconds may wait for the clock: a test's costs
-// little to read. Such a number of seconds makes a deadline that fits.
+// little to read, and a compact task's is looked at more closely. Such a number
+// of seconds makes a deadline that fits.
 static inline bool asyncio__loop_may_wait(const struct asyncio_loop *loop,
                                           double seconds)
 {
-    return seconds > 0 && seconds < 1e9 && !loop->clock;
+    uintptr_t special = (uintptr_t)loop->clock | (uintptr_t)loop->compact_stack;
+    return seconds > 0 && seconds < 1e9 && !special;
 }
 
 static inline uint64_t asyncio__loop_passes(const struct asyncio_loop *loop)

@@ -33,6 +33,7 @@ static bool lose_interest(struct asyncio_task *task,
 static const struct asyncio__wait_kind waiting = {
     .name = "all others to wait",
     .cancel = lose_interest,
+    .movable = true,
 };
 
 int asyncio_testing_wait_all_tasks_blocked(double cushion)

@@ -13,6 +13,7 @@
 #include "platform/clock.h"
 #include "platform/symbol.h"
 #include "platform/sys.h"
+#include "task/compact.h"
 
 static struct asyncio__debug_state *debugger_of(struct asyncio__debugger *hooks)
 {
@@ -143,6 +144,7 @@ static void run_step(struct asyncio__debugger *hooks,
         report_slow(debugger, task, took_ns);
     if (!debugger->over) asyncio__locks_check(debugger, task);
     if (!debugger->over && task) look_at_task(debugger, task);
+    if (task) asyncio__compact_put_aside(task);
     asyncio_task_release(task);
     debugger->busy = false;
     if (debugger->over) free_debugger(debugger);

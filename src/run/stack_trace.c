@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+#include "task/compact.h"
 #include "task/future.h"
 #include "task/run.h"
 
@@ -30,8 +31,9 @@ static size_t walk(struct asyncio_task *task, struct asyncio__frame *frames,
     const void *fn = (const void *)(uintptr_t)task->fn;
     size_t count = 0;
     if (task->state == ASYNCIO__TASK_DONE || !is_readable(task)) return 0;
-    if (task->state != ASYNCIO__TASK_NEW) {
-        bool running = task == asyncio__task();
+    bool running = task == asyncio__task();
+    if (asyncio__task_state(task) != ASYNCIO__TASK_NEW &&
+        (running || asyncio__compact_put_in_place(task))) {
         count = asyncio__unwind(running ? NULL : &task->context, &options,
                                 frames, limit);
     }

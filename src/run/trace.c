@@ -123,7 +123,7 @@ static void waits(struct asyncio__debugger *hooks, struct asyncio_task *task)
 {
     struct asyncio__tracer *tracer = tracer_of(hooks);
     if (asyncio__tracer_is_over(tracer)) return;
-    if (task->state == ASYNCIO__TASK_PARKED &&
+    if (asyncio__task_state(task) == ASYNCIO__TASK_PARKED &&
         task->traced & ASYNCIO__TRACED_ROW)
         asyncio__tracer_begin_wait(tracer, task);
     close_eager(tracer, task);

@@ -167,7 +167,8 @@ void asyncio__tracer_end_row(struct asyncio__tracer *tracer,
 // What comes of the step that is over.
 static const char *outcome_of(const struct asyncio_task *task, char text[80])
 {
-    if (task->state == ASYNCIO__TASK_PARKED) return task->wait.kind->name;
+    if (asyncio__task_state(task) == ASYNCIO__TASK_PARKED)
+        return task->wait.kind->name;
     if (task->state != ASYNCIO__TASK_DONE) return "others run";
     int code = task->future.result_;
     if (!asyncio__future_is_done(&task->future) || code >= 0) return "end";

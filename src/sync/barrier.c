@@ -70,12 +70,14 @@ static const struct asyncio__wait_kind waiting = {
     .name = "a barrier",
     .cancel = cancel_wait,
     .give_back = give_back,
+    .movable = true,
 };
 
 static int wait_in_line(struct asyncio_barrier *barrier)
 {
     barrier->waiting_++;
     int place = asyncio__park(&waiting, barrier, &barrier->waiters_);
+    if (place == -EFAULT) barrier->waiting_--; // it did not begin
     if (place < 0) return place;
     bool stale = barrier->state_ != DRAINING;
     leave(barrier);

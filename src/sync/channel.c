@@ -9,6 +9,7 @@
 #include <stdalign.h>
 
 #include "platform/sys.h"
+#include "task/compact.h"
 
 // Receivers that may be in line at a time before more slots have to be made.
 #define SPARE_SLOTS 2
@@ -132,12 +133,14 @@ static const struct asyncio__wait_kind sending = {
     .name = "a place in a channel",
     .cancel = cancel_wait,
     .try_give_back = return_sent,
+    .movable = true,
 };
 
 static const struct asyncio__wait_kind receiving = {
     .name = "an item of a channel",
     .cancel = cancel_wait,
     .try_give_back = return_received,
+    .movable = true,
 };
 
 static struct asyncio__waiter *prepare(struct asyncio_task *task)
@@ -177,7 +180,9 @@ int(asyncio_sender_send)(struct asyncio_sender *sender, const void *item,
     struct asyncio_task *task = asyncio__task();
     if (asyncio__channel_elsewhere(sender->channel_, __func__) || !task)
         return -EPERM;
-    int err = asyncio__checkpoint();
+    int err =
+        asyncio__reaches_compact(item) ? asyncio__compact_refuse(task) : 0;
+    if (err == 0) err = asyncio__checkpoint();
     if (err == 0) err = check_sender(sender, size, __func__);
     if (err < 0) return err;
 

@@ -70,6 +70,7 @@ static void give_back(struct asyncio_task *task)
 static const struct asyncio__wait_kind waiting = {
     .name = "a condition",
     .give_back = give_back,
+    .movable = true,
 };
 
 // In debug mode: whether the lock, or those who wait, are of a loop on another

@@ -11,6 +11,7 @@
 
 static const struct asyncio__wait_kind waiting = {
     .name = "an event",
+    .movable = true,
 };
 
 void asyncio_event_set(struct asyncio_event *event)

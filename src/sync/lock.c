@@ -58,6 +58,7 @@ static const struct asyncio__wait_kind waiting = {
     .name = "a lock",
     .give_back = give_back,
     .owner = holder,
+    .movable = true,
 };
 
 static int take(struct asyncio_lock *lock)
@@ -139,6 +140,7 @@ static const struct asyncio__wait_kind taking_again = {
     .cancel = refuse_cancel,
     .owner = holder,
     .keeps_result = true,
+    .movable = true,
 };
 
 void asyncio__lock_take_again(struct asyncio_lock *lock)

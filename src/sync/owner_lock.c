@@ -49,6 +49,7 @@ static const struct asyncio__wait_kind waiting = {
     .give_back = give_back,
     .owner = owner,
     .dies_with_owner = true,
+    .movable = true,
 };
 
 // In debug mode: whether its owner's loop runs on another thread; then that was

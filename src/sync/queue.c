@@ -131,15 +131,18 @@ static void give_back_room(struct asyncio_task *task)
 static const struct asyncio__wait_kind getting = {
     .name = "an item of a queue",
     .give_back = give_back_item,
+    .movable = true,
 };
 
 static const struct asyncio__wait_kind putting = {
     .name = "room in a queue",
     .give_back = give_back_room,
+    .movable = true,
 };
 
 static const struct asyncio__wait_kind joining = {
     .name = "the work of a queue",
+    .movable = true,
 };
 
 // --- put and get ------------------------------------------------------------

@@ -9,6 +9,7 @@
 #include <limits.h>
 
 #include "platform/sys.h"
+#include "task/compact.h"
 #include "task/future.h"
 
 #define ROOM_MIN 4
@@ -202,7 +203,8 @@ int asyncio_select(struct asyncio_select_case *cases, size_t count)
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
     struct asyncio_loop *loop = task->future.loop_;
-    int err = asyncio__checkpoint();
+    int err = asyncio__refuse_compact();
+    if (err == 0) err = asyncio__checkpoint();
     if (err == 0) err = check_all(cases, count, loop);
     if (err < 0) return err;
 

@@ -59,6 +59,7 @@ static void give_back(struct asyncio_task *task)
 static const struct asyncio__wait_kind waiting = {
     .name = "a semaphore",
     .give_back = give_back,
+    .movable = true,
 };
 
 // In debug mode: whether those who wait are of a loop on another thread.

@@ -16,6 +16,7 @@
 #include <limits.h>
 
 #include "platform/sys.h"
+#include "task/compact.h"
 #include "task/member.h"
 
 // IDLE -> OPEN -> EXPIRED; OPEN, EXPIRED -> CLOSED; IDLE -> FAILED -> OPEN
@@ -92,6 +93,8 @@ static int check(struct asyncio_as_completed *it, enum asyncio_kind kind,
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
     if (count > INT_MAX) return -EINVAL;
+    if (asyncio__reaches_compact(it) || asyncio__reaches_compact(list))
+        return asyncio__compact_refuse(task);
     int err = asyncio__entries_check(kind, list, count, &it->loop_);
     if (err < 0) return err;
     return asyncio__entries_contain(kind, list, count, task) ? -EDEADLK : 0;
@@ -181,6 +184,7 @@ static const struct asyncio__wait_kind drawing = {
     .name = "the next of a list",
     .give_back = give_back,
     .each_awaited = visit_members,
+    .movable = true,
 };
 
 // In debug mode: whether its loop runs on another thread.

@@ -31,18 +31,21 @@ static const struct asyncio__wait_kind awaiting = {
     .name = "a future",
     .cancel = cancel_awaited,
     .each_awaited = visit_awaited,
+    .movable = true,
 };
 
 static const struct asyncio__wait_kind awaiting_task = {
     .name = "a task",
     .cancel = cancel_awaited,
     .each_awaited = visit_awaited,
+    .movable = true,
 };
 
 // Its cancel is the usual one: only the waiter leaves.
 static const struct asyncio__wait_kind shielding = {
     .name = "a shield",
     .each_awaited = visit_awaited,
+    .movable = true,
 };
 
 // What is joined ends by itself, so a scope leaves the wait alone.
@@ -56,6 +59,7 @@ static bool wait_on(struct asyncio_task *task,
 static const struct asyncio__wait_kind joining = {
     .name = "a future",
     .cancel_by_scope = wait_on,
+    .movable = true,
 };
 
 bool asyncio__awaits_future(const struct asyncio_task *task)

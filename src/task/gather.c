@@ -16,6 +16,7 @@
 #include <assert.h>
 
 #include "platform/sys.h"
+#include "task/compact.h"
 #include "task/member.h"
 
 enum gather_flags {
@@ -167,12 +168,24 @@ static void watch_members(struct asyncio_gather *gather)
     complete_if_over(gather);
 }
 
+// Whether something that outlives this call lies in the frames of the compact
+// task that makes it.
+static bool reaches_compact(const struct asyncio_gather *gather,
+                            const void *list,
+                            const struct asyncio_gather_options *options)
+{
+    return asyncio__reaches_compact(gather) || asyncio__reaches_compact(list) ||
+           asyncio__reaches_compact(options ? options->results : NULL);
+}
+
 int(asyncio_gather_start)(struct asyncio_gather *gather, enum asyncio_kind kind,
                           const void *list, size_t count,
                           const struct asyncio_gather_options *options)
 {
     *gather = (struct asyncio_gather){.count_ = count, .left_ = count};
     int err = asyncio__entries_check(kind, list, count, &gather->future.loop_);
+    if (err == 0 && reaches_compact(gather, list, options))
+        err = asyncio__compact_refuse(asyncio__task());
     if (err == 0 && count > 0)
         err =
             asyncio__members_make(&gather->members_, run_member, gather, kind,

@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "task/compact.h"
 #include "task/future.h"
 #include "task/park.h"
 #include "task/run.h"
@@ -111,13 +112,15 @@ int asyncio_task_group_enter_at(struct asyncio_task_group *group,
 
     group->site_ = site;
     struct asyncio_task *parent = asyncio__task();
-    if (parent) {
+    int err = parent ? 0 : -EPERM;
+    if (asyncio__reaches_compact(group)) err = asyncio__compact_refuse(parent);
+    if (err == 0) {
         open_group(group, parent);
         return 0;
     }
     group->state_ = GROUP_FAILED;
-    group->error_ = -EPERM;
-    return -EPERM;
+    group->error_ = err;
+    return err;
 }
 
 // --- children ---------------------------------------------------------------
@@ -260,6 +263,9 @@ int(asyncio_task_group_start)(struct asyncio_task_group *group,
                               const struct asyncio_task_options *options)
 {
     if (is_elsewhere(group, __func__) || !asyncio__task()) return -EPERM;
+    // What the child is to tell lies in this frame.
+    struct asyncio_task *task = asyncio__task();
+    if (task->compact) return asyncio__compact_refuse(task);
     int err = refuse(group, options, __func__);
     struct asyncio_task *child = err < 0 ? asyncio__failed_task(err)
                                          : make_child(group, fn, arg, options);
@@ -335,6 +341,7 @@ static const struct asyncio__wait_kind joining = {
     .name = "the tasks of a group",
     .cancel_by_scope = hand_on,
     .each_awaited = visit_children,
+    .movable = true,
 };
 
 // Waits for every child, whatever happens, and takes the group's own request

@@ -286,6 +286,7 @@ static void visit_joined(const struct asyncio_task *waiter,
                          asyncio__awaited_fn *visit, void *arg)
 {
     const struct joined *joined = waiter->wait.object;
+    if (!joined) return; // it is not in its place
     asyncio__members_visit(joined->members, joined->count, visit, arg);
 }
 
@@ -294,13 +295,16 @@ static const struct asyncio__wait_kind joining = {
     .cancel = leave_pending,
     .each_awaited = visit_joined,
     .keeps_result = true,
+    .movable = true,
 };
 
 void asyncio__members_join(struct asyncio__member *members, size_t count,
                            struct asyncio_link *list)
 {
     struct joined joined = {members, count};
-    asyncio_ignore(asyncio__park(&joining, &joined, list));
+    struct asyncio_task *task = asyncio__task();
+    bool stays = !task || !task->compact;
+    asyncio_ignore(asyncio__park(&joining, stays ? &joined : NULL, list));
 }
 
 static void time_is_up(struct asyncio__timer *timer)

@@ -9,6 +9,7 @@
 
 #include <assert.h>
 
+#include "task/compact.h"
 #include "task/run.h"
 #include "task/scope.h"
 
@@ -27,6 +28,8 @@ void asyncio__switch_away(struct asyncio_loop *loop, struct asyncio_task *task)
 {
     if (loop->spawner)
         asyncio__return_to_spawner(loop, task);
+    else if (task->compact)
+        asyncio__compact_switch_away(loop, task);
     else
         asyncio__switch_to_next(loop, task);
 }
@@ -67,6 +70,13 @@ static void let_others_run(struct asyncio_task *task)
 }
 
 int asyncio__begin_await(struct asyncio_task *task)
+{
+    if (!task->not_plain) return 0;
+    return task->compact ? asyncio__compact_refuse(task)
+                         : asyncio__begin_movable_await(task);
+}
+
+int asyncio__begin_movable_await(struct asyncio_task *task)
 {
     if (!asyncio__cancel_pending(task)) return 0;
     // A scope ends each await, so the task may try for ever: others run too.
@@ -165,18 +175,40 @@ int asyncio__wait_by_detour(struct asyncio_loop *loop,
     return result;
 }
 
-int asyncio__begin_wait_cancelled(struct asyncio_task *task,
-                                  const struct asyncio__wait_kind *kind)
+// Whether the wait may begin: 0, or the code.
+static int may_begin(struct asyncio_task *task,
+                     const struct asyncio__wait_kind *kind, const void *object,
+                     const struct asyncio_link *list)
 {
-    return refuses(task, kind) ? asyncio__begin_await(task) : 0;
+    int err = 0;
+    if (task->compact)
+        err = asyncio__compact_may_wait(task, kind, object, list);
+    if (err < 0 || !asyncio__cancel_pending(task)) return err;
+    return refuses(task, kind) ? asyncio__begin_movable_await(task) : 0;
 }
 
-void asyncio__pass_cancel_on(struct asyncio_task *task)
+// Tells what the task now waits for of all that it brings along. A wait that
+// the request has ended is over for the scope, too.
+static void pass_cancel_on(struct asyncio_task *task)
 {
     if (task->must_cancel && pass_on(task))
         task->must_cancel = task->wait.kind->keeps_result;
     if (task->scope_cancelled && asyncio__parked(task))
         asyncio__scope_end_wait(task);
+}
+
+int asyncio__park_otherwise(struct asyncio_loop *loop,
+                            struct asyncio_task *task,
+                            const struct asyncio__wait_kind *kind, void *object,
+                            struct asyncio_link *list)
+{
+    int err = may_begin(task, kind, object, list);
+    if (err < 0) return err;
+    asyncio__begin_wait(task, kind, object, list);
+    pass_cancel_on(task);
+    if (loop->watched) return asyncio__wait_by_detour(loop, task);
+    asyncio__switch_away(loop, task);
+    return asyncio__outcome_of_wait(task);
 }
 
 int asyncio__park(const struct asyncio__wait_kind *kind, void *object,
@@ -246,7 +278,8 @@ int asyncio__yield(void)
     struct asyncio_loop *loop = asyncio__running_loop;
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
-    if (asyncio__cancel_pending(task)) return asyncio__begin_await(task);
+    if (asyncio__cancel_pending(task))
+        return asyncio__begin_movable_await(task);
     asyncio__loop_add_task(loop, &task->step);
     if (loop->detour)
         yield_by_detour(loop, task);
@@ -258,7 +291,8 @@ int asyncio__yield(void)
 int asyncio__checkpoint_stop(struct asyncio_loop *loop)
 {
     struct asyncio_task *task = loop->task;
-    if (task && task->scope_cancelled) return asyncio__begin_await(task);
+    if (task && task->scope_cancelled)
+        return asyncio__begin_movable_await(task);
     loop->unblocked = 0;
     return task ? asyncio__yield() : 0;
 }
@@ -282,6 +316,7 @@ static bool cancel_sleep(struct asyncio_task *task,
 static const struct asyncio__wait_kind sleeping = {
     .name = "sleep",
     .cancel = cancel_sleep,
+    .movable = true,
 };
 
 bool asyncio__sleeps(const struct asyncio_task *task)

@@ -63,6 +63,11 @@ struct asyncio__wait_kind {
     // Those are not all that can end it: something else may, such as an item
     // that another thread sends.
     bool may_end_otherwise;
+
+    // A compact task may wait so: nobody else has the address of anything on
+    // the waiter's stack, unless `object` or the list lies there, which is seen
+    // when the wait begins. Else the wait is refused with -EFAULT.
+    bool movable;
 };
 
 // Waits on `object`, a thing of `kind`, until woken. `list`, if not NULL, is
@@ -163,12 +168,14 @@ static inline int asyncio__checkpoint(void)
 // delivered, or the task is in a cancelled scope.
 static inline bool asyncio__cancel_pending(const struct asyncio_task *task)
 {
-    return task->cancel_pending;
+    return task->not_plain && task->cancel_pending; // mostly it is plain
 }
 
 // To be called by an operation before it begins: 0, or -ECANCELED if it is not
-// to begin; the request is delivered by that.
+// to begin; the request is delivered by that. -EFAULT in a compact task, unless
+// it is said to be movable, as its wait is.
 int asyncio__begin_await(struct asyncio_task *task);
+int asyncio__begin_movable_await(struct asyncio_task *task);
 
 // Takes the pending request up: the caller returns -ECANCELED.
 void asyncio__take_cancel(struct asyncio_task *task);

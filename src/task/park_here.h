@@ -56,15 +56,29 @@ ASYNCIO__INLINE int asyncio__outcome_of_wait(struct asyncio_task *task)
 ASYNCIO__COLD int asyncio__wait_by_detour(struct asyncio_loop *loop,
                                           struct asyncio_task *task);
 
-// A wait is about to begin, and a cancel is pending: 0 if it may begin all the
-// same, because what is waited for wants to know of that; else -ECANCELED.
-ASYNCIO__COLD int
-asyncio__begin_wait_cancelled(struct asyncio_task *task,
-                              const struct asyncio__wait_kind *kind);
+// A wait where a cancel is pending, or the task is compact: it may be that the
+// wait does not begin.
+ASYNCIO__COLD int asyncio__park_otherwise(struct asyncio_loop *loop,
+                                          struct asyncio_task *task,
+                                          const struct asyncio__wait_kind *kind,
+                                          void *object,
+                                          struct asyncio_link *list);
 
-// Tells what the task now waits for of all that it brings along. A wait that
-// the request has ended is over for the scope, too.
-ASYNCIO__COLD void asyncio__pass_cancel_on(struct asyncio_task *task);
+// Notes what a task waits for from now on.
+ASYNCIO__INLINE void asyncio__begin_wait(struct asyncio_task *task,
+                                         const struct asyncio__wait_kind *kind,
+                                         void *object,
+                                         struct asyncio_link *list)
+{
+    task->wait.kind = kind;
+    task->wait.object = object;
+    task->wait.woken = false;
+    task->state |= ASYNCIO__TASK_WAITS;
+    if (list)
+        list_add_tail(list, &task->step.link);
+    else
+        task->step.link.next = NULL; // in no list
+}
 
 // asyncio__park, in place.
 ASYNCIO__INLINE int asyncio__park_here(const struct asyncio__wait_kind *kind,
@@ -74,21 +88,9 @@ ASYNCIO__INLINE int asyncio__park_here(const struct asyncio__wait_kind *kind,
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
 
-    bool cancelled = asyncio__cancel_pending(task);
-    if (cancelled) {
-        int err = asyncio__begin_wait_cancelled(task, kind);
-        if (err < 0) return err;
-    }
-    task->wait.kind = kind;
-    task->wait.object = object;
-    task->wait.woken = false;
-    task->state = ASYNCIO__TASK_PARKED;
-    if (list)
-        list_add_tail(list, &task->step.link);
-    else
-        task->step.link.next = NULL; // in no list
-    if (cancelled) asyncio__pass_cancel_on(task);
-
+    if (task->not_plain)
+        return asyncio__park_otherwise(loop, task, kind, object, list);
+    asyncio__begin_wait(task, kind, object, list);
     if (loop->detour) return asyncio__wait_by_detour(loop, task);
     asyncio__switch_to_next(loop, task);
     return asyncio__outcome_of_wait(task);

@@ -5,6 +5,10 @@
 
 #include "task/task.h"
 
+// Ends a task that runs, or never ran: with its result, and everybody is told.
+// The block may be gone when this returns.
+void asyncio__task_end(struct asyncio_task *task, int result);
+
 // Ends a task that was cancelled, or given an outcome, before it ever ran.
 void asyncio__task_end_unbegun(struct asyncio_task *task);
 

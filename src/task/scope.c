@@ -7,6 +7,7 @@
 
 #include "task/scope.h"
 
+#include "task/compact.h"
 #include "task/park.h"
 
 // IDLE -> OPEN -> LEFT; IDLE <-> FAILED -> OPEN
@@ -127,6 +128,8 @@ int(asyncio_cancel_scope_enter)(
     if (err < 0) return err;
     struct asyncio_task *task = asyncio__task();
     if (!task) return fail_to_enter(scope, -EPERM);
+    if (asyncio__reaches_compact(scope))
+        return fail_to_enter(scope, asyncio__compact_refuse(task));
     open_scope(scope, task, options);
     return 0;
 }

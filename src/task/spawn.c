@@ -8,11 +8,13 @@
 #include "task/task.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "loop/debug.h"
 #include "platform/sys.h"
+#include "task/compact.h"
 #include "task/executor.h"
 #include "task/future.h"
 #include "task/run.h"
@@ -48,7 +50,7 @@ static int call_in_executor(void *arg)
 static struct asyncio_task failed_tasks[] = {
     FAILED_TASK(-ENOMEM),    FAILED_TASK(-EINVAL),   FAILED_TASK(-EPERM),
     FAILED_TASK(-ESHUTDOWN), FAILED_TASK(-EALREADY), FAILED_TASK(-EBUSY),
-    FAILED_TASK(-EXDEV),
+    FAILED_TASK(-EXDEV),     FAILED_TASK(-EFAULT),
 };
 
 ASYNCIO__COLD struct asyncio_task *asyncio__failed_task(int code)
@@ -126,11 +128,36 @@ static inline struct asyncio_task *new_block(struct asyncio_loop *loop)
     return (void *)link;
 }
 
-ASYNCIO__COLD static struct asyncio_task *
-new_block_with_extra(const struct asyncio_task_options *options)
+// What is wrong with a spawn that is not of the usual kind, or 0.
+static int refusal(const struct asyncio_loop *loop, const void *arg,
+                   const struct asyncio_task_options *o)
 {
+    if (o->eager && o->lazy) return -EINVAL;
+    if (o->compact && (o->eager || o->executor || o->stack_size > 0))
+        return -EINVAL;
+    const void *lent = o->copy ? NULL : arg;
+    bool reaches = asyncio__loop_lends(loop, lent) ||
+                   asyncio__loop_lends(loop, o->context);
+    return reaches ? -EFAULT : 0;
+}
+
+ASYNCIO__COLD static struct asyncio_task *
+new_block_with_extra(struct asyncio_loop *loop, const void *arg,
+                     const struct asyncio_task_options *options)
+{
+    if (refusal(loop, arg, options) < 0) return NULL;
     struct extra extra = extra_of(options);
-    return alloc_block(extra.call + extra.copy + extra.name);
+    size_t more = extra.call + extra.copy + extra.name;
+    return more ? alloc_block(more) : new_block(loop);
+}
+
+// Why there is no block.
+ASYNCIO__COLD static struct asyncio_task *
+failed_spawn(const struct asyncio_loop *loop, const void *arg,
+             const struct asyncio_task_options *options)
+{
+    int err = refusal(loop, arg, options);
+    return asyncio__failed_task(err < 0 ? err : -ENOMEM);
 }
 
 ASYNCIO__COLD static void fill_extra(struct asyncio_task *task,
@@ -138,6 +165,8 @@ ASYNCIO__COLD static void fill_extra(struct asyncio_task *task,
 {
     struct extra extra = extra_of(options);
     char *place = (char *)task + aligned(sizeof *task);
+    if (options->lazy) task->eager = false;
+    if (options->compact) asyncio__task_make_compact(task);
     if (extra.copy) {
         memcpy(place + extra.call, task->arg, options->copy);
         task->arg = place + extra.call;
@@ -159,10 +188,19 @@ ASYNCIO__COLD static void fill_extra(struct asyncio_task *task,
     }
 }
 
-static inline bool wants_eager(const struct asyncio_loop *loop,
-                               const struct asyncio_task_options *o)
+// The flags of the options that are side by side, in one look.
+#define OTHER_FLAGS 0xffff00u // lazy, compact
+
+static inline uint32_t flags_of(const struct asyncio_task_options *o)
 {
-    return o->eager || (loop->eager && !o->lazy);
+    _Static_assert(offsetof(struct asyncio_task_options, compact) ==
+                       offsetof(struct asyncio_task_options, eager) + 2,
+                   "the flags are side by side");
+    uint32_t flags;
+    memcpy(&flags,
+           (const char *)o + offsetof(struct asyncio_task_options, eager),
+           sizeof flags);
+    return le32toh(flags);
 }
 
 ASYNCIO__COLD static int find_loop(int (*fn)(void *arg),
@@ -172,7 +210,7 @@ ASYNCIO__COLD static int find_loop(int (*fn)(void *arg),
     *loop = o->loop;
     int err = asyncio__loop_find(loop);
     if (err < 0) return err;
-    return !fn || (o->eager && o->lazy) ? -EINVAL : 0;
+    return fn ? 0 : -EINVAL;
 }
 
 // Mostly the loop is the one that runs.
@@ -181,7 +219,7 @@ static inline int check(int (*fn)(void *arg),
                         struct asyncio_loop **loop)
 {
     *loop = asyncio__running_loop;
-    if (ASYNCIO__LIKELY(*loop && !o->loop && fn && !o->eager)) return 0;
+    if (ASYNCIO__LIKELY(*loop && !o->loop && fn)) return 0;
     return find_loop(fn, o, loop);
 }
 
@@ -195,10 +233,12 @@ new_task(int (*fn)(void *arg), void *arg, const struct asyncio_task_options *o)
     int err = check(fn, o, &loop);
     if (err < 0) return asyncio__failed_task(err);
 
-    bool extra = (uintptr_t)o->executor | o->copy | (uintptr_t)o->name;
+    uint32_t flags = flags_of(o);
+    bool extra = (uintptr_t)o->executor | o->copy | (uintptr_t)o->name |
+                 (flags & OTHER_FLAGS) | (uintptr_t)loop->compact_stack;
     struct asyncio_task *task =
-        extra ? new_block_with_extra(o) : new_block(loop);
-    if (!task) return asyncio__failed_task(-ENOMEM);
+        extra ? new_block_with_extra(loop, arg, o) : new_block(loop);
+    if (!task) return failed_spawn(loop, arg, o);
     loop->blocks++;
     loop->floor = &asyncio__tasks_at_close;
     task->future =
@@ -206,9 +246,9 @@ new_task(int (*fn)(void *arg), void *arg, const struct asyncio_task_options *o)
     task->step = (struct asyncio__step){.run = asyncio__task_step};
     task->state = ASYNCIO__TASK_NEW;
     task->has_more = false;
-    task->cancel_pending = 0;
+    task->not_plain = 0;
     task->in_cancel = false;
-    task->eager = wants_eager(loop, o);
+    task->eager = o->eager | loop->eager;
     task->stack = NULL;
     task->fn = fn;
     task->arg = arg;

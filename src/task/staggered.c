@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "platform/sys.h"
+#include "task/compact.h"
 #include "task/member.h"
 #include "task/run.h"
 
@@ -184,6 +185,7 @@ static int check(const struct race *race, enum asyncio_kind kind,
                  const void *list, double delay)
 {
     if (!race->task) return -EPERM;
+    if (race->task->compact) return asyncio__compact_refuse(race->task);
     if (race->count > INT_MAX) return -EINVAL;
     double when;
     int64_t when_ns;

@@ -10,10 +10,12 @@
 
 #include "loop/debug.h"
 #include "platform/sys.h"
+#include "task/compact.h"
 #include "task/future.h"
 #include "task/park.h"
 #include "task/run.h"
 #include "task/scope.h"
+#include "task/slot.h"
 #include "task/variables.h"
 
 // A task got an outcome behind its back: a bug somewhere, and the first outcome
@@ -72,15 +74,20 @@ ASYNCIO__INLINE void end_task(struct asyncio_task *task, int result)
     } // else it ended in its eager first step, and its spawner tells the group
 }
 
-void asyncio__task_end_unbegun(struct asyncio_task *task)
+void asyncio__task_end(struct asyncio_task *task, int result)
 {
     task->future.loop_->task = task;
-    end_task(task, -ECANCELED);
+    end_task(task, result);
+}
+
+void asyncio__task_end_unbegun(struct asyncio_task *task)
+{
+    asyncio__task_end(task, -ECANCELED);
 }
 
 ASYNCIO__COLD static void end_without_stack(struct asyncio_task *task)
 {
-    end_task(task, -ENOMEM);
+    asyncio__task_end(task, -ENOMEM);
 }
 
 static void task_main(void *arg);
@@ -92,12 +99,14 @@ static bool may_reuse(const struct asyncio_loop *loop, uint32_t stack_size)
 }
 
 // Gives a new task a stack, and returns the context to switch to; the task has
-// one of its own as soon as it runs. NULL: there is no memory for a stack, and
-// it has ended with -ENOMEM.
-static struct asyncio__context *begin(struct asyncio_loop *loop,
-                                      struct asyncio_task *task)
+// one of its own as soon as it runs. The loop's: there is no memory for a
+// stack, and it has ended with -ENOMEM.
+ASYNCIO__APART static struct asyncio__context *begin(struct asyncio_loop *loop,
+                                                     struct asyncio_task *task)
 {
+    loop->task = task;
     if (loop->spare_stack && may_reuse(loop, task->stack_size)) {
+        task->state = ASYNCIO__TASK_READY;
         task->stack = loop->spare_stack;
         loop->spare_stack = NULL;
         asyncio__stack_resume(task->stack);
@@ -105,24 +114,31 @@ static struct asyncio__context *begin(struct asyncio_loop *loop,
     }
     task->stack = asyncio__stack_get(loop->stacks, task->stack_size);
     if (!task->stack) {
-        loop->task = task;
         end_without_stack(task);
-        return NULL;
+        return &loop->context;
     }
+    task->state = ASYNCIO__TASK_READY;
     if (loop->debugger) asyncio__debug_begins(loop, task);
     asyncio__context_make(&task->context, task->stack, task_main, task);
     return &task->context;
 }
 
+ASYNCIO__INLINE struct asyncio__context *
+context_of_next(struct asyncio_loop *loop, struct asyncio_task *next)
+{
+    if (next->state == ASYNCIO__TASK_READY) {
+        loop->task = next;
+        return &next->context;
+    }
+    return next->state == ASYNCIO__TASK_NEW
+               ? begin(loop, next)
+               : asyncio__compact_context(loop, next);
+}
+
 struct asyncio__context *asyncio__context_of_next(struct asyncio_loop *loop,
                                                   struct asyncio_task *next)
 {
-    bool is_new = next->state == ASYNCIO__TASK_NEW;
-    struct asyncio__context *to = is_new ? begin(loop, next) : &next->context;
-    if (!to) return &loop->context;
-    loop->task = next;
-    next->state = ASYNCIO__TASK_READY;
-    return to;
+    return context_of_next(loop, next);
 }
 
 // Gives the stack under our feet back and goes on elsewhere. Nobody can take
@@ -172,10 +188,10 @@ static void task_main(void *arg)
             task->state = ASYNCIO__TASK_READY;
             loop->task = task;
         } else {
-            struct asyncio__context *to =
-                task            ? asyncio__context_of_next(loop, task)
-                : loop->spawner ? loop->spawner->context
-                                : &loop->context;
+            struct asyncio__context *to = task ? context_of_next(loop, task)
+                                          : loop->spawner
+                                              ? loop->spawner->context
+                                              : &loop->context;
             if (loop->spare_stack || !may_reuse(loop, stack_size))
                 leave_to(loop, stack, &here, to);
             task = stand_by(loop, stack, &here, to);
@@ -195,7 +211,7 @@ void asyncio__task_step(struct asyncio__step *step)
     struct asyncio_task *task = asyncio__task_of(&step->link);
     struct asyncio_loop *loop = task->future.loop_;
     if (task->state == ASYNCIO__TASK_NEW && !asyncio__task_begins(task)) return;
-    struct asyncio__context *to = asyncio__context_of_next(loop, task);
+    struct asyncio__context *to = context_of_next(loop, task);
     if (to != &loop->context) asyncio__context_switch(&loop->context, to);
     assert(!loop->task);
 }
@@ -212,14 +228,17 @@ static void run_first_step(struct asyncio_task *task)
                                                           : &loop->context,
                                     .task = loop->task};
     loop->spawner = &here;
-    loop->nested = true;
+    const struct asyncio__stack *lent = loop->compact_stack;
+    loop->indirect = true;
+    loop->compact_stack = NULL;
     if (asyncio__task_begins(task)) {
-        struct asyncio__context *to = asyncio__context_of_next(loop, task);
+        struct asyncio__context *to = context_of_next(loop, task);
         if (to != &loop->context) asyncio__context_switch(here.context, to);
     }
     loop->task = here.task;
     loop->spawner = here.outer;
-    loop->nested = here.outer;
+    loop->indirect = here.outer || lent;
+    loop->compact_stack = lent;
 }
 
 void asyncio__return_to_spawner(struct asyncio_loop *loop,
@@ -231,8 +250,8 @@ void asyncio__return_to_spawner(struct asyncio_loop *loop,
 
 void asyncio__task_launch(struct asyncio_task *task)
 {
-    bool launched =
-        task->state != ASYNCIO__TASK_NEW || list_linked(&task->step.link);
+    bool launched = asyncio__task_state(task) != ASYNCIO__TASK_NEW ||
+                    list_linked(&task->step.link);
     if (task->immortal || launched) return;
     struct asyncio_loop *loop = task->future.loop_;
     if (task->eager && asyncio__running_loop == loop)
@@ -267,15 +286,17 @@ static void cancel_waits(struct asyncio_loop *loop)
 static bool take_task(struct asyncio__step *step)
 {
     if (!asyncio__is_task_step(step)) return false;
-    asyncio__task_of(&step->link)->state = ASYNCIO__TASK_PARKED;
+    struct asyncio_task *task = asyncio__task_of(&step->link);
+    task->state = ASYNCIO__TASK_PARKED | (task->state & ASYNCIO__TASK_COMPACT);
     return true;
 }
 
 static bool stands_ready(const struct asyncio_task *task)
 {
     bool launched = list_linked(&task->step.link);
-    return task->state == ASYNCIO__TASK_READY ||
-           (task->state == ASYNCIO__TASK_NEW && launched);
+    enum asyncio__task_state state = asyncio__task_state(task);
+    return state == ASYNCIO__TASK_READY ||
+           (state == ASYNCIO__TASK_NEW && launched);
 }
 
 // A task that will never run again: what its frames hold is lost.
@@ -286,7 +307,9 @@ static void drop_task(struct asyncio_task *task)
                     "a task was pending when its loop was closed");
     if (stands_ready(task)) asyncio__loop_sift(loop, take_task);
     if (list_linked(&task->step.link)) list_remove(&task->step.link);
-    if (task->stack) {
+    if (task->stack && task->compact) {
+        asyncio__compact_drop(task);
+    } else if (task->stack) {
         asyncio__context_destroy(&task->context);
         asyncio__stack_put(loop->stacks, task->stack);
     }
@@ -330,6 +353,7 @@ static void drop_tasks(struct asyncio_loop *loop)
     while ((link = list_first(&loop->tasks)))
         drop_task(list_entry(link, struct asyncio_task, sibling));
     if (loop->spare_stack) drop_spare_stack(loop);
+    asyncio__slots_close(loop);
     asyncio__failure_unref(loop->cancel_words);
     loop->cancel_words = NULL;
     drop_children(loop);

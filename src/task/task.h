@@ -16,6 +16,7 @@
 
 struct asyncio__wait_kind;
 struct asyncio__select;
+struct asyncio__image;
 
 enum asyncio__task_state {
     // The numbers are what docs/layout.md promises.
@@ -24,6 +25,10 @@ enum asyncio__task_state {
                          // or that one's spawner
     ASYNCIO__TASK_PARKED = 3, // something has to wake it
     ASYNCIO__TASK_DONE,       // it has an outcome and no stack
+    // Beside the first three, of a compact task, which so is none of those that
+    // the straight way goes on with.
+    ASYNCIO__TASK_COMPACT = 8,
+    ASYNCIO__TASK_WAITS = ASYNCIO__TASK_PARKED & ~ASYNCIO__TASK_READY,
 };
 
 // A place in a line, for what asks more of its waiters than a step: channels,
@@ -55,12 +60,18 @@ struct asyncio_task {
     struct asyncio__step step; // in a list of waiters, or ready
     uint8_t state;             // enum asyncio__task_state
     bool has_more;             // `limit`, or some field below it, is set
-    union { // looked at together, on the way into each wait and out of it
+    union {                    // looked at together, on the way into each wait
         struct {
-            bool must_cancel;     // a request that no wait has delivered
-            bool scope_cancelled; // each await is to return -ECANCELED
+            union { // and on the way out of it
+                struct {
+                    bool must_cancel : 1;     // a request no wait delivered
+                    bool scope_cancelled : 1; // each await: -ECANCELED
+                };
+                uint8_t cancel_pending; // not 0: one of them
+            };
+            bool compact; // its frames are in a slot, or in `image`
         };
-        uint16_t cancel_pending; // not 0: one of them
+        uint16_t not_plain; // not 0: one of these
     };
     bool spare;     // a block of the usual size, kept for reuse
     bool immortal;  // a spawn that failed: static, of no loop
@@ -70,7 +81,10 @@ struct asyncio_task {
 
     struct asyncio__stack *stack;
     int (*fn)(void *arg);
-    void *arg;
+    union {
+        void *arg;
+        struct asyncio__image *image; // of a compact one that has begun
+    };
     struct asyncio_link sibling; // asyncio_loop.tasks
     uint32_t references;
     uint32_t stack_size;
@@ -91,6 +105,7 @@ struct asyncio_task {
     struct asyncio_link member; // asyncio_task_group.children_, or kept_
     bool kept;                  // of a group: its handle was asked for
     uint8_t traced;             // run/trace.c's own
+    uint8_t slot;               // of a compact one that has begun
     uint32_t arrow; // in a trace: to its next step; 0: there is none
     struct asyncio_task *cancel_later; // asyncio_loop.cancel_later
 
@@ -142,10 +157,17 @@ static inline struct asyncio_task *asyncio__task(void)
     return loop ? loop->task : NULL;
 }
 
+// Its state, whether or not it is compact.
+static inline enum asyncio__task_state
+asyncio__task_state(const struct asyncio_task *task)
+{
+    return task->state & ~ASYNCIO__TASK_COMPACT;
+}
+
 // Puts a task that was woken into the ready queue of its loop.
 static inline void asyncio__task_ready(struct asyncio_loop *loop,
                                        struct asyncio_task *task)
 {
-    task->state = ASYNCIO__TASK_READY;
+    task->state &= (uint8_t)~ASYNCIO__TASK_WAITS;
     asyncio__loop_add_task(loop, &task->step);
 }

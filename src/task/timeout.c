@@ -8,6 +8,7 @@
 
 #include <asyncio/timeout.h>
 
+#include "task/compact.h"
 #include "task/future.h"
 #include "task/park.h"
 #include "task/run.h"
@@ -119,6 +120,8 @@ static int enter_exactly(struct asyncio_timeout *limit, double seconds)
 {
     int err = may_enter(limit);
     if (err == -EBUSY || err == -EALREADY) return err;
+    if (asyncio__reaches_compact(limit))
+        err = asyncio__compact_refuse(asyncio__task());
     double when = 0;
     int64_t when_ns = 0;
     if (err == 0)
@@ -145,6 +148,8 @@ int asyncio_timeout_enter_at(struct asyncio_timeout *limit, double when)
 {
     int err = may_enter(limit);
     if (err == -EBUSY || err == -EALREADY) return err;
+    if (asyncio__reaches_compact(limit))
+        err = asyncio__compact_refuse(asyncio__task());
     int64_t when_ns = 0;
     if (err == 0) err = asyncio__deadline_at(when, &when_ns);
     return enter_until(limit, when, when_ns, err);
@@ -274,7 +279,7 @@ bool asyncio__limit_enter(struct asyncio_timeout *limit, double seconds,
     refused = is_call && seconds <= 0 ? -ETIMEDOUT : 0;
     if (refused < 0 && !task) refused = -EPERM;
     if (refused < 0 && task && task->scope_cancelled)
-        refused = asyncio__begin_await(task);
+        refused = asyncio__begin_movable_await(task);
     if (refused == 0) refused = asyncio_timeout_enter(limit, seconds);
     // An awaitable with no time left is treated on its own below.
     if (refused == 0 && seconds <= 0)
@@ -335,7 +340,7 @@ int asyncio__limit_coroutine(struct asyncio_coroutine *coroutine)
                : coroutine->state_ == ASYNCIO__COROUTINE_USED ? -EALREADY
                                                               : -EBUSY;
     if (code == -ETIMEDOUT && asyncio__task()->scope_cancelled)
-        code = asyncio__begin_await(asyncio__task());
+        code = asyncio__begin_movable_await(asyncio__task());
     if (code == -ETIMEDOUT || code == -ECANCELED)
         coroutine->state_ = ASYNCIO__COROUTINE_USED;
     if (code == -ETIMEDOUT) code = too_late();

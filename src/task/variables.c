@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "platform/sys.h"
+#include "task/compact.h"
 #include "task/task.h"
 
 struct variable {
@@ -269,6 +270,8 @@ int asyncio_context_run(struct asyncio_context *context, int (*fn)(void *arg),
                         void *arg)
 {
     if (!fn) return -EINVAL;
+    if (asyncio__reaches_compact(context))
+        return asyncio__compact_refuse(asyncio__task());
     struct asyncio__variables **before = asyncio__variables_enter(context);
     int result = fn(arg);
     asyncio__variables_leave(context, before);

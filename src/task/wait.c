@@ -10,6 +10,7 @@
 #include <limits.h>
 
 #include "platform/sys.h"
+#include "task/compact.h"
 #include "task/member.h"
 #include "task/run.h"
 
@@ -126,6 +127,7 @@ int(asyncio_wait)(enum asyncio_kind kind, const void *list, size_t count,
         .until = options ? options->return_when : ASYNCIO_ALL_COMPLETED,
     };
     if (!wait.task) return -EPERM;
+    if (wait.task->compact) return asyncio__compact_refuse(wait.task);
     double when;
     int64_t when_ns;
     int err = check(&wait, kind, list);

@@ -1,0 +1,275 @@
+// Compact tasks: how they begin, wait, come back and end. Where they stand is
+// the slots' business (slot.c).
+//
+// All their switches but the last are made in one place here: a compact task
+// always takes the detour that parks and yields have for tasks which are
+// watched. Who runs next is not told apart until then, so tasks that are not
+// compact know nothing of all this.
+
+#include "task/compact.h"
+
+#include <assert.h>
+
+#include "loop/debug.h"
+#include "platform/sys.h"
+#include "task/park_here.h"
+#include "task/run.h"
+#include "task/slot.h"
+
+bool asyncio__is_in_compact(const struct asyncio_task *task,
+                            const void *address)
+{
+    if (!task || !task->compact || !task->stack) return false;
+    return (uintptr_t)address - (uintptr_t)task->stack->low < task->stack->size;
+}
+
+// --- refusals ---------------------------------------------------------------
+
+int asyncio__compact_refuse(struct asyncio_task *task)
+{
+    struct asyncio_loop *loop = task->future.loop_;
+    if (asyncio__debug(loop))
+        asyncio__report(loop, -EFAULT, asyncio_task_name(task), task->site,
+                        "a call is not for compact tasks, because others would "
+                        "have addresses in its stack: make the task without "
+                        ".compact, or the call in a task of its own");
+    return -EFAULT;
+}
+
+static int refuse_wait(struct asyncio_task *task,
+                       const struct asyncio__wait_kind *kind)
+{
+    struct asyncio_loop *loop = task->future.loop_;
+    if (asyncio__debug(loop))
+        asyncio__report(loop, -EFAULT, asyncio_task_name(task), task->site,
+                        kind->movable
+                            ? "a compact task cannot wait for %s that lies in "
+                              "its own stack: put it on the heap or into "
+                              "static memory"
+                            : "a compact task cannot wait for %s: make the "
+                              "task without .compact",
+                        kind->name);
+    return -EFAULT;
+}
+
+// Between here and the switch there are only frames of our own.
+#define OWN_FRAMES 512
+
+// Sees to it that the task can be put aside, whatever becomes of memory.
+static bool reserve(const struct asyncio_task *task)
+{
+    if (!ASYNCIO__COMPACT_MOVES) return true;
+    char *here = __builtin_frame_address(0);
+    return asyncio__slot_reserve(
+        asyncio__slot_of(task), (size_t)(task->stack->top - here) + OWN_FRAMES);
+}
+
+int asyncio__compact_may_wait(struct asyncio_task *task,
+                              const struct asyncio__wait_kind *kind,
+                              const void *object,
+                              const struct asyncio_link *list)
+{
+    if (!kind->movable || asyncio__is_in_compact(task, object) ||
+        asyncio__is_in_compact(task, list))
+        return refuse_wait(task, kind);
+    return 0;
+}
+
+// --- running ----------------------------------------------------------------
+
+static void set_running(struct asyncio_loop *loop,
+                        const struct asyncio__stack *stack)
+{
+    loop->compact_stack = stack;
+    loop->indirect = stack;
+}
+
+void asyncio__compact_switch_away(struct asyncio_loop *loop,
+                                  struct asyncio_task *task)
+{
+    (void)reserve(task); // for a yield, too; without, it may keep its place
+    set_running(loop, NULL);
+    asyncio__switch_to_next(loop, task);
+    set_running(loop, task->stack);
+}
+
+// The next one of the queue, if it may begin right here, in the slot that has
+// become free. Else where to go on instead.
+static struct asyncio_task *take_next(struct asyncio_loop *loop,
+                                      struct asyncio__slot *slot,
+                                      struct asyncio__context **to)
+{
+    struct asyncio_task *next = asyncio__take_next_task(loop);
+    *to = &loop->context;
+    if (!next) return NULL;
+    if (next->state == (ASYNCIO__TASK_NEW | ASYNCIO__TASK_COMPACT) &&
+        !loop->debugger && asyncio__slot_reserve(slot, 0)) {
+        if (!asyncio__task_begins(next)) return NULL;
+        asyncio__slot_enter(slot, next);
+        return next;
+    }
+    *to = asyncio__context_of_next(loop, next);
+    return NULL;
+}
+
+// Runs it to its end.
+static void run(struct asyncio_task *task)
+{
+    struct asyncio_loop *loop = task->future.loop_;
+    void *arg = task->arg;
+    task->image = NULL;
+    set_running(loop, task->stack);
+    int result = task->fn(arg);
+    set_running(loop, NULL);
+    loop->unblocked = 0;
+    asyncio__task_end(task, result);
+}
+
+// In a slot, for one task after another.
+static void main_in_slot(void *arg)
+{
+    struct asyncio_task *task = arg;
+    struct asyncio_loop *loop = task->future.loop_;
+    struct asyncio__slot *slot = asyncio__slot_of(task);
+    for (;;) {
+        run(task);
+        if (slot->stack->has_canary) asyncio__stack_check(slot->stack);
+        asyncio__slot_leave(loop, slot);
+        struct asyncio__context *to;
+        task = take_next(loop, slot, &to);
+        if (!task) asyncio__context_leave(&loop->context, to);
+        loop->task = task;
+        task->state = ASYNCIO__TASK_READY | ASYNCIO__TASK_COMPACT;
+        asyncio__context_follow(&task->context, &loop->context);
+        asyncio__context_renew(&task->context);
+    }
+}
+
+// On a stack of its own.
+static void main_alone(void *arg)
+{
+    struct asyncio_task *task = arg;
+    struct asyncio_loop *loop = task->future.loop_;
+    struct asyncio__stack *stack = task->stack;
+    struct asyncio__context here = task->context;
+    run(task);
+    struct asyncio_task *next = asyncio__take_next_task(loop);
+    struct asyncio__context *to =
+        next ? asyncio__context_of_next(loop, next) : &loop->context;
+    asyncio__stack_put(loop->stacks, stack);
+    asyncio__context_leave(&here, to);
+}
+
+// Has the step run from the thread's own stack, where nobody is in the way.
+static struct asyncio__context *go_by_the_loop(struct asyncio_loop *loop,
+                                               struct asyncio_task *next)
+{
+    asyncio__loop_put_back(loop, &next->step);
+    loop->task = NULL;
+    return &loop->context;
+}
+
+static struct asyncio__context *end_without_stack(struct asyncio_loop *loop,
+                                                  struct asyncio_task *next)
+{
+    asyncio__task_end(next, -ENOMEM);
+    return &loop->context;
+}
+
+static struct asyncio__context *begin_alone(struct asyncio_loop *loop,
+                                            struct asyncio_task *next)
+{
+    next->stack = asyncio__stack_get(loop->stacks, 0);
+    if (!next->stack) return end_without_stack(loop, next);
+    asyncio__context_make(&next->context, next->stack, main_alone, next);
+    return &next->context;
+}
+
+static struct asyncio__context *begin_in_slot(struct asyncio_loop *loop,
+                                              struct asyncio_task *next)
+{
+    bool elsewhere;
+    struct asyncio__slot *slot = asyncio__slot_for_new(loop, &elsewhere);
+    if (!slot && elsewhere) return go_by_the_loop(loop, next);
+    if (!slot) return end_without_stack(loop, next);
+    asyncio__slot_enter(slot, next);
+    asyncio__context_make(&next->context, next->stack, main_in_slot, next);
+    return &next->context;
+}
+
+static struct asyncio__context *begin(struct asyncio_loop *loop,
+                                      struct asyncio_task *next)
+{
+    if (!asyncio__task_begins(next)) return &loop->context;
+    struct asyncio__context *to = ASYNCIO__COMPACT_MOVES
+                                      ? begin_in_slot(loop, next)
+                                      : begin_alone(loop, next);
+    if (to == &loop->context) return to;
+    loop->task = next;
+    next->state = ASYNCIO__TASK_READY | ASYNCIO__TASK_COMPACT;
+    return to;
+}
+
+// No memory for the one that is in its place: others run first, and some may
+// give memory back.
+static struct asyncio__context *come_later(struct asyncio_loop *loop,
+                                           struct asyncio_task *next)
+{
+    asyncio__loop_add_task(loop, &next->step);
+    loop->task = NULL;
+    return &loop->context;
+}
+
+static struct asyncio__context *come_back(struct asyncio_loop *loop,
+                                          struct asyncio_task *next)
+{
+    struct asyncio__slot *slot =
+        ASYNCIO__COMPACT_MOVES ? asyncio__slot_of(next) : NULL;
+    if (slot && slot->occupant != next) {
+        if (asyncio__slot_holds_caller(slot)) return go_by_the_loop(loop, next);
+        if (!asyncio__slot_bring_in(next)) return come_later(loop, next);
+    }
+    loop->task = next;
+    return &next->context;
+}
+
+struct asyncio__context *asyncio__compact_context(struct asyncio_loop *loop,
+                                                  struct asyncio_task *next)
+{
+    return asyncio__task_state(next) == ASYNCIO__TASK_NEW
+               ? begin(loop, next)
+               : come_back(loop, next);
+}
+
+// --- from outside -----------------------------------------------------------
+
+void asyncio__compact_drop(struct asyncio_task *task)
+{
+    struct asyncio__stack *stack = task->stack;
+    asyncio__context_destroy(&task->context);
+    if (ASYNCIO__COMPACT_MOVES)
+        asyncio__slot_forget(task);
+    else
+        asyncio__stack_put(task->future.loop_->stacks, stack);
+}
+
+static bool is_aside(const struct asyncio_task *task)
+{
+    return ASYNCIO__COMPACT_MOVES && task->compact && task->stack &&
+           asyncio__slot_of(task)->occupant != task;
+}
+
+bool asyncio__compact_put_in_place(struct asyncio_task *task)
+{
+    if (!is_aside(task)) return true;
+    return !asyncio__slot_holds_caller(asyncio__slot_of(task)) &&
+           asyncio__slot_bring_in(task);
+}
+
+void asyncio__compact_put_aside(struct asyncio_task *task)
+{
+    bool stands = task->compact && task->stack &&
+                  task->state != ASYNCIO__TASK_DONE && !is_aside(task);
+    if (ASYNCIO__COMPACT_MOVES && stands)
+        asyncio__slot_mark(asyncio__slot_of(task));
+}
