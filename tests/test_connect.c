@@ -262,7 +262,7 @@ static int leave_a_question(void *arg)
     return asyncio_sleep(0);
 }
 
-TEST_PLAIN(a_loop_that_closes_waits_for_answers)
+TEST_PLAIN(a_loop_that_closes_leaves_libc_to_answer)
 {
     char name[64];
     asyncio_set_resolver(NULL, NULL);

@@ -10,7 +10,6 @@
 #include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <asyncio/dns.h>
 #include <asyncio/loop.h>
@@ -77,16 +76,6 @@ static int wait_for_entries(int count)
     return err;
 }
 
-// Threads that were left end by themselves, soon after they may.
-static void wait_for_threads(void)
-{
-    struct asyncio_testing_ledger ledger;
-    do {
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-        asyncio_testing_ledger_read(&ledger);
-    } while (ledger.threads > 0);
-}
-
 TEST(libc_is_asked_on_a_thread)
 {
     prepare();
@@ -121,7 +110,6 @@ TEST_PLAIN(no_more_than_eight_threads_ask, .limit = 30)
     prepare();
     EXPECT_EQ(asyncio_run(ask_forty, NULL), 0);
     EXPECT_LE(atomic_load(&most), 8);
-    wait_for_threads(); // a cancel may have left some of them
 }
 
 // Its thread stays behind, and virtual time is not held by it.
@@ -146,8 +134,9 @@ TEST_PLAIN(a_loop_does_not_wait_for_a_thread_that_was_left, .faulty = true)
     EXPECT_EQ(asyncio_run(leave_one, NULL), 0);
     // The loop is closed, and the thread is where it was.
     EXPECT_EQ(atomic_load(&inside), 1);
+    EXPECT(!asyncio_testing_ledger_settle(0.001));
     sem_post(&may_leave);
-    wait_for_threads();
+    EXPECT(asyncio_testing_ledger_settle(10));
 }
 
 static struct asyncio_task *askers[12]; // more than there are threads
@@ -176,7 +165,7 @@ TEST_PLAIN(a_loop_that_closes_leaves_who_still_asks, .faulty = true)
     EXPECT_EQ(atomic_load(&inside), 8);
     for (int i = 0; i < 12; i++)
         sem_post(&may_leave);
-    wait_for_threads();
+    EXPECT(asyncio_testing_ledger_settle(10));
     EXPECT_EQ(atomic_load(&asked), 8);
 }
 

@@ -127,6 +127,14 @@ ASYNCIO_API int asyncio_testing_ledger_start(void);
 ASYNCIO_API void
 asyncio_testing_ledger_read(struct asyncio_testing_ledger *ledger);
 
+// Waits, in real time, until no thread of the library is left; at most so many
+// seconds. A name that libc was asked for and nobody waits for any more keeps
+// its thread, and what that thread needs, until libc has answered.
+//
+// returns   false if one is left
+// thread    any that is not one of them
+ASYNCIO_API bool asyncio_testing_ledger_settle(double seconds);
+
 // Calls fn for each thing that is in use now, in no order: its kind ("bytes",
 // "descriptor", ...), its size in bytes or 0, and the place where it was
 // obtained. Lets go of words as the call above. fn must not call the library.

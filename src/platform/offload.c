@@ -241,16 +241,18 @@ static void free_crew(struct asyncio__offload *crew)
     asyncio__free(crew);
 }
 
-// The last thread of a crew that nobody waits for any more.
+// The last thread of a crew that nobody waits for any more. It is there until
+// nothing of the crew is.
 static void end_abandoned(struct thread *self)
 {
     struct asyncio__offload *crew = self->crew;
+    pthread_t id = self->id;
     list_remove(&self->link);
     join_ended(&crew->ended);
-    asyncio__sys_thread_detach(self->id);
     pthread_cond_destroy(&self->called);
     asyncio__free(self);
     free_crew(crew);
+    asyncio__sys_thread_detach(id);
 }
 
 static void *run_thread(void *arg)

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "loop/testing.h"
+#include "platform/clock.h"
 #include "platform/sys.h"
 #include "task/future.h"
 
@@ -261,6 +262,18 @@ void asyncio_testing_ledger_read(struct asyncio_testing_ledger *ledger)
         for (struct entry *entry = table[i]; entry; entry = entry->next)
             add(ledger, entry);
     pthread_mutex_unlock(&lock);
+}
+
+bool asyncio_testing_ledger_settle(double seconds)
+{
+    int64_t end = asyncio__clock_real_ns() + (int64_t)(seconds * 1e9);
+    struct asyncio_testing_ledger ledger;
+    for (;;) {
+        asyncio_testing_ledger_read(&ledger);
+        if (ledger.threads == 0) return true;
+        if (asyncio__clock_real_ns() >= end) return false;
+        asyncio__sys_rest(1000000);
+    }
 }
 
 void asyncio_testing_ledger_each(void (*fn)(const char *what, size_t size,

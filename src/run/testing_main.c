@@ -32,7 +32,8 @@
 #include "loop/testing.h"
 #include "platform/trace.h"
 
-#define BAD_MAX 5 // runs that fail, until the loop they are in is given up
+#define BAD_MAX  5 // runs that fail, until the loop they are in is given up
+#define PATIENCE 2 // seconds, with threads that a closed loop has left
 
 // Of one run; shared with its process.
 struct found {
@@ -208,6 +209,7 @@ static void perform(const struct how *how)
         test.found->bad = true;
         note("  the cancel was swallowed: its wait went on\n");
     }
+    asyncio_testing_ledger_settle(PATIENCE);
     asyncio_testing_ledger_each(note_leak, NULL);
     test.found->finished = true;
 }

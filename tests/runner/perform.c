@@ -172,6 +172,7 @@ void test__perform(const struct test__run *run)
         asyncio_testing_failure_is_harmless() && !run->test->short_counts;
     if (!run->lenient || test__outcome->harmless) test__check_reports();
     test__world_close();
+    asyncio_testing_ledger_settle(2);
     asyncio_testing_ledger_each(note_leak, NULL);
     test__surroundings_compare();
     atomic_store(&test__outcome->finished, true);

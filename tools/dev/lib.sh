@@ -11,8 +11,9 @@ BUILD_PACKAGES="gcc g++ libc6-dev meson ninja-build pkg-config python3
     liburing-dev libc-ares-dev libcurl4-openssl-dev libssl-dev
     libjpeg62-turbo-dev libsqlite3-dev"
 
-# What the tests use beyond that: Pillow is the judge of the edge pictures.
-TEST_PACKAGES="python3-pil python3-numpy"
+# What the tests use beyond that: Pillow is the judge of the edge pictures, and
+# /etc/services names the ports.
+TEST_PACKAGES="python3-pil python3-numpy netbase"
 
 # What the site is made by.
 SITE_PACKAGES="python3 python3-markdown-it"
