@@ -105,6 +105,7 @@ static void test_without_memory(void)
         asyncio_testing_ledger_start();
         asyncio_testing_fail_at("alloc", ++ordinal);
         asyncio_ignore(asyncio_run(fetch_all, NULL));
+        asyncio_testing_ledger_settle(1); // threads that were left may end
         asyncio_testing_ledger_read(&ledger);
         asyncio_testing_ledger_each(print_leak, &ordinal);
     } while (asyncio_testing_calls() >= ordinal);
