@@ -14,7 +14,8 @@
 // which are workload, peer, metric, median, least, greatest, unit. ROUNDS is an
 // argument of each program; of one round the figure alone is printed, as the
 // programs in bench/peers do. With `--once METRIC COUNT` it does that once and
-// prints nothing: for those who count instructions.
+// prints nothing: for those who count instructions. Programs that can do the
+// same with compact tasks take the word `compact` as their last argument.
 #pragma once
 
 #include <stdio.h>
@@ -32,6 +33,7 @@ static int bench_rounds = 5;
 static bool bench_processes;   // whether the program has a process pool
 static const char *bench_only; // the one metric to be done once
 static long bench_count;       // how often
+static bool bench_compact;     // whether tasks are to be compact
 
 static inline double bench_now_ns(void)
 {
@@ -51,8 +53,8 @@ static inline void bench_print(const char *workload, const char *metric,
                                double *figures, const char *unit)
 {
     qsort(figures, (size_t)bench_rounds, sizeof *figures, bench_by_size);
-    printf("%s libasyncio %s %.2f", workload, metric,
-           figures[bench_rounds / 2]);
+    printf("%s libasyncio%s %s %.2f", workload, bench_compact ? "_compact" : "",
+           metric, figures[bench_rounds / 2]);
     if (bench_rounds > 1)
         printf(" %.2f %.2f", figures[0], figures[bench_rounds - 1]);
     printf(" %s\n", unit);
@@ -75,6 +77,13 @@ static inline int bench_figure(const char *workload, const char *metric,
     }
     bench_print(workload, metric, figures, "ns");
     return 0;
+}
+
+// Takes the word `compact` out of the arguments: for programs that know it.
+static inline void bench_take_compact(int *argc, char **argv)
+{
+    bench_compact = *argc > 1 && strcmp(argv[*argc - 1], "compact") == 0;
+    if (bench_compact) --*argc;
 }
 
 // Reads the arguments and prints the machine. Returns 0, or an exit status.

@@ -1,6 +1,6 @@
 // What does it cost to cancel a task that sleeps, and to have its end?
 //
-//     ./dev bench cancel_storm [ROUNDS]
+//     ./dev bench cancel_storm [ROUNDS] [compact]
 //
 // A hundred thousand tasks sleep; all are cancelled, then all are awaited. What
 // is measured begins with the first cancel.
@@ -20,7 +20,8 @@ static int sleep_long(void *arg)
 static int put_to_sleep(long count)
 {
     for (long i = 0; i < count; i++)
-        tasks[i] = asyncio_create_task(sleep_long, NULL);
+        tasks[i] =
+            asyncio_create_task(sleep_long, NULL, .compact = bench_compact);
     return asyncio_sleep(0);
 }
 
@@ -56,5 +57,6 @@ static int async_main(void *arg)
 
 int main(int argc, char **argv)
 {
+    bench_take_compact(&argc, argv);
     return bench_main(argc, argv, async_main);
 }

@@ -1,6 +1,6 @@
 // What memory does a task take that sleeps, and how long is one in the making?
 //
-//     ./dev bench sleepers [ROUNDS [TASKS]]
+//     ./dev bench sleepers [ROUNDS [TASKS]] [compact]
 //
 // A hundred thousand tasks, or as many as are asked for, begin to sleep. What
 // the process has grown by then, in memory and in page tables, and the time up
@@ -42,7 +42,8 @@ static int fall_asleep(void *arg)
     double start = bench_now_ns();
     (void)arg;
     for (long i = 0; i < tasks; i++)
-        asyncio_task_release(asyncio_create_task(sleep_long, &started));
+        asyncio_task_release(asyncio_create_task(sleep_long, &started,
+                                                 .compact = bench_compact));
     while (started < tasks) {
         int err = asyncio_sleep(0);
         if (err < 0) return err;
@@ -71,6 +72,7 @@ int main(int argc, char **argv)
     static const struct {
         const char *name, *unit;
     } about[] = {{"rss", "B/task"}, {"pte", "B/task"}, {"create", "ns/task"}};
+    bench_take_compact(&argc, argv);
     if (argc == 3 && atol(argv[2]) > 0) tasks = atol(argv[--argc]);
     int status = bench_begin(argc, argv);
     if (status != 0) return status;

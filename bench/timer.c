@@ -1,11 +1,12 @@
 // What does time cost: limits that are never reached, and many sleepers?
 //
-//     ./dev bench timer [ROUNDS]
+//     ./dev bench timer [ROUNDS] [compact]
 //
 // A callback that is due later is cancelled, one at a time; a million are made,
 // and then cancelled. A block with a time limit is entered and left. And a
 // hundred thousand tasks sleep for 1 to 100 milliseconds: what that costs is
-// the time of the processor, for all of them, with their making.
+// the time of the processor, for all of them, with their making; it is the one
+// figure of compact tasks.
 
 #include "bench.h"
 
@@ -65,7 +66,8 @@ static int sleepers(long count)
     for (long i = 0; i < count; i++) {
         seed = seed * 1664525 + 1013904223;
         intptr_t milliseconds = 1 + (intptr_t)(seed >> 16) % 100;
-        asyncio_task_group_create_task(&group, nap, (void *)milliseconds);
+        asyncio_task_group_create_task(&group, nap, (void *)milliseconds,
+                                       .compact = bench_compact);
     }
     return asyncio_task_group_exit(&group, 0);
 }
@@ -91,6 +93,7 @@ static int sleepers_figure(void)
 static int async_main(void *arg)
 {
     (void)arg;
+    if (bench_compact) return bench_only ? -EINVAL : sleepers_figure();
     int err = bench_figure("W7", "tmo_seq", one_armed, 1000000);
     if (err >= 0) err = bench_figure("W7", "tmo_bulk", many_armed, 1000000);
     if (err >= 0) err = bench_figure("W7", "limit", limits, 1000000);
@@ -100,5 +103,6 @@ static int async_main(void *arg)
 
 int main(int argc, char **argv)
 {
+    bench_take_compact(&argc, argv);
     return bench_main(argc, argv, async_main);
 }

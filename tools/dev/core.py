@@ -375,17 +375,20 @@ def available_kib():
 
 def compare(found):
     """Prints how ours stands to the best of the others, and to the floor."""
-    print(f"\n{'':46}{'ours':>12}{'x floor':>9}  {'best of others':<30}"
+    print(f"\n{'':55}{'ours':>12}{'x floor':>9}  {'best of others':<30}"
           f"{'ours is':>10}")
-    for what in figures.FIGURES:
-        ours = found.median(what.workload, "libasyncio", what.metric)
+    rows = [(what, "libasyncio", "") for what in figures.FIGURES]
+    rows += [(what, figures.COMPACT, ", compact")
+             for what in figures.COMPACT_FIGURES]
+    for what, peer, kind in rows:
+        ours = found.median(what.workload, peer, what.metric)
         if not ours:
             continue
-        name = f"{what.workload} {what.words}"
-        ratio = found.median(what.workload, "libasyncio",
+        name = f"{what.workload} {what.words}{kind}"
+        ratio = found.median(what.workload, peer,
                              f"{what.metric}/{what.floor}")
         best = found.best(what)
-        line = f"{name:46.46}{figures.number(ours):>12}"
+        line = f"{name:55.55}{figures.number(ours):>12}"
         line += f"{ratio:9.2f}  " if ratio else f"{'':9}  "
         if best:
             times = figures.times_better(what, ours, best[1])

@@ -36,22 +36,27 @@ PROGRAMS = {
 }
 
 
+# What can be done with compact tasks, too.
+COMPACT = ("W3", "W4a", "W4b", "W6", "W7", "W10")
+
+
 class Peer:
     """One column of the comparison.
 
     `command` is what a workload or a port is put behind. `servers` has what to
     put before the port, for "W8" and "W9"; what it does beside is `micro`: all,
-    nothing, or these. `builds` are commands; `missing` says what is not here,
+    nothing, or these. Our programs take the word `lane`, if there is one, as
+    their last argument. `builds` are commands; `missing` says what is not here,
     or nothing.
     """
 
     def __init__(self, name, kind, command=None, *, builds=(), servers=None,
-                 environment=None, micro=True, missing=None):
+                 environment=None, micro=True, missing=None, lane=None):
         self.name, self.kind = name, kind
         self.command = command or [f"{OUT}/{name}"]
         self.builds, self.servers = builds, servers or {}
         self.environment = environment or {}
-        self.micro, self.missing = micro, missing
+        self.micro, self.missing, self.lane = micro, missing, lane
         self.never = set()  # workloads that it has said it does not do
 
     def micro_command(self, workload):
@@ -62,7 +67,8 @@ class Peer:
             return None
         if self.kind == OUR:
             program = PROGRAMS.get(workload)
-            return program and [f"{OURS}/{program[0]}"] + program[1:]
+            lane = [self.lane] if self.lane else []
+            return program and [f"{OURS}/{program[0]}"] + program[1:] + lane
         return self.command + [workload]
 
     def server_command(self, workload, port):
@@ -174,6 +180,7 @@ def our_peers():
     both = {"W8": ([f"{OURS}/echo"], []), "W9": ([f"{OURS}/http"], [])}
     return [
         Peer("libasyncio", OUR, servers=both),
+        Peer("libasyncio_compact", OUR, micro=COMPACT, lane="compact"),
         Peer("libasyncio_epoll", OUR, servers=both, micro=False,
              environment={"ASYNCIO_BACKEND": "epoll"}),
         Peer("libasyncio_nospin", OUR, servers={"W8": both["W8"]},

@@ -51,13 +51,12 @@ def aim(what, ours, ratio):
     return words if missed < 1.005 else f"{words}: **missed {missed:.2f}x**"
 
 
-def verdict(what, found):
-    """A row of the first table, or None without a figure of ours."""
-    ours = found.median(what.workload, "libasyncio", what.metric)
+def verdict(what, found, name):
+    """A row of one of the first tables, or None without a figure of ours."""
+    ours = found.median(what.workload, name, what.metric)
     if not ours:
         return None
-    ratio = found.median(what.workload, "libasyncio",
-                         f"{what.metric}/{what.floor}")
+    ratio = found.median(what.workload, name, f"{what.metric}/{what.floor}")
     best = found.best(what)
     stacks = found.best(what, figures.STACKS)
     return [f"{what.workload} {what.words}", figures.number(ours), what.unit,
@@ -75,10 +74,23 @@ def compare(what, ours, other):
 
 
 def summary(found):
-    """How ours stands, figure by figure."""
-    rows = [row for row in (verdict(what, found) for what in figures.FIGURES)
+    """How ours stands, figure by figure; and compact tasks, if they were
+    measured."""
+    lines = verdicts(figures.FIGURES, found, "libasyncio")
+    compact = verdicts(figures.COMPACT_FIGURES, found, figures.COMPACT)
+    if compact:
+        lines += ["", "The same with compact tasks, which a program asks for "
+                  "(`.compact = true`):", ""] + compact
+    return lines
+
+
+def verdicts(compared, found, name):
+    """A table of one of ours, and what it comes to; empty without figures."""
+    rows = [row for row in (verdict(what, found, name) for what in compared)
             if row]
-    lines = table(["", "libasyncio", "unit", "/ floor", "best of others",
+    if not rows:
+        return []
+    lines = table(["", name, "unit", "/ floor", "best of others",
                    "times better", "best with stacks", "times better", "aim"],
                   rows)
     compared = [row for row in rows if row[5]]
