@@ -248,6 +248,7 @@ static void copy_rest(struct asyncio__chunk *chunk, const struct iovec *parts,
     for (size_t i = 0; i < count; i++) {
         size_t skipped = sent < parts[i].iov_len ? sent : parts[i].iov_len;
         sent -= skipped;
+        if (skipped == parts[i].iov_len) continue; // it may have no base
         chunk = copy(chunk, (const char *)parts[i].iov_base + skipped,
                      parts[i].iov_len - skipped);
     }

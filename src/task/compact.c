@@ -245,12 +245,11 @@ struct asyncio__context *asyncio__compact_context(struct asyncio_loop *loop,
 
 void asyncio__compact_drop(struct asyncio_task *task)
 {
-    struct asyncio__stack *stack = task->stack;
     asyncio__context_destroy(&task->context);
     if (ASYNCIO__COMPACT_MOVES)
         asyncio__slot_forget(task);
     else
-        asyncio__stack_put(task->future.loop_->stacks, stack);
+        asyncio__stack_put(task->future.loop_->stacks, task->stack);
 }
 
 static bool is_aside(const struct asyncio_task *task)
