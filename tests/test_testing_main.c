@@ -233,6 +233,16 @@ static int wait_for_the_other(void *arg)
     return asyncio_event_wait(&set);
 }
 
+// What is on the heap may be elsewhere in another process.
+static void leave_out_addresses(char *text)
+{
+    for (char *at = text; (at = strstr(at, "0x"));) {
+        at += strlen("0x");
+        char *end = at + strspn(at, "0123456789abcdef");
+        memmove(at, end, strlen(end) + 1);
+    }
+}
+
 TEST_PLAIN(run_in_this_very_process_says_the_same_of_a_hang, .ordered = true)
 {
     static char before[sizeof printed];
@@ -249,6 +259,8 @@ TEST_PLAIN(run_in_this_very_process_says_the_same_of_a_hang, .ordered = true)
         EXPECT_CONTAINS(printed, "it hangs\n");
         memcpy(before, printed, sizeof printed);
         EXPECT_EQ(keep_printed(call_apart, runs[i].fn, runs[i].here), 1);
+        leave_out_addresses(before);
+        leave_out_addresses(printed);
         EXPECT_STR(printed, before);
     }
 }

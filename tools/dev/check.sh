@@ -177,8 +177,9 @@ check_aarch64()
         -Dc_args=-DASYNCIO_EMULATED \
         -Ddns=disabled -Dhttp=disabled -Dtls=disabled \
         -Dapp=disabled -Dbench=disabled
-    all=$(find tests -name 'test_*.c' | sed 's|.*/test_\(.*\)\.c|\1|' |
-        grep -Evx 'dns|http|tls|runner|watchdog|note|deadlock|process_limits')
+    # The emulator cannot start a child with a descriptor for it.
+    all=$(find tests -name 'test_*.c' | sed 's|.*/test_\(.*\)\.c|\1|' | grep -Evx \
+        'dns|http|tls|runner|watchdog|note|deadlock|process_limits|subprocess')
     /usr/bin/python3 tools/dev/suites.py --poller epoll build/aarch64 $all \
         example_01_eggs example_11_errors
 }
