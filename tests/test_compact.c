@@ -674,25 +674,6 @@ static int call_back_later(void)
     return asyncio_call_later(1, nothing, NULL, .handle = &handle);
 }
 
-static int limit_here(void)
-{
-    ASYNCIO_WITH_TIMEOUT(limit, 5);
-    return asyncio_timeout_exit(&limit, asyncio_sleep(1));
-}
-
-static int wait_for_here(void)
-{
-    return asyncio_wait_for(asyncio_sleep(1), 5);
-}
-
-static int scope_here(void)
-{
-    struct asyncio_cancel_scope scope = {0};
-    int err = asyncio_move_on_after(&scope, 5);
-    if (err == 0) return asyncio_cancel_scope_exit(&scope, 0);
-    return asyncio_cancel_scope_exit(&scope, err);
-}
-
 static int change_context(void)
 {
     struct asyncio_context context = {0};
@@ -736,9 +717,6 @@ static const struct refused {
     {"send", send_own_item},
     {"call_soon", call_back_soon},
     {"call_later", call_back_later},
-    {"timeout", limit_here},
-    {"wait_for", wait_for_here},
-    {"scope", scope_here},
     {"context", change_context},
     {"thread", call_thread},
     {"file", read_file},

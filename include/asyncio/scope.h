@@ -66,8 +66,12 @@ struct asyncio_cancel_scope_options {
 // cancelled it. If entering failed, the scope does nothing and _exit returns
 // the reason; it may be entered later.
 //
+// In the frames of a compact task it needs memory while it is open, and only
+// that task may cancel, change or leave it: others would not find it there.
+//
 // returns   0; -EPERM outside a task; -EBUSY if it is open, -EALREADY if it was
-//           left; -EINVAL for a time that is not a number or is too large
+//           left; -EINVAL for a time that is not a number or is too large;
+//           -ENOMEM in the frames of a compact task
 // suspends  never
 // like      trio's CancelScope, move_on_after, move_on_at, fail_after, fail_at
 // unlike    trio's fail_after, where the scope was cancelled by a call: that is

@@ -101,6 +101,8 @@ struct asyncio_task_options {
 // away, or that waits in a way for which that cannot be known, returns -EFAULT
 // and does nothing. What others are to see lies elsewhere: on the heap, in
 // static memory, in its `.copy`, or in the frame of a task that is not compact.
+// Time limits and cancel scopes are for its frames, too: what the runtime has
+// to find is kept on the heap as long as they are open.
 //
 // returns   never NULL. A spawn that failed is a task that has ended with the
 //           reason: -EINVAL no function, or both eager and lazy, or compact

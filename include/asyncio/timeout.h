@@ -25,7 +25,7 @@ struct asyncio_timeout {
     double when_ ASYNCIO__UNSET;
     int state_ ASYNCIO__UNSET;
     int cancelling_ ASYNCIO__UNSET;  // the task's count when it was entered
-    int pending_ ASYNCIO__UNSET;     // a request was undelivered then
+    int flags_ ASYNCIO__UNSET;       // a request was undelivered then; a twin
     int error_ ASYNCIO__UNSET;       // why it could not be entered
     int64_t tick_ns_ ASYNCIO__UNSET; // of the system's clock, before it began
     void *reserved_[1] ASYNCIO__UNSET;
@@ -45,8 +45,12 @@ struct asyncio_timeout {
 // limit may be up a moment late, and never early. If entering failed, the scope
 // limits nothing and _exit returns the reason; it may be entered later.
 //
+// In the frames of a compact task it needs memory while it is active, and only
+// that task may ask it, move it or leave it: others would not find it there.
+//
 // returns   0; -EPERM outside a task; -EBUSY if it is active, -EALREADY if it
-//           was left; -EINVAL for a time that is not a number or is too large
+//           was left; -EINVAL for a time that is not a number or is too large;
+//           -ENOMEM in the frames of a compact task
 // suspends  never
 // like      asyncio.timeout, asyncio.timeout_at
 ASYNCIO_API int asyncio_timeout_enter(struct asyncio_timeout *limit,
@@ -111,7 +115,8 @@ ASYNCIO__END
 // awaited is cancelled when the time is up, and its clean-up waited for.
 //
 // returns   the outcome, or -ETIMEDOUT; another code if the clean-up ended so;
-//           -EPERM outside a task; -EINVAL for a time that is not a number
+//           -EPERM outside a task; -EINVAL for a time that is not a number;
+//           -ENOMEM in a compact task, and then nothing has begun
 // cancel    of the caller is passed on to what it waits for
 // like      asyncio.wait_for
 #ifndef __cplusplus

@@ -122,6 +122,7 @@ static void run(struct asyncio_task *task)
     int result = task->fn(arg);
     set_running(loop, NULL);
     loop->unblocked = 0;
+    if (task->has_more) asyncio__limits_drop(task);
     asyncio__task_end(task, result);
 }
 
@@ -245,6 +246,7 @@ struct asyncio__context *asyncio__compact_context(struct asyncio_loop *loop,
 
 void asyncio__compact_drop(struct asyncio_task *task)
 {
+    asyncio__limits_drop(task);
     asyncio__context_destroy(&task->context);
     if (ASYNCIO__COMPACT_MOVES)
         asyncio__slot_forget(task);

@@ -9,6 +9,10 @@
 // The block may be gone when this returns.
 void asyncio__task_end(struct asyncio_task *task, int result);
 
+// A compact task ends, or will never run again: frees what is left of the time
+// limits that it has entered and not left.
+void asyncio__limits_drop(struct asyncio_task *task);
+
 // Ends a task that was cancelled, or given an outcome, before it ever ran.
 void asyncio__task_end_unbegun(struct asyncio_task *task);
 

@@ -4,9 +4,14 @@
 // cancel requests of its own into the task; so when it is left, it knows by the
 // task's count whether somebody else wants the task to end too, and then the
 // -ECANCELED is not its own to absorb.
+//
+// A scope in the frames of a compact task has a twin on the heap while it is
+// open: that is in the tree and on the wheel, and the one in the frames says
+// where it is. Leaving brings the outcome back and frees it.
 
 #include "task/scope.h"
 
+#include "platform/sys.h"
 #include "task/compact.h"
 #include "task/park.h"
 
@@ -15,7 +20,14 @@ enum scope_state {
     SCOPE_IDLE,
     SCOPE_OPEN,
     SCOPE_LEFT,
-    SCOPE_FAILED, // it could not be entered: error_ says why; it may be yet
+    SCOPE_FAILED,  // it could not be entered: error_ says why; it may be yet
+    SCOPE_DOUBLED, // its twin, parent_, is open in its place
+};
+
+struct twin {
+    struct asyncio_cancel_scope scope;
+    struct asyncio_cancel_scope *frame; // what it stands for; its task alone
+                                        // looks there
 };
 
 static bool has(const struct asyncio_cancel_scope *scope, int flag)
@@ -28,6 +40,12 @@ static struct asyncio__timer *timer_of(struct asyncio_cancel_scope *scope)
     _Static_assert(sizeof(struct asyncio__timer) <= sizeof scope->timer_,
                    "a timer has to fit into a scope");
     return (struct asyncio__timer *)(void *)scope->timer_;
+}
+
+// Itself, or its twin.
+static struct asyncio_cancel_scope *acting(struct asyncio_cancel_scope *scope)
+{
+    return scope->state_ == SCOPE_DOUBLED ? scope->parent_ : scope;
 }
 
 static struct asyncio_loop *loop_of(const struct asyncio_cancel_scope *scope)
@@ -55,6 +73,7 @@ static void disarm(struct asyncio_cancel_scope *scope)
 void(asyncio_cancel_scope_cancel)(struct asyncio_cancel_scope *scope,
                                   const struct asyncio_cancel_options *options)
 {
+    scope = acting(scope);
     if (has(scope, ASYNCIO__SCOPE_CANCELLED) || scope->state_ == SCOPE_LEFT)
         return;
     if (is_elsewhere(scope, __func__)) return;
@@ -114,9 +133,25 @@ static void open_scope(struct asyncio_cancel_scope *scope,
     arm(scope);
 }
 
+static int open_twin(struct asyncio_cancel_scope *scope,
+                     struct asyncio_task *task,
+                     const struct asyncio_cancel_scope_options *options)
+{
+    struct twin *twin = asyncio__alloc(sizeof *twin);
+    if (!twin) return fail_to_enter(scope, -ENOMEM);
+    *twin = (struct twin){.scope = *scope, .frame = scope};
+    twin->scope.flags_ |= ASYNCIO__SCOPE_IS_TWIN;
+    scope->state_ = SCOPE_DOUBLED;
+    scope->parent_ = &twin->scope;
+    scope->words_ = NULL; // they are the twin's now
+    open_scope(&twin->scope, task, options);
+    return 0;
+}
+
 static int may_enter(const struct asyncio_cancel_scope *scope)
 {
-    if (scope->state_ == SCOPE_OPEN) return -EBUSY;
+    if (scope->state_ == SCOPE_OPEN || scope->state_ == SCOPE_DOUBLED)
+        return -EBUSY;
     return scope->state_ == SCOPE_LEFT ? -EALREADY : 0;
 }
 
@@ -128,8 +163,7 @@ int(asyncio_cancel_scope_enter)(
     if (err < 0) return err;
     struct asyncio_task *task = asyncio__task();
     if (!task) return fail_to_enter(scope, -EPERM);
-    if (asyncio__reaches_compact(scope))
-        return fail_to_enter(scope, asyncio__compact_refuse(task));
+    if (asyncio__reaches_compact(scope)) return open_twin(scope, task, options);
     open_scope(scope, task, options);
     return 0;
 }
@@ -179,7 +213,7 @@ int(asyncio_fail_at)(struct asyncio_cancel_scope *scope, double when,
 
 // --- leaving ----------------------------------------------------------------
 
-void asyncio__scope_forget(struct asyncio_cancel_scope *scope)
+static void forget(struct asyncio_cancel_scope *scope)
 {
     disarm(scope);
     asyncio__failure_unref(scope->words_);
@@ -188,10 +222,29 @@ void asyncio__scope_forget(struct asyncio_cancel_scope *scope)
     scope->task_ = NULL;
 }
 
+static struct twin *twin_of(struct asyncio_cancel_scope *scope)
+{
+    return has(scope, ASYNCIO__SCOPE_IS_TWIN)
+               ? list_entry(scope, struct twin, scope)
+               : NULL;
+}
+
+void asyncio__scope_drop(struct asyncio_cancel_scope *scope)
+{
+    forget(scope);
+    asyncio__free(twin_of(scope));
+}
+
+// A twin is gone then, and the outcome where it is looked for.
 static void leave(struct asyncio_cancel_scope *scope)
 {
+    struct twin *twin = twin_of(scope);
     asyncio__scope_pop(scope);
-    asyncio__scope_forget(scope);
+    forget(scope);
+    if (!twin) return;
+    *twin->frame = *scope;
+    twin->frame->flags_ &= ~ASYNCIO__SCOPE_IS_TWIN;
+    asyncio__free(twin);
 }
 
 // Says whether a -ECANCELED on its way out ends here.
@@ -226,14 +279,15 @@ static bool is_innermost(const struct asyncio_cancel_scope *scope)
 
 int asyncio_cancel_scope_exit(struct asyncio_cancel_scope *scope, int body)
 {
-    if (scope->state_ == SCOPE_FAILED) return scope->error_;
-    if (scope->state_ != SCOPE_OPEN) return -EINVAL;
-    if (is_elsewhere(scope, __func__)) return -EPERM;
-    if (scope->task_ != asyncio__task()) return -EPERM;
-    if (!is_innermost(scope)) return -EINVAL;
+    struct asyncio_cancel_scope *open = acting(scope);
+    if (open->state_ == SCOPE_FAILED) return open->error_;
+    if (open->state_ != SCOPE_OPEN) return -EINVAL;
+    if (is_elsewhere(open, __func__)) return -EPERM;
+    if (open->task_ != asyncio__task()) return -EPERM;
+    if (!is_innermost(open)) return -EINVAL;
 
-    bool caught = body == -ECANCELED && absorbs(scope);
-    leave(scope);
+    bool caught = body == -ECANCELED && absorbs(open);
+    leave(open);
     if (!caught) return body;
     scope->flags_ |= ASYNCIO__SCOPE_CAUGHT;
     bool late =
@@ -245,6 +299,7 @@ int asyncio_cancel_scope_exit(struct asyncio_cancel_scope *scope, int body)
 
 void asyncio_cancel_scope_close(struct asyncio_cancel_scope *scope)
 {
+    scope = acting(scope);
     if (is_elsewhere(scope, __func__)) return;
     if (scope->state_ == SCOPE_OPEN) {
         if (scope->task_ == asyncio__task()) leave(scope);
@@ -258,6 +313,7 @@ void asyncio_cancel_scope_close(struct asyncio_cancel_scope *scope)
 
 bool asyncio_cancel_scope_cancelled(struct asyncio_cancel_scope *scope)
 {
+    scope = acting(scope);
     struct asyncio__timer *timer = timer_of(scope);
     if (scope->state_ == SCOPE_OPEN && asyncio__timer_armed(timer) &&
         timer->when_ns <= asyncio__loop_now(loop_of(scope)))
@@ -272,6 +328,7 @@ bool asyncio_cancel_scope_caught(const struct asyncio_cancel_scope *scope)
 
 double asyncio_cancel_scope_deadline(const struct asyncio_cancel_scope *scope)
 {
+    if (scope->state_ == SCOPE_DOUBLED) scope = scope->parent_;
     return has(scope, ASYNCIO__SCOPE_DEADLINE) ? scope->deadline_
                                                : ASYNCIO_FOREVER;
 }
@@ -282,6 +339,7 @@ int asyncio_cancel_scope_set_deadline(struct asyncio_cancel_scope *scope,
     int64_t when_ns;
     int err = asyncio__deadline_at(when, &when_ns);
     if (err < 0) return err;
+    scope = acting(scope);
     if (is_elsewhere(scope, __func__)) return -EPERM;
     if (has(scope, ASYNCIO__SCOPE_CANCELLED) || scope->state_ == SCOPE_LEFT)
         return -EINVAL;
@@ -293,12 +351,14 @@ int asyncio_cancel_scope_set_deadline(struct asyncio_cancel_scope *scope,
 
 bool asyncio_cancel_scope_shield(const struct asyncio_cancel_scope *scope)
 {
+    if (scope->state_ == SCOPE_DOUBLED) scope = scope->parent_;
     return has(scope, ASYNCIO__SCOPE_SHIELD);
 }
 
 void asyncio_cancel_scope_set_shield(struct asyncio_cancel_scope *scope,
                                      bool shield)
 {
+    scope = acting(scope);
     if (is_elsewhere(scope, __func__)) return;
     scope->flags_ &= ~ASYNCIO__SCOPE_SHIELD;
     if (shield) scope->flags_ |= ASYNCIO__SCOPE_SHIELD;

@@ -62,6 +62,7 @@ enum asyncio__scope_flags {
     ASYNCIO__SCOPE_FAIL = 16,     // leaving it says -ETIMEDOUT
     ASYNCIO__SCOPE_DEADLINE = 32, // deadline_ holds
     ASYNCIO__SCOPE_IN_FORCE = 64,
+    ASYNCIO__SCOPE_IS_TWIN = 128, // of one in the frames of a compact task
 };
 
 static inline bool asyncio__scope_has(const struct asyncio_cancel_scope *scope,
@@ -81,5 +82,6 @@ void asyncio__scope_pop(struct asyncio_cancel_scope *scope);
 // whoever is inside hears of it.
 void asyncio__scope_changed(struct asyncio_cancel_scope *scope);
 
-// Ends the life of a scope that is, or will be, in no tree.
-void asyncio__scope_forget(struct asyncio_cancel_scope *scope);
+// Ends the life of a scope that is, or will be, in no tree; its task will not
+// look at it any more.
+void asyncio__scope_drop(struct asyncio_cancel_scope *scope);

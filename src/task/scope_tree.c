@@ -159,7 +159,7 @@ void asyncio__scope_task_ends(struct asyncio_task *task)
     while (task->scope && task->scope->task_ == task) {
         struct asyncio_cancel_scope *scope = task->scope;
         asyncio__scope_pop(scope);
-        asyncio__scope_forget(scope);
+        asyncio__scope_drop(scope);
     }
     put_task(task, NULL);
     if (forgotten)
@@ -248,7 +248,7 @@ static void drop(struct asyncio_cancel_scope *scope)
         scope_of(link)->parent_ = NULL;
     while ((link = list_pop(&scope->tasks_)))
         task_of(link)->scope = NULL;
-    asyncio__scope_forget(scope);
+    asyncio__scope_drop(scope);
 }
 
 void asyncio__scopes_drop(struct asyncio_loop *loop)

@@ -5,9 +5,14 @@
 // finds the one that it opened. A scope remembers how many cancel requests the
 // task had on entry: if, its own taken back, there are no more, the -ECANCELED
 // was its own and becomes -ETIMEDOUT.
+//
+// A limit in the frames of a compact task has a twin on the heap while it is
+// entered: that is in the chain and on the wheel, and the one in the frames
+// says where it is. Leaving brings the outcome back and frees it.
 
 #include <asyncio/timeout.h>
 
+#include "platform/sys.h"
 #include "task/compact.h"
 #include "task/future.h"
 #include "task/park.h"
@@ -19,9 +24,20 @@ enum timeout_state {
     TIMEOUT_IDLE,
     TIMEOUT_ACTIVE,
     TIMEOUT_EXPIRING, // the task was cancelled and has not left yet
+    TIMEOUT_DOUBLED,  // its twin, outer_, was entered in its place
     TIMEOUT_EXPIRED,
     TIMEOUT_LEFT,
     TIMEOUT_FAILED, // it could not be entered: error_ says why; it may be yet
+};
+
+enum timeout_flags {
+    TIMEOUT_PENDING = 1, // a request was undelivered when it was entered
+    TIMEOUT_IS_TWIN = 2,
+};
+
+struct twin {
+    struct asyncio_timeout limit;
+    struct asyncio_timeout *frame; // what it stands for; its task alone looks
 };
 
 static struct asyncio__timer *timer_of(struct asyncio_timeout *limit)
@@ -46,6 +62,12 @@ static void time_is_up(struct asyncio__timer *timer)
 static struct asyncio__timers *timers_of(struct asyncio_timeout *limit)
 {
     return &limit->task_->future.loop_->timers;
+}
+
+// Itself, or its twin.
+static inline struct asyncio_timeout *acting(struct asyncio_timeout *limit)
+{
+    return limit->state_ == TIMEOUT_DOUBLED ? limit->outer_ : limit;
 }
 
 static void arm(struct asyncio_timeout *limit, double when, int64_t when_ns);
@@ -85,7 +107,8 @@ static inline int may_enter(const struct asyncio_timeout *limit)
     case TIMEOUT_IDLE:
     case TIMEOUT_FAILED: return asyncio__task() ? 0 : -EPERM;
     case TIMEOUT_ACTIVE:
-    case TIMEOUT_EXPIRING: return -EBUSY;
+    case TIMEOUT_EXPIRING:
+    case TIMEOUT_DOUBLED: return -EBUSY;
     default: return -EALREADY;
     }
 }
@@ -96,21 +119,40 @@ static inline void enter(struct asyncio_timeout *limit,
     limit->task_ = task;
     limit->outer_ = task->limit;
     limit->cancelling_ = task->cancelling;
-    limit->pending_ = task->must_cancel;
+    limit->flags_ = task->must_cancel; // TIMEOUT_PENDING
     limit->state_ = TIMEOUT_ACTIVE;
     limit->error_ = 0;
     task->limit = limit;
     task->has_more = true;
 }
 
+static int fail_to_enter(struct asyncio_timeout *limit, int err)
+{
+    limit->state_ = TIMEOUT_FAILED;
+    limit->error_ = err;
+    return err;
+}
+
+static int enter_twin(struct asyncio_timeout *limit, double when,
+                      int64_t when_ns)
+{
+    struct twin *twin = asyncio__alloc(sizeof *twin);
+    if (!twin) return fail_to_enter(limit, -ENOMEM);
+    twin->frame = limit;
+    limit->state_ = TIMEOUT_DOUBLED;
+    limit->outer_ = &twin->limit;
+    enter(&twin->limit, asyncio__task());
+    twin->limit.flags_ |= TIMEOUT_IS_TWIN;
+    arm(&twin->limit, when, when_ns);
+    return 0;
+}
+
 static int enter_until(struct asyncio_timeout *limit, double when,
                        int64_t when_ns, int err)
 {
-    if (err < 0) {
-        limit->state_ = TIMEOUT_FAILED;
-        limit->error_ = err;
-        return err;
-    }
+    if (err < 0) return fail_to_enter(limit, err);
+    if (asyncio__reaches_compact(limit))
+        return enter_twin(limit, when, when_ns);
     enter(limit, asyncio__task());
     arm(limit, when, when_ns);
     return 0;
@@ -120,8 +162,6 @@ static int enter_exactly(struct asyncio_timeout *limit, double seconds)
 {
     int err = may_enter(limit);
     if (err == -EBUSY || err == -EALREADY) return err;
-    if (asyncio__reaches_compact(limit))
-        err = asyncio__compact_refuse(asyncio__task());
     double when = 0;
     int64_t when_ns = 0;
     if (err == 0)
@@ -148,8 +188,6 @@ int asyncio_timeout_enter_at(struct asyncio_timeout *limit, double when)
 {
     int err = may_enter(limit);
     if (err == -EBUSY || err == -EALREADY) return err;
-    if (asyncio__reaches_compact(limit))
-        err = asyncio__compact_refuse(asyncio__task());
     int64_t when_ns = 0;
     if (err == 0) err = asyncio__deadline_at(when, &when_ns);
     return enter_until(limit, when, when_ns, err);
@@ -167,8 +205,17 @@ static bool is_elsewhere(const struct asyncio_timeout *limit, const char *call)
            asyncio__future_elsewhere(&limit->task_->future, call);
 }
 
+// Brings the outcome of a twin that was left to where it is looked for.
+static void bring_back(struct asyncio_timeout *limit)
+{
+    struct twin *twin = list_entry(limit, struct twin, limit);
+    *twin->frame = *limit;
+    twin->frame->flags_ = 0;
+    asyncio__free(twin);
+}
+
 // Takes the scope out of its task's chain. True if it had cancelled the task
-// and nobody else has since.
+// and nobody else has since. A twin is gone then.
 static bool leave(struct asyncio_timeout *limit)
 {
     struct asyncio_timeout **place = &limit->task_->limit;
@@ -179,8 +226,23 @@ static bool leave(struct asyncio_timeout *limit)
     bool expiring = limit->state_ == TIMEOUT_EXPIRING;
     asyncio__timer_disarm_soon(timers_of(limit), timer_of(limit));
     limit->state_ = expiring ? TIMEOUT_EXPIRED : TIMEOUT_LEFT;
-    return expiring && asyncio__withdraw_cancel(
-                           limit->task_, limit->cancelling_, limit->pending_);
+    bool own =
+        expiring && asyncio__withdraw_cancel(limit->task_, limit->cancelling_,
+                                             limit->flags_ & TIMEOUT_PENDING);
+    if (limit->flags_ & TIMEOUT_IS_TWIN) bring_back(limit);
+    return own;
+}
+
+void asyncio__limits_drop(struct asyncio_task *task)
+{
+    struct asyncio_timeout *limit = task->limit, *outer;
+    for (; limit; limit = outer) {
+        outer = limit->outer_;
+        if (!(limit->flags_ & TIMEOUT_IS_TWIN)) continue;
+        asyncio__timer_disarm(timers_of(limit), timer_of(limit));
+        asyncio__free(list_entry(limit, struct twin, limit));
+    }
+    task->limit = NULL;
 }
 
 // True if a cancel scope was entered inside and not left.
@@ -208,6 +270,7 @@ static int exit_with(struct asyncio_timeout *limit, int body)
 static int exit_otherwise(struct asyncio_timeout *limit, int body)
 {
     if (limit->state_ == TIMEOUT_FAILED) return limit->error_;
+    limit = acting(limit);
     if (is_elsewhere(limit, "asyncio_timeout_exit")) return -EPERM;
     struct asyncio_task *task = asyncio__task();
     if (!is_open(limit) || limit->task_ != task || task->limit != limit ||
@@ -230,9 +293,18 @@ int asyncio_timeout_exit(struct asyncio_timeout *limit, int body)
     return body;
 }
 
+ASYNCIO__COLD static void close_entered(struct asyncio_timeout *limit)
+{
+    limit = acting(limit);
+    if (!is_elsewhere(limit, "asyncio_timeout_close")) leave(limit);
+}
+
+// Mostly it was left.
 void asyncio_timeout_close(struct asyncio_timeout *limit)
 {
-    if (is_open(limit) && !is_elsewhere(limit, __func__)) leave(limit);
+    bool entered =
+        limit->state_ >= TIMEOUT_ACTIVE && limit->state_ <= TIMEOUT_DOUBLED;
+    if (entered) close_entered(limit);
 }
 
 int asyncio_timeout_reschedule(struct asyncio_timeout *limit, double when)
@@ -240,6 +312,7 @@ int asyncio_timeout_reschedule(struct asyncio_timeout *limit, double when)
     int64_t when_ns;
     int err = asyncio__deadline_at(when, &when_ns);
     if (err < 0) return err;
+    limit = acting(limit);
     if (limit->state_ != TIMEOUT_ACTIVE) return -EINVAL;
     if (is_elsewhere(limit, __func__)) return -EPERM;
     asyncio__timer_disarm(timers_of(limit), timer_of(limit));
@@ -251,6 +324,7 @@ double asyncio_timeout_when(const struct asyncio_timeout *limit)
 {
     if (limit->state_ == TIMEOUT_IDLE || limit->state_ == TIMEOUT_FAILED)
         return ASYNCIO_FOREVER;
+    if (limit->state_ == TIMEOUT_DOUBLED) return limit->outer_->when_;
     if (!lacks_deadline(limit)) return limit->when_;
     if (is_open(limit)) {
         (void)asyncio__loop_now(limit->task_->future.loop_);
@@ -263,6 +337,7 @@ double asyncio_timeout_when(const struct asyncio_timeout *limit)
 
 bool asyncio_timeout_expired(const struct asyncio_timeout *limit)
 {
+    if (limit->state_ == TIMEOUT_DOUBLED) limit = limit->outer_;
     return limit->state_ == TIMEOUT_EXPIRING ||
            limit->state_ == TIMEOUT_EXPIRED;
 }
@@ -281,6 +356,7 @@ bool asyncio__limit_enter(struct asyncio_timeout *limit, double seconds,
     if (refused < 0 && task && task->scope_cancelled)
         refused = asyncio__begin_movable_await(task);
     if (refused == 0) refused = asyncio_timeout_enter(limit, seconds);
+    limit = acting(limit);
     // An awaitable with no time left is treated on its own below.
     if (refused == 0 && seconds <= 0)
         asyncio__timer_disarm(timers_of(limit), timer_of(limit));
