@@ -674,6 +674,127 @@ static int call_back_later(void)
     return asyncio_call_later(1, nothing, NULL, .handle = &handle);
 }
 
+static int call_back_from_thread(void)
+{
+    char own = 'x';
+    return asyncio_call_soon_threadsafe(asyncio_get_running_loop(), nothing,
+                                        &own);
+}
+
+static int submit_from_thread(void)
+{
+    char own = 'x';
+    return asyncio_run_coroutine_threadsafe(asyncio_get_running_loop(), nothing,
+                                            &own, NULL);
+}
+
+static int be_told(struct asyncio_future *future, void *arg)
+{
+    (void)future;
+    (void)arg;
+    return 0;
+}
+
+static int have_callback_told(void)
+{
+    char own = 'x';
+    return asyncio_future_add_done_callback(&things.future, be_told, &own);
+}
+
+static int be_told_of_own_future(void)
+{
+    struct asyncio_future future = {0};
+    int err = asyncio_future_add_done_callback(&future, be_told, NULL);
+    asyncio_future_reset(&future);
+    return err;
+}
+
+static int watch_descriptor(void)
+{
+    char own = 'x';
+    int err = asyncio_add_writer(1, nothing, &own);
+    return err == -EFAULT ? asyncio_add_reader(0, nothing, &own) : err;
+}
+
+static int handle_signal(void)
+{
+    char own = 'x';
+    return asyncio_add_signal_handler(10, nothing, &own);
+}
+
+static void hear(const struct asyncio_report *report, void *arg)
+{
+    (void)report;
+    (void)arg;
+}
+
+static int handle_reports(void)
+{
+    char own = 'x';
+    return asyncio_set_exception_handler(hear, &own);
+}
+
+static int serve_client(struct asyncio_stream *stream, void *arg)
+{
+    (void)arg;
+    asyncio_stream_free(stream);
+    return 0;
+}
+
+static int serve(void)
+{
+    char own = 'x';
+    struct asyncio_server server;
+    return asyncio_start_server(&server, serve_client, &own, "127.0.0.1", 0);
+}
+
+static int begin_thread(void)
+{
+    char own = 'x';
+    struct asyncio_executor *pool;
+    return asyncio_thread_pool_create(&pool, .initializer = nothing,
+                                      .initarg = &own);
+}
+
+static int begin_process(void)
+{
+    char own = 'x';
+    struct asyncio_executor *pool;
+    return asyncio_process_pool_create(&pool, .initializer = nothing,
+                                       .initarg = &own);
+}
+
+static void receive(struct asyncio_stream *stream, void *arg, const void *data,
+                    size_t len)
+{
+    (void)stream;
+    (void)arg;
+    (void)data;
+    (void)len;
+}
+
+static int receive_in_frames(void)
+{
+    char own = 'x';
+    struct asyncio_protocol protocol = {.data_received = receive};
+    struct asyncio_stream *near, *far;
+    int err = asyncio_open_pair(&near, &far);
+    if (err < 0) return err;
+    err = asyncio_stream_set_protocol(near, &protocol, NULL);
+    static const struct asyncio_protocol elsewhere = {.data_received = receive};
+    if (err == -EFAULT)
+        err = asyncio_stream_set_protocol(near, &elsewhere, &own);
+    asyncio_stream_free(near);
+    asyncio_stream_free(far);
+    return err;
+}
+
+static int map_items(void)
+{
+    int items[2] = {1, 2};
+    return asyncio_executor_map(NULL, nothing, items, sizeof *items, 2);
+}
+
 static int change_context(void)
 {
     struct asyncio_context context = {0};
@@ -717,6 +838,18 @@ static const struct refused {
     {"send", send_own_item},
     {"call_soon", call_back_soon},
     {"call_later", call_back_later},
+    {"call_soon_threadsafe", call_back_from_thread},
+    {"run_coroutine_threadsafe", submit_from_thread},
+    {"add_done_callback", have_callback_told},
+    {"add_done_callback of its own", be_told_of_own_future},
+    {"add_reader, add_writer", watch_descriptor},
+    {"add_signal_handler", handle_signal},
+    {"set_exception_handler", handle_reports},
+    {"start_server", serve},
+    {"thread pool", begin_thread},
+    {"process pool", begin_process},
+    {"set_protocol", receive_in_frames},
+    {"map", map_items},
     {"context", change_context},
     {"thread", call_thread},
     {"file", read_file},

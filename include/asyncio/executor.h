@@ -158,7 +158,8 @@ ASYNCIO_API int asyncio_check_cancelled(void);
 // Makes a pool of threads, started as they are needed, and ended when they have
 // had nothing to do for ten seconds.
 //
-// returns   0, or a negative errno
+// returns   0, or a negative errno; -EFAULT if `.initarg` lies in the frames of
+//           the compact task that calls
 // owns      asyncio_executor_shutdown
 ASYNCIO_API int(asyncio_thread_pool_create)(
     struct asyncio_executor **pool, const struct asyncio_pool_options *options);

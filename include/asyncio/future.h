@@ -115,7 +115,8 @@ typedef int asyncio_future_fn(struct asyncio_future *future, void *arg);
 // Calls fn(future, arg) in the pass after it is done, in order of the calls; in
 // the next pass if it is done. A negative code that fn returns is reported.
 //
-// returns   0, -EINVAL for no function, -ENOMEM, -ESHUTDOWN
+// returns   0, -EINVAL for no function, -ENOMEM, -ESHUTDOWN; -EFAULT if the
+//           future or `arg` lies in the frames of the compact task that calls
 // like      Future.add_done_callback
 ASYNCIO_API int asyncio_future_add_done_callback(struct asyncio_future *future,
                                                  asyncio_future_fn *fn,

@@ -183,7 +183,9 @@ struct asyncio_call_options {
 // Runs fn(arg) in the next pass, in order of the calls.
 //
 // returns   0; -EPERM without a loop; -ESHUTDOWN if it is closed; -EINVAL for
-//           no function; -EBUSY if the handle is queued; -ENOMEM
+//           no function; -EBUSY if the handle is queued; -ENOMEM; -EFAULT if
+//           `arg` or the handle lies in the frames of the compact task that
+//           calls (asyncio/task.h)
 // suspends  never
 // like      loop.call_soon
 ASYNCIO_API int(asyncio_call_soon)(int (*fn)(void *arg), void *arg,
@@ -222,7 +224,7 @@ ASYNCIO_API int(asyncio_call_at)(double when, int (*fn)(void *arg), void *arg,
 // is recognised by its address; asyncio/threadsafe.h says what follows.
 //
 // returns   0; -ESHUTDOWN if the loop was closed or freed; -EINVAL for no loop
-//           or no function; -ENOMEM
+//           or no function; -ENOMEM; -EFAULT as call_soon
 // thread    any
 // like      loop.call_soon_threadsafe
 ASYNCIO_API int asyncio_call_soon_threadsafe(struct asyncio_loop *loop,
@@ -250,8 +252,8 @@ ASYNCIO_API uint64_t asyncio_loop_passes(const struct asyncio_loop *loop);
 // waiting, or has failed, until removed. A second call for the same descriptor
 // and direction replaces the first. Remove it before you close the descriptor.
 //
-// returns   0; -EPERM, -ESHUTDOWN as call_soon; -EBADF; -EBUSY for that of an
-//           open stream; -ENOMEM
+// returns   0; -EPERM, -ESHUTDOWN, -EFAULT as call_soon; -EBADF; -EBUSY for
+//           that of an open stream; -ENOMEM
 // like      loop.add_reader, loop.add_writer
 ASYNCIO_API int asyncio_add_reader(int fd, int (*fn)(void *arg), void *arg);
 ASYNCIO_API int asyncio_add_writer(int fd, int (*fn)(void *arg), void *arg);
@@ -270,9 +272,10 @@ ASYNCIO_API int asyncio_remove_writer(int fd);
 // call for the same signal replaces the first. One loop at a time, on the main
 // thread.
 //
-// returns   0; -EPERM, -ESHUTDOWN as call_soon; -EPERM on another thread;
-//           -EINVAL for a signal that cannot be caught; -EBUSY if another loop
-//           handles it, or somebody waits for it (asyncio/signal.h)
+// returns   0; -EPERM, -ESHUTDOWN, -EFAULT as call_soon; -EPERM on another
+//           thread; -EINVAL for a signal that cannot be caught; -EBUSY if
+//           another loop handles it, or somebody waits for it
+//           (asyncio/signal.h)
 // like      loop.add_signal_handler
 ASYNCIO_API int asyncio_add_signal_handler(int signal, int (*fn)(void *arg),
                                            void *arg);
@@ -299,7 +302,7 @@ typedef void asyncio_report_fn(const struct asyncio_report *report, void *arg);
 // Sends the reports of this thread's loop to fn(report, arg); NULL restores the
 // default, which prints one line to standard error.
 //
-// returns   0, or -EPERM without a loop
+// returns   0; -EPERM without a loop; -EFAULT as call_soon
 // like      loop.set_exception_handler
 ASYNCIO_API int asyncio_set_exception_handler(asyncio_report_fn *fn, void *arg);
 

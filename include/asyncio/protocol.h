@@ -62,7 +62,8 @@ struct asyncio_protocol {
 // the reading back to tasks.
 //
 // returns   0; -EINVAL without a way to receive; -EBUSY while a task reads;
-//           -EBADF for a stream that is closed
+//           -EBADF for a stream that is closed; -EFAULT if one of them lies in
+//           the frames of the compact task that calls
 // like      transport.set_protocol
 ASYNCIO_API int
 asyncio_stream_set_protocol(struct asyncio_stream *stream,

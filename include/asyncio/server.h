@@ -62,9 +62,9 @@ struct asyncio_server_options {
 // addresses: asyncio_server_port tells.
 //
 // returns   0; -EADDRINUSE, -EACCES and what else the system says; -ENOENT for
-// a
-//           name that is not known; -EINVAL for a port, limit, backlog or
-//           family that cannot be; -EPERM outside a task; -ENOMEM. Nothing
+//           a name that is not known; -EINVAL for a port, limit, backlog or
+//           family that cannot be; -EPERM outside a task; -ENOMEM; -EFAULT if
+//           `arg` lies in the frames of the compact task that calls. Nothing
 //           stays open then
 // suspends  always
 // like      asyncio.start_server

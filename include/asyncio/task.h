@@ -99,8 +99,12 @@ struct asyncio_task_options {
 // wait. It begins in the next pass, whatever the loop is set to. Nobody else
 // may have the address of anything in its frames: a call that would give it
 // away, or that waits in a way for which that cannot be known, returns -EFAULT
-// and does nothing. What others are to see lies elsewhere: on the heap, in
-// static memory, in its `.copy`, or in the frame of a task that is not compact.
+// and does nothing. So do all that keep an argument for a callback, a task, a
+// thread or a server. Not looked at are the items of a queue and the values of
+// variables (asyncio/context.h), nor what a struct points to that is given
+// away. What others are to see lies elsewhere: on the heap, in static memory,
+// in its
+// `.copy`, or in the frame of a task that is not compact.
 // Time limits and cancel scopes are for its frames, too: what the runtime has
 // to find is kept on the heap as long as they are open.
 //

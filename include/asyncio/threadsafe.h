@@ -34,7 +34,8 @@ struct asyncio_threadsafe_options {
 // called.
 //
 // returns   0; -ESHUTDOWN if the loop was closed or freed; -EINVAL for no loop
-//           or no function; -ENOMEM: then nothing was handed out
+//           or no function; -ENOMEM; -EFAULT if `arg` lies in the frames of
+//           the compact task that calls: then nothing was handed out
 // owns      the future is yours: asyncio_thread_future_release; `arg` has to be
 //           there until the task has ended, which a cancel does not wait for
 // thread    any

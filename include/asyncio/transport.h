@@ -58,7 +58,8 @@ struct asyncio_transport {
 // Makes a stream of a transport, which has to be there until `close`.
 //
 // returns   0; -EINVAL for a limit below 1, or a transport without read, write
-//           or close; -EPERM without a loop; -ENOMEM
+//           or close; -EPERM without a loop; -ENOMEM; -EFAULT if one of them
+//           lies in the frames of the compact task that calls
 // owns      asyncio_stream_free
 ASYNCIO_API int(asyncio_stream_create)(
     struct asyncio_stream **stream, const struct asyncio_transport *transport,
@@ -88,7 +89,7 @@ ASYNCIO_API void asyncio_stream_did_close(struct asyncio_stream *stream,
 // written next passes through the new one, which uses `inner`.
 //
 // returns   0; -EBUSY while somebody reads, or something is unsent; -EBADF,
-//           -EINVAL, -ENOMEM: nothing has changed
+//           -EINVAL, -ENOMEM, -EFAULT: nothing has changed
 // owns      `inner` is the transport's: asyncio_stream_free, in `close`
 // like      StreamWriter.start_tls, for what comes before the handshake
 ASYNCIO_API int

@@ -9,6 +9,7 @@
 #include "exec/process_pool.h"
 #include "exec/worker_log.h"
 #include "platform/sys.h"
+#include "task/compact.h"
 #include "task/park.h"
 
 static struct asyncio__process_pool *pool_of(struct asyncio_executor *executor)
@@ -286,10 +287,12 @@ int(asyncio_process_pool_create)(struct asyncio_executor **made,
                                  const struct asyncio_pool_options *options)
 {
     static const struct asyncio_pool_options none;
+    int err = asyncio__compact_may_keep(options ? options->initarg : NULL);
+    if (err < 0) return err;
     struct asyncio__process_pool *pool = asyncio__alloc(sizeof *pool);
     if (!pool) return -ENOMEM;
 
-    int err = set_options(pool, options ? options : &none);
+    err = set_options(pool, options ? options : &none);
     if (err == 0) err = open_pool(pool, options ? options : &none);
     if (err < 0) {
         free_pool(&pool->executor);

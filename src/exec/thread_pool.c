@@ -9,6 +9,7 @@
 #include "exec/thread_pool.h"
 #include "platform/spin.h"
 #include "platform/sys.h"
+#include "task/compact.h"
 #include "task/park.h"
 
 static struct asyncio__thread_pool *pool_of(struct asyncio_executor *executor)
@@ -375,12 +376,14 @@ int(asyncio_thread_pool_create)(struct asyncio_executor **made,
     if (options && options->sandbox)
         return asyncio_raise(-ENOTSUP, "threads cannot be confined: a sandbox "
                                        "takes a pool of processes");
+    int err = asyncio__compact_may_keep(options ? options->initarg : NULL);
+    if (err < 0) return err;
     struct asyncio__thread_pool *pool = asyncio__alloc(sizeof *pool);
     if (!pool) return -ENOMEM;
 
     pool->executor.ops = &ops;
     pool->max_queued = options ? options->max_queued : 0;
-    int err = asyncio__spin_lock_init(&pool->lock);
+    err = asyncio__spin_lock_init(&pool->lock);
     if (err < 0) goto free_memory;
     err = -pthread_cond_init(&pool->ended, NULL);
     if (err < 0) goto destroy_lock;

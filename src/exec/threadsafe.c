@@ -18,6 +18,7 @@
 
 #include "exec/thread_future.h"
 #include "platform/sys.h"
+#include "task/compact.h"
 #include "task/future.h"
 #include "task/variables.h"
 
@@ -187,9 +188,11 @@ int(asyncio_run_coroutine_threadsafe)(
     const struct asyncio_threadsafe_options *options)
 {
     if (!loop || !fn) return -EINVAL;
+    int err = asyncio__compact_may_keep(arg);
+    if (err < 0) return err;
     struct submission *submission = make_submission(loop, fn, arg, options);
     if (!submission) return -ENOMEM;
-    int err = asyncio_thread_future_create(&submission->future);
+    err = asyncio_thread_future_create(&submission->future);
     if (err < 0) goto fail;
 
     struct asyncio_thread_future *future = submission->future;

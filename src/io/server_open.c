@@ -14,6 +14,7 @@
 
 #include "io/address.h"
 #include "platform/sys.h"
+#include "task/compact.h"
 #include "task/park.h"
 
 #define BACKLOG       100
@@ -139,11 +140,12 @@ static int listen_at_all(struct asyncio__server *server,
     }
 }
 
-static int check(const struct asyncio_server_options *options)
+static int check(const void *arg, const struct asyncio_server_options *options)
 {
     if (!asyncio__task()) return -EPERM;
     if (options->limit < 0 || options->backlog < 0) return -EINVAL;
-    return asyncio__checkpoint();
+    int err = asyncio__compact_may_keep(arg);
+    return err < 0 ? err : asyncio__checkpoint();
 }
 
 static const struct asyncio_server_options defaults;
@@ -155,7 +157,7 @@ static int start_at_host(struct asyncio_server *handle,
                          const struct asyncio_server_options *options)
 {
     *handle = (struct asyncio_server){0};
-    int err = check(options);
+    int err = check(arg, options);
     if (err < 0) return err;
     struct asyncio__address addresses[ADDRESSES_MAX];
     size_t count = 0;
@@ -237,7 +239,7 @@ static int start_at_path(struct asyncio_server *handle,
                          const struct asyncio_server_options *options)
 {
     *handle = (struct asyncio_server){0};
-    int err = check(options);
+    int err = check(arg, options);
     if (err < 0) return err;
     if (!path) return -EINVAL;
     struct asyncio__server *server;
@@ -283,7 +285,7 @@ int(asyncio_start_server_on)(struct asyncio_server *handle,
     if (!options) options = &defaults;
     *handle = (struct asyncio_server){0};
     if (!on_client) return -EINVAL;
-    int err = check(options);
+    int err = check(arg, options);
     if (err < 0) return err;
     int type = asyncio__sys_socket_type(fd);
     if (type < 0) return type == -ENOTSOCK ? -EINVAL : type;

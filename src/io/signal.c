@@ -160,6 +160,7 @@ static int add_handler(int signal, int (*fn)(void *arg), void *arg)
     int err = asyncio__loop_find(&loop);
     if (err < 0) return err;
     if (!fn || signal < 1 || signal >= SIGNALS) return -EINVAL;
+    if (asyncio__loop_lends(loop, arg)) return -EFAULT;
     if (!asyncio__sys_is_first_thread())
         return asyncio_raise(-EPERM,
                              "signal %d can be handled by a loop of "

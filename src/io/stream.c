@@ -14,6 +14,7 @@
 #include "io/server.h"
 #include "loop/debug.h"
 #include "platform/sys.h"
+#include "task/compact.h"
 
 int asyncio__stream_new(struct asyncio_loop *loop, long limit, const char *site,
                         struct asyncio_stream **out)
@@ -49,6 +50,9 @@ int(asyncio_stream_create)(struct asyncio_stream **stream,
     if (!transport || !transport->read || !transport->cancel_read ||
         !transport->write || !transport->cancel_write || !transport->close)
         return -EINVAL;
+    err = asyncio__compact_may_keep(transport);
+    if (err == 0) err = asyncio__compact_may_keep(arg);
+    if (err < 0) return err;
     struct asyncio_stream *made;
     err = asyncio__stream_new(loop, options ? options->limit : 0,
                               options ? options->site : NULL, &made);

@@ -13,6 +13,7 @@
 #include "io/server.h"
 #include "loop/debug.h"
 #include "platform/sys.h"
+#include "task/compact.h"
 
 // Most connections idle. Where the poller lends nothing (stream_lent.c) they
 // have their buffer all the time: it begins small, and grows when a read has
@@ -277,6 +278,9 @@ int asyncio_stream_set_protocol(struct asyncio_stream *stream,
     if (protocol && !can_receive(protocol)) return -EINVAL;
     if (stream->state != ASYNCIO__STREAM_OPEN) return -EBADF;
     if (asyncio__wrong_thread(stream->loop, __func__)) return -EPERM;
+    int err = asyncio__compact_may_keep(protocol);
+    if (err == 0) err = asyncio__compact_may_keep(arg);
+    if (err < 0) return err;
     bool busy = stream->reading || stream->has_fed || stream->fds.lent;
     if (stream->in_read || (!protocol && busy)) return -EBUSY;
     stream->protocol = protocol;

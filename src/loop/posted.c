@@ -198,6 +198,8 @@ int asyncio_call_soon_threadsafe(struct asyncio_loop *loop,
 {
     struct asyncio__batch *fresh = NULL;
     if (!loop || !fn) return -EINVAL;
+    const struct asyncio_loop *own = asyncio__running_loop;
+    if (own && asyncio__loop_lends(own, arg)) return -EFAULT;
     int err = hand_over_if_open(loop, fn, arg, &fresh);
     if (err != -EAGAIN) return err;
 

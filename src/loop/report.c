@@ -44,6 +44,7 @@ int asyncio_set_exception_handler(asyncio_report_fn *fn, void *arg)
 {
     struct asyncio_loop *loop = asyncio_get_event_loop();
     if (!loop || asyncio__wrong_thread(loop, __func__)) return -EPERM;
+    if (asyncio__loop_lends(loop, arg)) return -EFAULT;
     loop->report = fn;
     loop->report_arg = arg;
     return 0;

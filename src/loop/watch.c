@@ -225,6 +225,7 @@ static int add_watch(int fd, int (*fn)(void *), void *arg, bool write)
     int err = asyncio__loop_find(&loop);
     if (err < 0) return err;
     if (!fn) return -EINVAL;
+    if (asyncio__loop_lends(loop, arg)) return -EFAULT;
     if (owns(loop, fd)) return -EBUSY;
     if (fd < 0 || asyncio__sys_fd_flags(fd) < 0) return -EBADF;
     struct asyncio__watch *watch;

@@ -59,6 +59,16 @@ static inline int asyncio__refuse_compact(void)
     return task && task->compact ? asyncio__compact_refuse(task) : 0;
 }
 
+// For calls that would keep an address of their callers': 0, or -EFAULT if it
+// lies in the frames of the compact task that runs. In debug mode that is
+// reported.
+static inline int asyncio__compact_may_keep(const void *address)
+{
+    return asyncio__reaches_compact(address)
+               ? asyncio__compact_refuse(asyncio__task())
+               : 0;
+}
+
 // 0 if the task may begin such a wait, or -EFAULT.
 int asyncio__compact_may_wait(struct asyncio_task *task,
                               const struct asyncio__wait_kind *kind,

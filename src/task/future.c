@@ -10,6 +10,7 @@
 
 #include "loop/debug.h"
 #include "platform/sys.h"
+#include "task/compact.h"
 #include "task/park.h"
 #include "task/run.h"
 #include "task/scope.h"
@@ -244,6 +245,9 @@ int asyncio_future_add_done_callback(struct asyncio_future *future,
     int err = asyncio__future_bind(future);
     if (err < 0) return err;
     if (!fn) return -EINVAL;
+    err = asyncio__compact_may_keep(future);
+    if (err == 0) err = asyncio__compact_may_keep(arg);
+    if (err < 0) return err;
     struct asyncio_loop *loop = asyncio_get_event_loop();
     if (asyncio_loop_is_closed(loop)) return -ESHUTDOWN;
     struct callback *callback = asyncio__alloc(sizeof *callback);
