@@ -1,4 +1,5 @@
-// Tasks: made, named, looked at, cancelled, shielded and awaited.
+// Tasks: made, named, looked at, cancelled, shielded and awaited; and many of
+// them, compact.
 //
 //     cc task.c $(pkg-config --cflags --libs libasyncio)
 
@@ -67,6 +68,33 @@ static int change_of_mind(void *arg)
     return asyncio_sleep(0);
 }
 
+static int visitors;
+
+static int visit(void *arg)
+{
+    (void)arg;
+    int err = asyncio_wait_for(asyncio_sleep(brief), 60);
+    if (err == 0) visitors++;
+    return err;
+}
+
+// Compact tasks share a few stacks and keep what they need while they wait, no
+// more. What others are to see of them does not lie in their frames.
+static int have_visitors(void)
+{
+    struct asyncio_task *tasks[500];
+    int err = 0;
+    for (int i = 0; i < 500; i++)
+        tasks[i] = asyncio_create_task(visit, NULL, .compact = true);
+    for (int i = 0; i < 500; i++) {
+        int ended = asyncio_await(tasks[i]);
+        if (err == 0) err = ended;
+        asyncio_task_release(tasks[i]);
+    }
+    printf("visitors: %d\n", visitors);
+    return err;
+}
+
 static int async_main(void *arg)
 {
     (void)arg;
@@ -92,7 +120,8 @@ static int async_main(void *arg)
     if (err < 0) return err;
 
     printf("coroutine objects: %d\n", coroutine_objects());
-    return cancel_and_count();
+    err = have_visitors();
+    return err < 0 ? err : cancel_and_count();
 }
 
 int main(void)
@@ -105,5 +134,6 @@ int main(void)
 // expect: the nap: result 7, error 0, not cancelled
 // expect: unused, used up
 // expect: coroutine objects: 28
+// expect: visitors: 500
 // expect: requests: 1
 // expect: awaited: no time left
