@@ -254,9 +254,11 @@ TEST(a_cancelled_lookup_returns_at_once, .real_time = true)
     struct asyncio_task *task =
         asyncio_create_task(look_up, (char[]){"dead.test"});
     wait_for_queries(task, 1);
+    int asked = atomic_load(&server.queries);
     asyncio_task_cancel(task);
     EXPECT_EQ(asyncio_await(task), -ECANCELED);
-    EXPECT_EQ(atomic_load(&server.queries), 1); // no second try was waited for
+    EXPECT_EQ(atomic_load(&server.queries),
+              asked); // no other try was waited for
     asyncio_task_release(task);
     stop();
 }

@@ -103,8 +103,7 @@ struct asyncio_task_options {
 // thread or a server. Not looked at are the items of a queue and the values of
 // variables (asyncio/context.h), nor what a struct points to that is given
 // away. What others are to see lies elsewhere: on the heap, in static memory,
-// in its
-// `.copy`, or in the frame of a task that is not compact.
+// in its `.copy`, or in the frame of a task that is not compact.
 // Time limits and cancel scopes are for its frames, too: what the runtime has
 // to find is kept on the heap as long as they are open.
 //
