@@ -161,7 +161,7 @@ check_tsan()
         build/tsan threads thread_pool thread_future thread_channel loop_run \
         file threadsafe workers eager watchdog together context_var wrong_thread \
         thread_queue connect socket socket_fd stream transport server folder \
-        draft whole_file names resolver
+        draft whole_file names resolver compact compact_limit
 }
 
 # The other assembly, on an emulated processor: whatever waits and switches.
