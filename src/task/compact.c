@@ -55,8 +55,9 @@ static int refuse_wait(struct asyncio_task *task,
 // Between here and the switch there are only frames of our own.
 #define OWN_FRAMES 512
 
-// Sees to it that the task can be put aside, whatever becomes of memory.
-static bool reserve(const struct asyncio_task *task)
+// Sees to it that the task can be put aside, whatever becomes of memory. Not in
+// place: what it needs is not to be kept while the task waits.
+ASYNCIO__APART static bool reserve(const struct asyncio_task *task)
 {
     if (!ASYNCIO__COMPACT_MOVES) return true;
     char *here = __builtin_frame_address(0);
@@ -84,13 +85,26 @@ static void set_running(struct asyncio_loop *loop,
     loop->indirect = stack;
 }
 
-void asyncio__compact_switch_away(struct asyncio_loop *loop,
-                                  struct asyncio_task *task)
+ASYNCIO__INLINE void switch_away(struct asyncio_loop *loop,
+                                 struct asyncio_task *task)
 {
     (void)reserve(task); // for a yield, too; without, it may keep its place
     set_running(loop, NULL);
     asyncio__switch_to_next(loop, task);
     set_running(loop, task->stack);
+}
+
+void asyncio__compact_switch_away(struct asyncio_loop *loop,
+                                  struct asyncio_task *task)
+{
+    switch_away(loop, task);
+}
+
+int asyncio__compact_wait(struct asyncio_loop *loop, struct asyncio_task *task)
+{
+    assert(!loop->spawner);
+    switch_away(loop, task);
+    return asyncio__outcome_of_wait(task);
 }
 
 // The next one of the queue, if it may begin right here, in the slot that has

@@ -79,6 +79,11 @@ int asyncio__compact_may_wait(struct asyncio_task *task,
 void asyncio__compact_switch_away(struct asyncio_loop *loop,
                                   struct asyncio_task *task);
 
+// The rest of a wait of one of them that has begun: what the wait returns. Its
+// frame is the last that the task keeps of its wait, so it is called at the end
+// of others, which have none any more.
+int asyncio__compact_wait(struct asyncio_loop *loop, struct asyncio_task *task);
+
 // asyncio__context_of_next for one of them. The loop's context may also mean
 // that it has to be brought in from there, and its step is in the queue again.
 struct asyncio__context *asyncio__compact_context(struct asyncio_loop *loop,

@@ -197,16 +197,27 @@ static void pass_cancel_on(struct asyncio_task *task)
         asyncio__scope_end_wait(task);
 }
 
-int asyncio__park_otherwise(struct asyncio_loop *loop,
-                            struct asyncio_task *task,
-                            const struct asyncio__wait_kind *kind, void *object,
-                            struct asyncio_link *list)
+ASYNCIO__COLD static int begin_otherwise(struct asyncio_task *task,
+                                         const struct asyncio__wait_kind *kind,
+                                         void *object,
+                                         struct asyncio_link *list)
 {
     int err = may_begin(task, kind, object, list);
     if (err < 0) return err;
     asyncio__begin_wait(task, kind, object, list);
     pass_cancel_on(task);
+    return 0;
+}
+
+int asyncio__park_otherwise(struct asyncio_loop *loop,
+                            struct asyncio_task *task,
+                            const struct asyncio__wait_kind *kind, void *object,
+                            struct asyncio_link *list)
+{
+    int err = begin_otherwise(task, kind, object, list);
+    if (err < 0) return err;
     if (loop->watched) return asyncio__wait_by_detour(loop, task);
+    if (task->compact) return asyncio__compact_wait(loop, task);
     asyncio__switch_away(loop, task);
     return asyncio__outcome_of_wait(task);
 }
@@ -258,19 +269,20 @@ bool asyncio__waiters_are_elsewhere(const struct asyncio_link *list,
     return task && asyncio__wrong_thread(task->future.loop_, call);
 }
 
-ASYNCIO__COLD static void yield_by_detour(struct asyncio_loop *loop,
-                                          struct asyncio_task *task)
-{
-    if (loop->watched) tell_await(loop, task);
-    asyncio__switch_away(loop, task);
-}
-
 ASYNCIO__COLD static int cancelled_in_yield(struct asyncio_loop *loop,
                                             struct asyncio_task *task)
 {
     asyncio__take_cancel(task);
     if (loop->watched) tell_resumed(loop, task, -ECANCELED);
     return -ECANCELED;
+}
+
+ASYNCIO__COLD static int yield_by_detour(struct asyncio_loop *loop,
+                                         struct asyncio_task *task)
+{
+    if (loop->watched) tell_await(loop, task);
+    asyncio__switch_away(loop, task);
+    return asyncio__cancel_pending(task) ? cancelled_in_yield(loop, task) : 0;
 }
 
 int asyncio__yield(void)
@@ -281,10 +293,8 @@ int asyncio__yield(void)
     if (asyncio__cancel_pending(task))
         return asyncio__begin_movable_await(task);
     asyncio__loop_add_task(loop, &task->step);
-    if (loop->detour)
-        yield_by_detour(loop, task);
-    else
-        asyncio__switch_to_next(loop, task);
+    if (loop->detour) return yield_by_detour(loop, task);
+    asyncio__switch_to_next(loop, task);
     return asyncio__cancel_pending(task) ? cancelled_in_yield(loop, task) : 0;
 }
 
