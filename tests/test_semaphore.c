@@ -341,7 +341,7 @@ TEST(borrower_has_one_unit_and_returns_what_it_has)
 {
     CONFORMS("SEM-09");
     struct asyncio_limiter limiter;
-    EXPECT_EQ(asyncio_limiter_init(&limiter, 0), -EINVAL);
+    EXPECT_EQ(asyncio_limiter_init(&limiter, -1), -EINVAL);
     EXPECT_EQ(asyncio_limiter_init(&limiter, 2), 0);
     EXPECT_EQ(asyncio_limiter_release(&limiter, NULL), -EPERM);
     int err = asyncio_limiter_acquire(&limiter, NULL);
@@ -398,4 +398,120 @@ TEST(cancelled_borrower_waits_no_more)
     EXPECT_EQ(asyncio_limiter_release(&limiter, &waiting), -EPERM);
     EXPECT_EQ(asyncio_limiter_release(&limiter, &holding), 0);
     EXPECT_EQ(asyncio_limiter_borrowed(&limiter), 0);
+}
+
+TEST(limiter_is_tried_without_waiting)
+{
+    struct asyncio_limiter limiter;
+    int a, b;
+    EXPECT_EQ(asyncio_limiter_init(&limiter, 1), 0);
+    if (asyncio_limiter_acquire_nowait(&limiter, &a) < 0) return;
+    EXPECT_EQ(asyncio_limiter_acquire_nowait(&limiter, &a), -EALREADY);
+    EXPECT_EQ(asyncio_limiter_acquire_nowait(&limiter, &b), -EAGAIN);
+    EXPECT_EQ(asyncio_limiter_acquire_nowait(&limiter, NULL), -EAGAIN);
+    EXPECT_EQ(asyncio_limiter_release(&limiter, &b), -EPERM);
+    EXPECT_EQ(asyncio_limiter_borrowed(&limiter), 1);
+    EXPECT_EQ(asyncio_limiter_release(&limiter, &a), 0);
+}
+
+TEST_PLAIN(limiter_is_tried_for_somebody_outside_tasks)
+{
+    struct asyncio_limiter limiter;
+    int a;
+    EXPECT_EQ(asyncio_limiter_init(&limiter, 1), 0);
+    EXPECT_EQ(asyncio_limiter_acquire_nowait(&limiter, NULL), -EPERM);
+    if (asyncio_limiter_acquire_nowait(&limiter, &a) < 0) return;
+    EXPECT_EQ(asyncio_limiter_release(&limiter, &a), 0);
+}
+
+static int borrow_for_a_while(void *arg)
+{
+    struct asyncio_limiter *limiter = arg;
+    int err = asyncio_limiter_acquire(limiter, NULL);
+    if (err < 0) return err;
+    err = asyncio_sleep(1);
+    EXPECT_EQ(asyncio_limiter_release(limiter, NULL), 0);
+    return err;
+}
+
+TEST(limiter_with_more_units_lends_them_to_those_who_wait)
+{
+    struct asyncio_limiter limiter;
+    EXPECT_EQ(asyncio_limiter_init(&limiter, 1), 0);
+    ASYNCIO_WITH_TASK_GROUP(group);
+    for (int i = 0; i < 4; i++)
+        asyncio_task_group_create_task(&group, borrow_for_a_while, &limiter);
+    int err = asyncio_sleep(0.5);
+    EXPECT_EQ(asyncio_limiter_borrowed(&limiter), 1);
+    EXPECT_EQ(asyncio_limiter_waiting(&limiter), 3);
+    EXPECT_EQ(asyncio_limiter_set_units(&limiter, -1), -EINVAL);
+    EXPECT_EQ(asyncio_limiter_set_units(&limiter, 3), 0);
+    EXPECT_EQ(asyncio_limiter_units(&limiter), 3);
+    EXPECT_EQ(asyncio_limiter_borrowed(&limiter), 3);
+    EXPECT_EQ(asyncio_limiter_waiting(&limiter), 1);
+    EXPECT_EQ(asyncio_task_group_exit(&group, err), 0);
+    EXPECT_EQ(asyncio_limiter_borrowed(&limiter), 0);
+}
+
+TEST(limiter_with_fewer_units_lends_none_until_so_many_came_back)
+{
+    struct asyncio_limiter limiter;
+    int who[4];
+    bool fine = true;
+    EXPECT_EQ(asyncio_limiter_init(&limiter, 3), 0);
+    for (int i = 0; i < 3; i++)
+        if (asyncio_limiter_acquire_nowait(&limiter, &who[i]) < 0) fine = false;
+    EXPECT_EQ(asyncio_limiter_set_units(&limiter, 1), 0);
+    if (fine) EXPECT_EQ(asyncio_limiter_borrowed(&limiter), 3);
+    for (int i = 0; i < 3; i++) {
+        if (fine)
+            EXPECT_EQ(asyncio_limiter_acquire_nowait(&limiter, &who[3]),
+                      -EAGAIN);
+        int err = asyncio_limiter_release(&limiter, &who[i]);
+        EXPECT(err == 0 || !fine);
+    }
+    EXPECT_EQ(asyncio_limiter_borrowed(&limiter), 0);
+    if (asyncio_limiter_acquire_nowait(&limiter, &who[3]) < 0) return;
+    EXPECT_EQ(asyncio_limiter_release(&limiter, &who[3]), 0);
+}
+
+// Who was promised a unit has it for all others.
+TEST(unit_that_comes_back_is_lent_to_the_next_at_once)
+{
+    struct asyncio_limiter limiter;
+    int holder, third;
+    EXPECT_EQ(asyncio_limiter_init(&limiter, 1), 0);
+    if (asyncio_limiter_acquire_nowait(&limiter, &holder) < 0) return;
+    struct asyncio_task *task =
+        asyncio_create_task(borrow_for_a_while, &limiter);
+    EXPECT_EQ(asyncio_sleep(0), 0);
+    EXPECT_EQ(asyncio_limiter_release(&limiter, &holder), 0);
+    EXPECT_EQ(asyncio_limiter_borrowed(&limiter), 1);
+    int err = asyncio_limiter_acquire_nowait(&limiter, &third);
+    EXPECT_EQ(err, -EAGAIN);
+    if (err == 0) EXPECT_EQ(asyncio_limiter_release(&limiter, &third), 0);
+    asyncio_task_cancel(task);
+    EXPECT_EQ(asyncio_await(task), -ECANCELED);
+    EXPECT_EQ(asyncio_limiter_borrowed(&limiter), 0);
+    asyncio_task_release(task);
+}
+
+// trio's test_CapacityLimiter_zero_limit_tokens.
+TEST(limiter_of_no_units_lets_all_wait_until_it_has_some)
+{
+    struct asyncio_limiter limiter;
+    EXPECT_EQ(asyncio_limiter_init(&limiter, 0), 0);
+    EXPECT_EQ(asyncio_limiter_acquire_nowait(&limiter, &limiter), -EAGAIN);
+    ASYNCIO_WITH_TASK_GROUP(group);
+    for (int i = 0; i < 3; i++)
+        asyncio_task_group_create_task(&group, borrow_for_a_while, &limiter);
+    int err = asyncio_sleep(5);
+    EXPECT_EQ(asyncio_limiter_borrowed(&limiter), 0);
+    EXPECT_EQ(asyncio_limiter_set_units(&limiter, 3), 0);
+    if (err == 0) err = asyncio_sleep(0.5);
+    EXPECT_EQ(asyncio_limiter_set_units(&limiter, 0), 0);
+    EXPECT_EQ(asyncio_limiter_units(&limiter), 0);
+    EXPECT_EQ(asyncio_task_group_exit(&group, err), 0);
+    EXPECT_EQ(asyncio_limiter_borrowed(&limiter), 0);
+    EXPECT_EQ(asyncio_limiter_acquire_nowait(&limiter, &limiter), -EAGAIN);
 }

@@ -41,7 +41,8 @@ static int bounded(void)
     printf("released too often: %s\n",
            asyncio_semaphore_release(&seat) == -EOVERFLOW ? "EOVERFLOW" : "?");
     err = asyncio_semaphore_acquire_nowait(&seat);
-    printf("taken: %d, locked: %d\n", err, asyncio_semaphore_locked(&seat));
+    printf("taken: %d, locked: %d, waiting: %zu\n", err,
+           asyncio_semaphore_locked(&seat), asyncio_semaphore_waiting(&seat));
     return asyncio_semaphore_release(&seat);
 }
 
@@ -56,6 +57,12 @@ static int limited(void)
     err = asyncio_limiter_acquire(&desks, me);
     printf("lent: %ld, twice: %s\n", asyncio_limiter_borrowed(&desks),
            err == -EALREADY ? "EALREADY" : "?");
+
+    err = asyncio_limiter_set_units(&desks, 1);
+    if (err < 0) return err;
+    err = asyncio_limiter_acquire_nowait(&desks, "you");
+    printf("of %ld: %s, in line: %zu\n", asyncio_limiter_units(&desks),
+           err == -EAGAIN ? "EAGAIN" : "?", asyncio_limiter_waiting(&desks));
     return asyncio_limiter_release(&desks, me);
 }
 
@@ -73,5 +80,6 @@ int main(void)
 }
 // expect: at most 2 at a time
 // expect: released too often: EOVERFLOW
-// expect: taken: 0, locked: 1
+// expect: taken: 0, locked: 1, waiting: 0
 // expect: lent: 1, twice: EALREADY
+// expect: of 1: EAGAIN, in line: 0

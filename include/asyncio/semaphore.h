@@ -63,6 +63,10 @@ ASYNCIO_API int asyncio_semaphore_release(struct asyncio_semaphore *semaphore);
 ASYNCIO_API bool
 asyncio_semaphore_locked(const struct asyncio_semaphore *semaphore);
 
+// How many tasks wait in line.
+ASYNCIO_API size_t
+asyncio_semaphore_waiting(const struct asyncio_semaphore *semaphore);
+
 // A limiter knows who has its units: each task, or each borrower that you name
 // by a pointer, has at most one.
 struct asyncio_limiter {
@@ -73,7 +77,7 @@ struct asyncio_limiter {
 
 // Gives it `units` to lend.
 //
-// returns   0; -EINVAL for less than one unit
+// returns   0; -EINVAL for a negative number
 // like      trio.CapacityLimiter
 ASYNCIO_API int asyncio_limiter_init(struct asyncio_limiter *limiter,
                                      long units);
@@ -85,14 +89,33 @@ ASYNCIO_API int asyncio_limiter_init(struct asyncio_limiter *limiter,
 ASYNCIO_API ASYNCIO_SUSPENDS int
 asyncio_limiter_acquire(struct asyncio_limiter *limiter, const void *borrower);
 
+// The same, but returns -EAGAIN instead of waiting. Never suspends; needs no
+// task, if `borrower` is named.
+ASYNCIO_API int asyncio_limiter_acquire_nowait(struct asyncio_limiter *limiter,
+                                               const void *borrower);
+
 // Gives it back.
 //
 // returns   0; -EPERM if `borrower` has none
 ASYNCIO_API int asyncio_limiter_release(struct asyncio_limiter *limiter,
                                         const void *borrower);
 
-// How many units are lent.
+// Gives it another number of units to lend. Who waits gets those that are more;
+// of those that are fewer nobody is deprived: none is lent until so many came
+// back.
+//
+// returns   0; -EINVAL for a negative number
+// suspends  never
+// like      trio's CapacityLimiter.total_tokens
+ASYNCIO_API int asyncio_limiter_set_units(struct asyncio_limiter *limiter,
+                                          long units);
+ASYNCIO_API long asyncio_limiter_units(const struct asyncio_limiter *limiter);
+
+// How many units are lent, or promised to a borrower that has not run yet; and
+// how many borrowers wait in line.
 ASYNCIO_API long
 asyncio_limiter_borrowed(const struct asyncio_limiter *limiter);
+ASYNCIO_API size_t
+asyncio_limiter_waiting(const struct asyncio_limiter *limiter);
 
 ASYNCIO__END

@@ -38,6 +38,11 @@ bool asyncio_semaphore_locked(const struct asyncio_semaphore *semaphore)
     return is_locked(semaphore);
 }
 
+size_t asyncio_semaphore_waiting(const struct asyncio_semaphore *semaphore)
+{
+    return list_count(&semaphore->waiters_);
+}
+
 // Hands units to those who wait, as far as they go.
 static inline void serve(struct asyncio_semaphore *semaphore)
 {
@@ -131,8 +136,24 @@ static struct borrower *find(const struct asyncio_limiter *limiter,
 int asyncio_limiter_init(struct asyncio_limiter *limiter, long units)
 {
     *limiter = (struct asyncio_limiter){0};
-    if (units < 1) return -EINVAL;
-    return asyncio_bounded_semaphore_init(&limiter->semaphore_, units, units);
+    return asyncio_limiter_set_units(limiter, units);
+}
+
+static int borrow(struct asyncio_limiter *limiter, const void *who,
+                  int (*acquire)(struct asyncio_semaphore *semaphore))
+{
+    if (find(limiter, who)) return -EALREADY;
+    struct borrower *entry = asyncio__alloc(sizeof *entry);
+    if (!entry) return -ENOMEM;
+
+    entry->who = who;
+    list_add_tail(&limiter->borrowers_, &entry->link);
+    int err = acquire(&limiter->semaphore_);
+    entry->has = err == 0;
+    if (err == 0) return 0;
+    list_remove(&entry->link);
+    asyncio__free(entry);
+    return err;
 }
 
 int asyncio_limiter_acquire(struct asyncio_limiter *limiter,
@@ -141,18 +162,16 @@ int asyncio_limiter_acquire(struct asyncio_limiter *limiter,
     if (is_elsewhere(&limiter->semaphore_, __func__)) return -EPERM;
     if (!asyncio__task()) return -EPERM;
     if (!borrower) borrower = asyncio__task();
-    if (find(limiter, borrower)) return -EALREADY;
-    struct borrower *entry = asyncio__alloc(sizeof *entry);
-    if (!entry) return -ENOMEM;
+    return borrow(limiter, borrower, asyncio_semaphore_acquire);
+}
 
-    entry->who = borrower;
-    list_add_tail(&limiter->borrowers_, &entry->link);
-    int err = asyncio_semaphore_acquire(&limiter->semaphore_);
-    entry->has = err == 0;
-    if (err == 0) return 0;
-    list_remove(&entry->link);
-    asyncio__free(entry);
-    return err;
+int asyncio_limiter_acquire_nowait(struct asyncio_limiter *limiter,
+                                   const void *borrower)
+{
+    if (is_elsewhere(&limiter->semaphore_, __func__)) return -EPERM;
+    if (!borrower) borrower = asyncio__task();
+    if (!borrower) return -EPERM;
+    return borrow(limiter, borrower, asyncio_semaphore_acquire_nowait);
 }
 
 int asyncio_limiter_release(struct asyncio_limiter *limiter,
@@ -167,8 +186,29 @@ int asyncio_limiter_release(struct asyncio_limiter *limiter,
     return asyncio_semaphore_release(&limiter->semaphore_);
 }
 
+// The value is below 0 while more are lent than there are now.
+int asyncio_limiter_set_units(struct asyncio_limiter *limiter, long units)
+{
+    struct asyncio_semaphore *semaphore = &limiter->semaphore_;
+    if (units < 0) return -EINVAL;
+    if (is_elsewhere(semaphore, __func__)) return -EPERM;
+    semaphore->value += units - semaphore->bound;
+    semaphore->bound = units;
+    serve(semaphore);
+    return 0;
+}
+
+long asyncio_limiter_units(const struct asyncio_limiter *limiter)
+{
+    return limiter->semaphore_.bound;
+}
+
 long asyncio_limiter_borrowed(const struct asyncio_limiter *limiter)
 {
-    return limiter->semaphore_.bound - limiter->semaphore_.value -
-           limiter->semaphore_.granted_;
+    return limiter->semaphore_.bound - limiter->semaphore_.value;
+}
+
+size_t asyncio_limiter_waiting(const struct asyncio_limiter *limiter)
+{
+    return asyncio_semaphore_waiting(&limiter->semaphore_);
 }
