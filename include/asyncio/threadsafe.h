@@ -56,6 +56,9 @@ ASYNCIO_API int(asyncio_run_coroutine_threadsafe)(
 //
 // returns   the outcome of fn; -ECANCELED too if the loop was closed before;
 //           -EDEADLK at once on a thread whose loop runs; as above
+// cancel    in a job of an executor whose caller is cancelled, before or
+//           meanwhile, the coroutine is; this returns when that has ended. Not
+//           in one that was left behind by .abandon
 // thread    any without a running loop: those of asyncio_to_thread, above all
 // like      anyio.from_thread.run, trio.from_thread.run
 ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_from_thread_run)(

@@ -28,6 +28,7 @@ int asyncio__job_make(struct asyncio__job **made,
     if (!job) return -ENOMEM;
 
     atomic_init(&job->references, 1);
+    atomic_init(&job->awaits, NULL);
     job->executor = executor;
     job->fn = fn;
     job->arg = arg;
@@ -59,10 +60,15 @@ void asyncio__job_unref(struct asyncio__job *job)
     asyncio__free(job);
 }
 
+struct asyncio__cancel_hook asyncio__job_asked;
+
 void asyncio__job_interrupt(struct asyncio__job *job)
 {
     const struct asyncio__executor_ops *ops = job->executor->ops;
     atomic_store(&job->cancelled, true);
+    struct asyncio__cancel_hook *hook =
+        atomic_exchange(&job->awaits, &asyncio__job_asked);
+    if (hook && hook != &asyncio__job_asked) hook->cancelled(hook);
     if (ops->interrupt) ops->interrupt(job->executor, job);
 }
 

@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 
 #include "exec/home.h"
+#include "exec/thread_future.h"
 #include "platform/offload.h"
 #include "task/executor.h"
 #include "task/failure.h"
@@ -45,6 +46,9 @@ struct asyncio__job {
     struct asyncio__failure *failure; // words for a negative result, or NULL
     atomic_bool cancelled; // nobody wants the result; the job may ask
     bool wanted;           // the result is, all the same: a scope was cancelled
+    // What its function waits for on a loop; `asyncio__job_asked` from the
+    // moment on in which it was asked to end.
+    _Atomic(struct asyncio__cancel_hook *) awaits;
 
     // In a trace; of a job that is in none, `trace` is 0 and the rest unset.
     uint32_t trace;      // its number
@@ -92,6 +96,13 @@ void asyncio__job_unref(struct asyncio__job *job);
 
 // Asks one that has begun to end early, if there is a way.
 void asyncio__job_interrupt(struct asyncio__job *job);
+extern struct asyncio__cancel_hook asyncio__job_asked;
+
+// On a thread of a pool, around a wait for a loop: has `hook` called when the
+// job that runs there is asked to end, or now if it was. The second returns
+// whether the hook was not called, and will not be. Elsewhere they do nothing.
+void asyncio__job_begin_await(struct asyncio__cancel_hook *hook);
+bool asyncio__job_end_await(struct asyncio__cancel_hook *hook);
 
 // The pools' `call`: a job that the running task waits for.
 int asyncio__job_call(struct asyncio_executor *executor, int (*fn)(void *arg),

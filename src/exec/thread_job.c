@@ -27,6 +27,21 @@ int asyncio_check_cancelled(void)
     return atomic_load(&current_job->cancelled) ? -ECANCELED : 0;
 }
 
+void asyncio__job_begin_await(struct asyncio__cancel_hook *hook)
+{
+    struct asyncio__cancel_hook *none = NULL;
+    if (!current_job) return;
+    if (!atomic_compare_exchange_strong(&current_job->awaits, &none, hook))
+        hook->cancelled(hook);
+}
+
+bool asyncio__job_end_await(struct asyncio__cancel_hook *hook)
+{
+    struct asyncio__cancel_hook *still = hook;
+    if (!current_job) return true;
+    return atomic_compare_exchange_strong(&current_job->awaits, &still, NULL);
+}
+
 // --- the door ---------------------------------------------------------------
 
 bool asyncio__thread_pool_full(const struct asyncio__thread_pool *pool)

@@ -8,6 +8,9 @@
 // the two ends: either the task ends it first, and no cancel is posted, or the
 // cancel comes first and what the task returns goes nowhere.
 //
+// A job that blocks for one takes it along when it is asked to end: its hook
+// holds the submission, too, until the wait is over or the cancel was posted.
+//
 // When a loop closes, submissions end before anything else is undone: its
 // executor waits for threads then, and one of these may wait for a submission.
 
@@ -16,6 +19,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "exec/job.h"
 #include "exec/thread_future.h"
 #include "platform/sys.h"
 #include "task/compact.h"
@@ -27,7 +31,8 @@ struct submission {
     struct asyncio__step ended;        // among those who wait for the task
     struct asyncio__at_close at_close; // while it is on the loop
     struct asyncio__cancel_hook hook;
-    atomic_uint references; // of the loop, and of a cancel under way
+    struct asyncio__cancel_hook job_hook; // of the job that blocks for it
+    atomic_uint references; // of the loop, a cancel under way, and a job
     struct asyncio_loop *loop;
     struct asyncio_context context; // of who submitted it, until it begins
     struct asyncio_thread_future *future;
@@ -158,6 +163,15 @@ static void on_cancelled(struct asyncio__cancel_hook *hook)
         unref(submission); // not the last one: the future has not let go of us
 }
 
+// The reference of the job goes with the cancel.
+static void on_job_asked(struct asyncio__cancel_hook *hook)
+{
+    struct submission *submission =
+        list_entry(hook, struct submission, job_hook);
+    if (!asyncio__loop_post_if_open(submission->loop, &submission->cancel_post))
+        unref(submission);
+}
+
 static struct submission *
 make_submission(struct asyncio_loop *loop, int (*fn)(void *arg), void *arg,
                 const struct asyncio_threadsafe_options *options)
@@ -172,6 +186,7 @@ make_submission(struct asyncio_loop *loop, int (*fn)(void *arg), void *arg,
     submission->cancel_post.drop = drop_cancel_post;
     submission->ended.run = on_task_ended;
     submission->hook.cancelled = on_cancelled;
+    submission->job_hook.cancelled = on_job_asked;
     atomic_init(&submission->references, 1);
     submission->loop = loop;
     asyncio_copy_context(&submission->context);
@@ -182,10 +197,11 @@ make_submission(struct asyncio_loop *loop, int (*fn)(void *arg), void *arg,
     return submission;
 }
 
-int(asyncio_run_coroutine_threadsafe)(
-    struct asyncio_loop *loop, int (*fn)(void *arg), void *arg,
-    struct asyncio_thread_future **handle,
-    const struct asyncio_threadsafe_options *options)
+// Makes one with its future, which `unseen` says that nobody else will hold.
+static int make_whole(struct asyncio_loop *loop, int (*fn)(void *arg),
+                      void *arg,
+                      const struct asyncio_threadsafe_options *options,
+                      bool unseen, struct submission **made)
 {
     if (!loop || !fn) return -EINVAL;
     int err = asyncio__compact_may_keep(arg);
@@ -193,32 +209,70 @@ int(asyncio_run_coroutine_threadsafe)(
     struct submission *submission = make_submission(loop, fn, arg, options);
     if (!submission) return -ENOMEM;
     err = asyncio_thread_future_create(&submission->future);
-    if (err < 0) goto fail;
+    if (err < 0) {
+        unref(submission);
+        return err;
+    }
+    asyncio__thread_future_on_cancel(submission->future, &submission->hook);
+    submission->unseen = unseen;
+    *made = submission;
+    return 0;
+}
 
-    struct asyncio_thread_future *future = submission->future;
-    asyncio__thread_future_on_cancel(future, &submission->hook);
-    submission->unseen = !handle;
-    if (handle) asyncio_thread_future_retain(future);
-    err = asyncio__loop_post_if_open(loop, &submission->post) ? 0 : -ESHUTDOWN;
-    if (err == 0 && handle) *handle = future;
-    if (err == 0) return 0;
-
-    if (handle) asyncio_thread_future_release(future);
-fail:
+// Hands the loop's reference over, or lets go of it.
+static int post(struct submission *submission)
+{
+    if (asyncio__loop_post_if_open(submission->loop, &submission->post))
+        return 0;
     unref(submission);
+    return -ESHUTDOWN;
+}
+
+int(asyncio_run_coroutine_threadsafe)(
+    struct asyncio_loop *loop, int (*fn)(void *arg), void *arg,
+    struct asyncio_thread_future **handle,
+    const struct asyncio_threadsafe_options *options)
+{
+    struct submission *submission;
+    int err = make_whole(loop, fn, arg, options, !handle, &submission);
+    if (err < 0) return err;
+    struct asyncio_thread_future *future = submission->future;
+    if (handle) asyncio_thread_future_retain(future);
+    err = post(submission);
+    if (err == 0 && handle) *handle = future;
+    if (err < 0 && handle) asyncio_thread_future_release(future);
     return err;
+}
+
+// Blocks until it has ended, also where a job that blocks here is asked to end:
+// then its task is, and what that has in the caller's frame is still needed.
+// The submission may be gone once the job was asked.
+static int wait_until_ended(struct submission *submission,
+                            struct asyncio_thread_future *future)
+{
+    struct asyncio__cancel_hook *hook = &submission->job_hook;
+    asyncio__job_begin_await(hook);
+    int result = asyncio_thread_future_wait(future, ASYNCIO_FOREVER);
+    if (asyncio__job_end_await(hook)) unref(submission);
+    return result;
 }
 
 int(asyncio_from_thread_run)(struct asyncio_loop *loop, int (*fn)(void *arg),
                              void *arg,
                              const struct asyncio_threadsafe_options *options)
 {
-    struct asyncio_thread_future *future;
+    struct submission *submission;
     if (asyncio__running_loop) return -EDEADLK;
-    int err =
-        (asyncio_run_coroutine_threadsafe)(loop, fn, arg, &future, options);
+    int err = make_whole(loop, fn, arg, options, false, &submission);
     if (err < 0) return err;
-    int result = asyncio_thread_future_wait(future, ASYNCIO_FOREVER);
+    struct asyncio_thread_future *future =
+        asyncio_thread_future_retain(submission->future);
+    atomic_fetch_add(&submission->references, 1); // of the wait for it
+    int result = post(submission);
+    if (result == 0)
+        result = wait_until_ended(submission, future);
+    else
+        unref(submission);
     asyncio_thread_future_release(future);
     return result;
 }
