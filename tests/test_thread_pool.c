@@ -201,6 +201,16 @@ TEST_PLAIN(pool_of_less_than_no_threads_is_refused)
     EXPECT_EQ(asyncio_thread_pool_create(&pool, .max_workers = -1), -EINVAL);
 }
 
+TEST_PLAIN(limits_that_threads_cannot_have_are_refused_with_words)
+{
+    struct asyncio_executor *pool;
+    EXPECT_EQ(asyncio_thread_pool_create(&pool, .timeout = 1), -ENOTSUP);
+    EXPECT_CONTAINS(asyncio_strerror(-ENOTSUP), "a pool of processes");
+    EXPECT_EQ(asyncio_thread_pool_create(&pool, .cpu_limit = 1), -ENOTSUP);
+    EXPECT_EQ(asyncio_thread_pool_create(&pool, .memory_limit = 1), -ENOTSUP);
+    EXPECT_EQ(asyncio_thread_pool_create(&pool, .max_jobs = 1), -ENOTSUP);
+}
+
 // --- many -------------------------------------------------------------------
 
 static int double_it(void *arg)

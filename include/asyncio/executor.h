@@ -158,8 +158,9 @@ ASYNCIO_API int asyncio_check_cancelled(void);
 // Makes a pool of threads, started as they are needed, and ended when they have
 // had nothing to do for ten seconds.
 //
-// returns   0, or a negative errno; -EFAULT if `.initarg` lies in the frames of
-//           the compact task that calls
+// returns   0; -EINVAL for a negative number of threads; -ENOTSUP for a limit
+//           or a sandbox, which are for processes; -EFAULT if `.initarg` lies
+//           in the frames of the compact task that calls; or another errno
 // owns      asyncio_executor_shutdown
 ASYNCIO_API int(asyncio_thread_pool_create)(
     struct asyncio_executor **pool, const struct asyncio_pool_options *options);

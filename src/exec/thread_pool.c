@@ -369,6 +369,12 @@ static int open_crew(struct asyncio__thread_pool *pool,
                          .init_arg = options ? options->initarg : NULL});
 }
 
+static bool has_limits(const struct asyncio_pool_options *options)
+{
+    return options->timeout != 0 || options->cpu_limit != 0 ||
+           options->memory_limit > 0 || options->max_jobs > 0;
+}
+
 int(asyncio_thread_pool_create)(struct asyncio_executor **made,
                                 const struct asyncio_pool_options *options)
 {
@@ -376,6 +382,9 @@ int(asyncio_thread_pool_create)(struct asyncio_executor **made,
     if (options && options->sandbox)
         return asyncio_raise(-ENOTSUP, "threads cannot be confined: a sandbox "
                                        "takes a pool of processes");
+    if (options && has_limits(options))
+        return asyncio_raise(-ENOTSUP, "threads cannot be limited, nor ended: "
+                                       "that takes a pool of processes");
     int err = asyncio__compact_may_keep(options ? options->initarg : NULL);
     if (err < 0) return err;
     struct asyncio__thread_pool *pool = asyncio__alloc(sizeof *pool);
