@@ -150,3 +150,40 @@ TEST(a_failed_write_leaves_the_end_that_had_come)
     asyncio_stream_abort(peer);
     asyncio_stream_free(peer);
 }
+
+// --- what there is not ------------------------------------------------------
+
+TEST(what_can_only_be_read_is_not_written)
+{
+    struct asyncio_stream *reader, *writer;
+    char out[4] = "";
+    EXPECT_OR_RETURN(asyncio_open_pipe(&reader, &writer) == 0);
+    EXPECT_EQ(asyncio_stream_write(reader, "x", 1), -EBADF);
+    EXPECT_EQ(asyncio_stream_write_nowait(reader, "x", 1), -EBADF);
+    EXPECT(!asyncio_stream_can_write_eof(reader));
+    EXPECT_EQ(asyncio_stream_read(writer, out, 1), -EBADF);
+
+    EXPECT_EQ(asyncio_stream_write(writer, "abc", 3), 0);
+    EXPECT_EQ(asyncio_stream_readexactly(reader, out, 3), 3);
+    EXPECT_STR(out, "abc");
+    asyncio_stream_close(reader);
+    EXPECT_EQ(asyncio_stream_wait_closed(reader), 0);
+    asyncio_stream_free(reader);
+    asyncio_stream_abort(writer);
+    asyncio_stream_free(writer);
+}
+
+TEST(what_is_dropped_by_an_abort_is_not_counted_any_more, .short_counts = true)
+{
+    static char much[1 << 20];
+    struct asyncio_stream *stream, *peer;
+    EXPECT_OR_RETURN(asyncio_open_pair(&stream, &peer) == 0);
+    EXPECT_EQ(asyncio_stream_write(stream, much, sizeof much), 0);
+    EXPECT_GT(asyncio_stream_write_buffer_size(stream), 0);
+    asyncio_stream_abort(stream);
+    EXPECT_EQ(asyncio_stream_write_buffer_size(stream), 0);
+    EXPECT_EQ(asyncio_stream_wait_closed(stream), 0);
+    asyncio_stream_free(stream);
+    asyncio_stream_abort(peer);
+    asyncio_stream_free(peer);
+}

@@ -360,6 +360,8 @@ static int open_on(struct asyncio_loop *loop,
     stream->fds = *fds;
     stream->transport = &asyncio__fd_transport;
     stream->transport_arg = &stream->fds;
+    if (fds->write_kind == ASYNCIO__FD_NONE)
+        stream->ends_writing = stream->write_ended = true;
     return 0;
 
 fail_write:

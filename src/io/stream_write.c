@@ -452,7 +452,7 @@ void asyncio_stream_get_write_limits(const struct asyncio_stream *stream,
 
 size_t asyncio_stream_write_buffer_size(const struct asyncio_stream *stream)
 {
-    return stream->unsent;
+    return stream->aborting ? 0 : stream->unsent;
 }
 
 bool asyncio_stream_can_write_eof(const struct asyncio_stream *stream)
