@@ -440,6 +440,15 @@ TEST(predicate_that_holds_already_needs_no_wait)
 }
 
 // asyncio's test_timeout_in_block.
+TEST(waiting_for_no_predicate_is_refused)
+{
+    struct asyncio_condition condition = {0};
+    ASYNCIO_WITH_CONDITION(held, &condition);
+    EXPECT_OR_RETURN(held_entered == 0);
+    EXPECT_EQ(asyncio_condition_wait_for(&condition, NULL, NULL), -EINVAL);
+    EXPECT(asyncio_condition_locked(&condition));
+}
+
 TEST(time_limit_of_a_wait_leaves_the_lock_held)
 {
     CONFORMS("COND-09");

@@ -74,7 +74,7 @@ asyncio_condition_wait(struct asyncio_condition *condition);
 // and after each notification, and must not suspend.
 //
 // returns   what the predicate returned; a negative value of it ends the wait
-//           too; else as wait
+//           too; -EINVAL for no predicate; else as wait
 // suspends  only if the predicate is 0 at first
 // like      Condition.wait_for
 ASYNCIO_API ASYNCIO_SUSPENDS int

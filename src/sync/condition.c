@@ -105,6 +105,7 @@ int asyncio_condition_wait_for(struct asyncio_condition *condition,
 {
     if (is_elsewhere(condition, __func__)) return -EPERM;
     if (!asyncio__task()) return -EPERM;
+    if (!predicate) return -EINVAL;
     int value = asyncio__checkpoint();
     if (value < 0) return value;
     while ((value = predicate(arg)) == 0) {
