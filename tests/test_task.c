@@ -446,6 +446,18 @@ TEST(all_tasks_are_listed_in_order_of_their_making)
     asyncio_task_release(b);
 }
 
+TEST(all_tasks_of_no_loop_are_those_of_this_threads)
+{
+    struct asyncio_task *self = NULL;
+    EXPECT_EQ(asyncio_all_tasks(NULL, &self, 1), 1);
+    EXPECT_SAME(self, asyncio_current_task());
+}
+
+TEST_PLAIN(without_a_loop_there_are_no_tasks)
+{
+    EXPECT_EQ(asyncio_all_tasks(NULL, NULL, 0), 0);
+}
+
 // --- outcomes that come too early -------------------------------------------
 
 TEST(task_forced_done_before_its_first_step_does_not_run)

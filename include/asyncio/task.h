@@ -193,7 +193,8 @@ ASYNCIO_API char *asyncio_task_describe(const struct asyncio_task *task,
 ASYNCIO_API struct asyncio_task *asyncio_current_task(void);
 
 // Puts up to `count` tasks of the loop that are not done into `tasks`,
-// borrowed, in order of their making, and returns how many there are.
+// borrowed, in order of their making, and returns how many there are. NULL for
+// the loop is this thread's.
 // like      asyncio.all_tasks
 ASYNCIO_API size_t asyncio_all_tasks(struct asyncio_loop *loop,
                                      struct asyncio_task **tasks, size_t count);

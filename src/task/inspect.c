@@ -122,7 +122,8 @@ struct asyncio_task *asyncio_current_task(void)
 size_t asyncio_all_tasks(struct asyncio_loop *loop, struct asyncio_task **tasks,
                          size_t count)
 {
-    if (asyncio__wrong_thread(loop, __func__)) return 0;
+    if (!loop) loop = asyncio_get_event_loop();
+    if (!loop || asyncio__wrong_thread(loop, __func__)) return 0;
     size_t found = 0;
     list_for_each (link, &loop->tasks) {
         if (found < count)
