@@ -1,6 +1,9 @@
 // The process pool: jobs on copies, words from elsewhere, many jobs, and an end
 // that leaves nothing behind.
 
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -332,6 +335,40 @@ TEST_PLAIN(pool_that_comes_after_threads_says_what_to_do)
     int err = 0;
     asyncio_ignore(asyncio_run(make_pool_too_late, &err));
     EXPECT_EQ(err, -EBUSY);
+}
+
+// Who joined it goes on before the kernel has closed all that only it had open.
+static void *end_slowly(void *arg)
+{
+    if (unshare(CLONE_FILES) < 0) return NULL;
+    for (int i = 0; i < 500; i++)
+        asyncio_ignore(fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0));
+    return arg;
+}
+
+static int make_pools_behind_threads(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 20; i++) {
+        struct asyncio_executor *pool;
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, end_slowly, NULL) != 0) continue;
+        pthread_join(thread, NULL);
+        int err = asyncio_process_pool_create(&pool, .max_workers = 1);
+        if (!EXPECT_EQ(err, 0)) return err;
+        asyncio_executor_shutdown(pool);
+    }
+    return 0;
+}
+
+// The kernel lists such a thread for a moment more.
+TEST_PLAIN(pool_can_be_made_right_after_a_thread_was_joined)
+{
+#ifdef ASYNCIO_EMULATED
+    SKIP("an emulator's own thread goes on for a moment");
+    return;
+#endif
+    EXPECT_EQ(asyncio_run(make_pools_behind_threads, NULL), 0);
 }
 
 static int make_pool_after_threads(void *arg)

@@ -76,17 +76,25 @@ int64_t asyncio__sys_processor_ns(pid_t pid)
                             read_processor_ns(pid));
 }
 
-// The kernel's workers for our rings show up beside our threads; they do not
-// take part in a fork, and are told by their name.
-static bool is_kernels_own(const char *thread)
+#define EXITING 0x4u // the kernel's mark
+
+// Some that stand beside our threads take no part in a fork: the kernel's
+// workers for our rings, which are told by their name, and threads that have
+// ended and may have been joined, but are not yet taken off the list.
+static bool is_no_longer_ours(const char *thread)
 {
-    char path[64], name[16] = "";
-    snprintf(path, sizeof path, "/proc/self/task/%.20s/comm", thread);
+    char path[64], line[256] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%.20s/stat", thread);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return errno == ENOENT; // it has just ended
-    ssize_t len = read(fd, name, sizeof name - 1);
+    if (fd < 0) return errno == ENOENT;
+    ssize_t len = read(fd, line, sizeof line - 1);
     close(fd);
-    return len > 0 && strncmp(name, "iou-", 4) == 0;
+    if (len <= 0) return len < 0 && errno == ESRCH;
+
+    const char *name = strchr(line, '('), *rest = strrchr(line, ')');
+    unsigned marks = 0;
+    if (rest) sscanf(rest, ") %*c %*d %*d %*d %*d %*d %u", &marks);
+    return (name && strncmp(name, "(iou-", 5) == 0) || marks & EXITING;
 }
 
 static int count_threads(void)
@@ -97,7 +105,8 @@ static int count_threads(void)
     int count = 0;
     struct dirent *entry;
     while ((entry = readdir(folder)))
-        if (entry->d_name[0] != '.' && !is_kernels_own(entry->d_name)) count++;
+        if (entry->d_name[0] != '.' && !is_no_longer_ours(entry->d_name))
+            count++;
     closedir(folder);
     return count;
 }
