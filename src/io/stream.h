@@ -53,6 +53,10 @@ struct asyncio__stream_fds {
     uint8_t write_kind;
     bool keep_open;
     bool more;         // the last read was filled: there may be more at once
+    bool large;        // and it was of many bytes
+    uint8_t tries;     // for more at once
+    uint8_t vain;      // how many were left out after the last, if in vain
+    uint8_t skip;      // how many are left out from now on
     uint8_t quiet;     // reads that left room, one after the other
     uint8_t own_reads; // that are not to go to lent memory
     int failure; // of a write: what reads return at the end that we have made
@@ -167,6 +171,10 @@ size_t asyncio__stream_take(struct asyncio_stream *stream, void *out,
                             size_t size);
 void asyncio__stream_drop(struct asyncio_stream *stream, size_t count);
 
+// The read under way has found that there is something, or an end: whoever
+// waits for it makes the call himself.
+void asyncio__stream_readable(struct asyncio_stream *stream);
+
 // Whoever reads now or later finds the end.
 void asyncio__stream_feed_eof(struct asyncio_stream *stream);
 
@@ -222,6 +230,20 @@ int asyncio__stream_receive(struct asyncio_stream *stream);
 void asyncio__stream_give_lent(struct asyncio_stream *stream);
 void asyncio__stream_keep_lent(struct asyncio_stream *stream);
 void asyncio__stream_drop_lent(struct asyncio_stream *stream);
+
+// --- stream_fd_read.c -------------------------------------------------------
+
+int asyncio__fds_read(struct asyncio_stream *stream, void *arg, void *buffer,
+                      size_t size);
+void asyncio__fds_cancel_read(struct asyncio_stream *stream, void *arg);
+bool asyncio__fds_at_eof(const struct asyncio_stream *stream, void *arg);
+
+// Reads what is there. Returns as the transport's read does, or -EAGAIN.
+int asyncio__fds_receive(struct asyncio_stream *stream, void *buffer,
+                         size_t size);
+
+// No more will come to the socket, but there may be bytes that have come.
+bool asyncio__fds_has_ended(const struct asyncio__stream_fds *fds);
 
 // --- stream_fd.c ------------------------------------------------------------
 

@@ -1,5 +1,5 @@
-// The transport of descriptors: each read and each write is one operation of
-// the poller, which is part of the stream.
+// The transport of descriptors: each read (stream_fd_read.c) and each write is
+// one operation of the poller, which is part of the stream.
 //
 // A write to a pipe whose reader is gone raises SIGPIPE, which would end the
 // program, and no operation can be told not to. So pipes are written by a call
@@ -27,89 +27,6 @@ static int submit(struct asyncio_stream *stream, struct asyncio__op *op)
 {
     int err = asyncio__poller_submit(stream->loop->poller, op);
     return err < 0 ? err : -EINPROGRESS;
-}
-
-// --- reading ----------------------------------------------------------------
-
-// A connection that we have cut off seems to end.
-static int end_or_failure(const struct asyncio__stream_fds *fds, int result)
-{
-    return result == 0 ? fds->failure : result;
-}
-
-static void read_done(struct asyncio__op *op)
-{
-    struct asyncio_stream *stream =
-        list_entry(op, struct asyncio_stream, fds.read_op);
-    stream->fds.more = op->result == (int)op->len;
-    asyncio_stream_did_read(stream, end_or_failure(&stream->fds, op->result));
-}
-
-// Where a call costs no more than a request to the poller, and there is likely
-// to be something.
-static int try_read(struct asyncio__stream_fds *fds, void *buffer, size_t size)
-{
-    int got = (int)asyncio__sys_recv(fds->read_fd, buffer, size, MSG_DONTWAIT);
-    fds->more = got == (int)size;
-    return got == -EINTR ? -EAGAIN : got;
-}
-
-static int fds_read(struct asyncio_stream *stream, void *arg, void *buffer,
-                    size_t size)
-{
-    struct asyncio__stream_fds *fds = fds_of(arg);
-    if (fds->read_kind == ASYNCIO__FD_NONE) return -EBADF;
-    bool socket = fds->read_kind == ASYNCIO__FD_SOCKET;
-    if (socket && fds->more && stream->io->tries_first) {
-        int got = try_read(fds, buffer, size);
-        if (got != -EAGAIN) return end_or_failure(fds, got);
-    }
-    fds->read_op = (struct asyncio__op){
-        .code = socket ? ASYNCIO__OP_RECV : ASYNCIO__OP_READ,
-        .done = read_done,
-        .fd = fds->read_fd,
-        .buffer = buffer,
-        .len = (uint32_t)size,
-    };
-    if (!socket) fds->read_op.offset = -1;
-    return submit(stream, &fds->read_op);
-}
-
-static void fds_cancel_read(struct asyncio_stream *stream, void *arg)
-{
-    asyncio__poller_cancel(stream->loop->poller, &fds_of(arg)->read_op);
-}
-
-// No more will come to the socket, but there may be bytes that have come.
-static bool has_ended(int fd)
-{
-    struct pollfd poll = {.fd = fd, .events = POLLRDHUP};
-    if (asyncio__sys_poll(&poll, 1, 0) < 0) return false;
-    return poll.revents & (POLLRDHUP | POLLHUP);
-}
-
-// An answer is there, so whatever else is said is worth another try.
-static bool is_drained(int fd)
-{
-    char byte;
-    ssize_t got = -EINTR;
-    for (int i = 0; i < 3 && (got == -EINTR || got == -EAGAIN); i++)
-        got = asyncio__sys_recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return got == 0;
-}
-
-// The end without a byte before it, as far as the system knows by now.
-static bool fds_at_eof(const struct asyncio_stream *stream, void *arg)
-{
-    (void)stream;
-    const struct asyncio__stream_fds *fds = fds_of(arg);
-    struct pollfd poll = {.fd = fds->read_fd, .events = POLLIN};
-    if (fds->failure) return false;
-    if (fds->read_kind == ASYNCIO__FD_SOCKET)
-        return has_ended(fds->read_fd) && is_drained(fds->read_fd);
-    if (fds->read_kind != ASYNCIO__FD_PIPE) return false;
-    if (asyncio__sys_poll(&poll, 1, 0) < 0) return false;
-    return (poll.revents & POLLHUP) && !(poll.revents & POLLIN);
 }
 
 // --- writing ----------------------------------------------------------------
@@ -159,16 +76,17 @@ static void keep_parts(struct asyncio__stream_fds *fds,
     fds->message = (struct msghdr){.msg_iov = fds->parts, .msg_iovlen = count};
 }
 
-static int try_send(const struct asyncio__stream_fds *fds,
-                    const struct iovec *parts, size_t count)
+static int send_now(int fd, const struct iovec *parts, size_t count)
 {
     int sent;
+    if (count > ASYNCIO__PARTS_MAX) count = ASYNCIO__PARTS_MAX;
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts,
+                             .msg_iovlen = count};
     if (count == 1)
-        sent = (int)asyncio__sys_send(fds->write_fd, parts->iov_base,
-                                      parts->iov_len, MSG_DONTWAIT);
+        sent = (int)asyncio__sys_send(fd, parts->iov_base, parts->iov_len,
+                                      MSG_DONTWAIT);
     else
-        sent = (int)asyncio__sys_sendmsg(fds->write_fd, &fds->message,
-                                         MSG_DONTWAIT);
+        sent = (int)asyncio__sys_sendmsg(fd, &message, MSG_DONTWAIT);
     return sent == -EINTR ? -EAGAIN : sent;
 }
 
@@ -176,15 +94,11 @@ int asyncio__fds_send(struct asyncio_stream *stream, const struct iovec *parts,
                       size_t count)
 {
     const struct asyncio__stream_fds *fds = &stream->fds;
-    struct msghdr message = {
-        .msg_iov = (struct iovec *)(uintptr_t)parts,
-        .msg_iovlen = count < ASYNCIO__PARTS_MAX ? count : ASYNCIO__PARTS_MAX};
     if (stream->transport != &asyncio__fd_transport ||
         fds->write_kind != ASYNCIO__FD_SOCKET)
         return 0;
-    int sent = (int)asyncio__sys_sendmsg(fds->write_fd, &message, MSG_DONTWAIT);
-    bool later = sent == -EAGAIN || sent == -EINTR || sent == -ENOMEM ||
-                 sent == -ENOBUFS;
+    int sent = send_now(fds->write_fd, parts, count);
+    bool later = sent == -EAGAIN || sent == -ENOMEM || sent == -ENOBUFS;
     return later ? 0 : sent;
 }
 
@@ -193,11 +107,11 @@ static int write_socket(struct asyncio_stream *stream,
                         const struct iovec *parts, size_t count)
 {
     bool one = count == 1;
-    if (!one) keep_parts(fds, parts, count);
     if (stream->io->tries_first) {
-        int sent = try_send(fds, parts, count);
+        int sent = send_now(fds->write_fd, parts, count);
         if (sent != -EAGAIN) return sent;
     }
+    if (!one) keep_parts(fds, parts, count);
     fds->write_op = (struct asyncio__op){
         .code = one ? ASYNCIO__OP_SEND : ASYNCIO__OP_SENDMSG,
         .done = write_done,
@@ -267,7 +181,7 @@ void asyncio__fds_cut_off(struct asyncio_stream *stream, int err)
     if (fds->keep_open) return;
     if (fds->write_kind == ASYNCIO__FD_SOCKET &&
         fds->read_fd == fds->write_fd) {
-        if (!has_ended(fds->read_fd)) fds->failure = err;
+        if (!asyncio__fds_has_ended(fds)) fds->failure = err;
         asyncio__sys_shutdown(fds->write_fd, SHUT_RDWR);
     } else if (asyncio__fds_can_end(fds)) {
         fds_write_eof(stream, fds);
@@ -293,13 +207,13 @@ static int fds_fileno(const struct asyncio_stream *stream, void *arg)
 
 const struct asyncio_transport asyncio__fd_transport = {
     .name = "connection",
-    .read = fds_read,
-    .cancel_read = fds_cancel_read,
+    .read = asyncio__fds_read,
+    .cancel_read = asyncio__fds_cancel_read,
     .write = fds_write,
     .cancel_write = fds_cancel_write,
     .write_eof = fds_write_eof,
     .close = fds_close,
-    .at_eof = fds_at_eof,
+    .at_eof = asyncio__fds_at_eof,
     .fileno = fds_fileno,
 };
 

@@ -101,6 +101,7 @@ static int meaning(const struct asyncio_stream *stream, int result)
 void asyncio_stream_did_read(struct asyncio_stream *stream, int result)
 {
     assert(stream->reading);
+    if (result == -EINPROGRESS) result = -EIO; // nothing that has ended says so
     stream->reading = false;
     if (stream->protocol && !stream->reader) {
         asyncio__stream_fed(stream, result);
@@ -111,6 +112,15 @@ void asyncio_stream_did_read(struct asyncio_stream *stream, int result)
         if (stream->state == ASYNCIO__STREAM_OPEN) took(stream, result);
         if (task) asyncio__wake(task, told);
     }
+    asyncio__stream_settle(stream);
+}
+
+void asyncio__stream_readable(struct asyncio_stream *stream)
+{
+    struct asyncio_task *task = stream->reader;
+    stream->reading = false;
+    stream->reader = NULL;
+    asyncio__wake(task, meaning(stream, -EINPROGRESS));
     asyncio__stream_settle(stream);
 }
 
@@ -132,22 +142,49 @@ static const struct asyncio__wait_kind reading = {
     .movable = true,
 };
 
-// Reads once, for `task`.
-static int receive(struct asyncio_stream *stream, struct asyncio_task *task,
-                   void *memory, size_t size, bool filling)
+// Begins a read for `task`, and waits for it. -EINPROGRESS: there is something
+// now, and the task is to take it.
+static int begin_receiving(struct asyncio_stream *stream,
+                           struct asyncio_task *task, void *memory, size_t size,
+                           bool filling)
 {
     int err = asyncio__begin_movable_await(task);
     if (err < 0) return err;
     if (stream->state != ASYNCIO__STREAM_OPEN) return -EBADF;
     stream->filling = filling;
-    int got = stream->transport->read(stream, stream->transport_arg, memory,
-                                      smaller(size, INT_MAX));
+    int got =
+        stream->transport->read(stream, stream->transport_arg, memory, size);
     if (got == -ENOMEM || got == -EAGAIN) return got; // it has not begun
     if (got != -EINPROGRESS) return took(stream, got);
     stream->reading = true;
     stream->reader = task;
     stream->given_up = false;
     return asyncio__park(&reading, stream, NULL);
+}
+
+// What was there may be gone, or the stream; and who was cancelled meanwhile
+// has what was there all the same.
+static int receive_ready(struct asyncio_stream *stream, void *memory,
+                         size_t size)
+{
+    if (stream->state != ASYNCIO__STREAM_OPEN) return -EBADF;
+    if (stream->eof) return 0;
+    int got = asyncio__fds_receive(stream, memory, size);
+    if (got == -EAGAIN) return -EINPROGRESS;
+    return got == -ENOMEM ? got : took(stream, got);
+}
+
+// Reads once, for `task`.
+static int receive(struct asyncio_stream *stream, struct asyncio_task *task,
+                   void *memory, size_t size, bool filling)
+{
+    int got;
+    size = smaller(size, INT_MAX);
+    do {
+        got = begin_receiving(stream, task, memory, size, filling);
+        if (got == -EINPROGRESS) got = receive_ready(stream, memory, size);
+    } while (got == -EINPROGRESS);
+    return got;
 }
 
 int asyncio__stream_fill(struct asyncio_stream *stream,
