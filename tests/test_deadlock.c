@@ -201,7 +201,8 @@ static int finish(void *arg)
     return asyncio_future_set_result(&other->future, 7);
 }
 
-// True unless that thread runs: it sleeps in the kernel, or has ended.
+// True if that thread sleeps in the kernel until it is woken, or has ended; not
+// if it is only held up for a moment, on its way through a page fault (D).
 static bool is_asleep(pid_t process, pid_t thread)
 {
     char path[64], state = 'S';
@@ -210,7 +211,7 @@ static bool is_asleep(pid_t process, pid_t thread)
     if (!file) return true;
     if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1) state = 'S';
     fclose(file);
-    return state != 'R';
+    return state != 'R' && state != 'D';
 }
 
 // Lets the loop fall asleep: by then it was asked whether it is stuck.
