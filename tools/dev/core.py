@@ -36,6 +36,7 @@ LIMIT_S = 90
 MICRO = ("W1", "W2", "W3", "W4a", "W4b", "W5", "W6", "W7", "W10", "W11", "W12")
 ORDER = ("W1", "W2", "W3", "W4a", "W4b", "W5", "W6", "W7", "W8", "W9", "W10",
          "W11", "W12")
+SERVED_PATIENCE_S = 2  # it is measured in slices: some will be near
 CROSSING = ("W8", "W9", "W11", "W12")
 ECHOES = ((1, 64), (50, 64), (1000, 64), (1, 16384), (50, 16384), (1000, 16384))
 QUICK_ECHOES = ((1, 64), (50, 64), (50, 16384))
@@ -197,10 +198,10 @@ class Core:
                 peer.never.add(workload)
                 return
             for count, size in self.points(workload):
-                if not self.distance.measure(
-                        lambda count=count, size=size: self.load(
-                            peer, workload, number, server.pid, port, count,
-                            size), self.options.quick):
+                if not self.options.quick:
+                    self.distance.wait(SERVED_PATIENCE_S)
+                if not self.load(peer, workload, number, server.pid, port,
+                                 count, size):
                     return
             if peer.name in BUSY_PEERS and workload == "W8" and \
                     not self.options.quick:

@@ -1,9 +1,10 @@
 """Whether two processors are as near each other as they can be.
 
 On a virtual machine that changes: a word goes there and back in 0.2 us for some
-minutes, and in 1.1 us for some others, and whatever crosses processors takes
-twice or three times as long then. So such a thing is measured while they are
-near, whoever's it is, and again if they were far when it ended.
+tenths of a second or some minutes, and in 1.1 us for some others, and whatever
+crosses processors takes twice or three times as long then. So such a thing is
+measured while they are near, whoever's it is, and again if they were far when
+it ended. What takes long is begun while they are near, and measured in slices.
 """
 
 import subprocess
@@ -14,6 +15,7 @@ import peers
 NEAR = 2        # times the shortest way that was seen
 ONE_ROUND_S = 5
 PATIENCE_S = 30
+LOOK_S = 0.05
 ALL_PATIENCE_S = 1800
 TRIES = 4
 
@@ -28,6 +30,7 @@ class Distance:
         self.patience = ALL_PATIENCE_S
         self.say = say
         self.measured = self.far = 0
+        self.said = False
 
     def is_near(self):
         """Measures it, which takes some milliseconds."""
@@ -40,23 +43,24 @@ class Distance:
         self.least = min(self.least, now)
         return now <= NEAR * self.least
 
-    def wait(self):
+    def wait(self, patience=PATIENCE_S):
         """Until they are near, or patience ends."""
-        start, said = time.monotonic(), False
-        while not self.is_near():
+        start = time.monotonic()
+        while self.apart and not self.is_near():
             waited = time.monotonic() - start
-            if waited > min(PATIENCE_S, self.patience):
+            if waited > min(patience, self.patience):
                 break
-            if not said:
-                self.say("the processors are far from each other: waits")
-                said = True
-            time.sleep(0.5)
+            if not self.said:
+                self.say("the processors are far from each other: waits, "
+                         "now and whenever they are")
+                self.said = True
+            time.sleep(LOOK_S)
         self.patience -= time.monotonic() - start
 
     def measure(self, measure, quick):
         """Calls measure() while they are near; returns what it returned."""
         for _ in range(1 if quick or not self.apart else TRIES):
-            if self.apart and not quick:
+            if not quick:
                 self.wait()
             result = measure()
             if not result or not self.apart or self.is_near():
@@ -68,7 +72,7 @@ class Distance:
 
     def note(self):
         """For the reader of figures."""
-        if not self.measured or self.least == float("inf"):
+        if self.least == float("inf"):
             return ""
         far = f", far in {self.far} of {self.measured}" if self.far else ""
         return f", processors {self.least / 1000:.2f} us apart{far}"

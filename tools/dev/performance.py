@@ -115,24 +115,34 @@ def cell(line):
 
 def workload_tables(workload, found):
     """All figures of all who have done a workload; of the echo one table for
-    each size, without what is between the least and the most telling."""
+    each size, and of servers only what tells most: their calm slices."""
     metrics = sorted({key[2] for key, line in found.lines.items()
                       if key[0] == workload and line[3] != "x"},
                      key=metric_order)
-    if workload != "W8":
-        return workload_table(workload, metrics, found)
-    lines = []
-    for size in ("64", "16k", "busy"):
-        chosen = [metric for metric in metrics if metric.startswith(size + "_")
-                  and metric.rsplit("_", 1)[1] in ("cpu", "rps", "p99",
-                                                   "others")]
-        if chosen:
-            lines += workload_table(workload, chosen, found) + [""]
-    return lines[:-1]
+    if workload == "W8":
+        lines = []
+        for size in ("64_", "16k_", "busy_"):
+            lines += workload_table(workload, telling(size, metrics), found)
+            lines += [""]
+        return lines[:-1]
+    if workload == "W9":
+        metrics = telling("", metrics)
+    return workload_table(workload, metrics, found)
+
+
+def telling(start, metrics):
+    """What tells most of a server. While others compute no slice is calm."""
+    ends = (("_cpu", "_rps", "_p99", "_others") if start == "busy_" else
+            ("calm_cpu", "calm_rps", "p99"))
+    return [metric for metric in metrics if metric.startswith(start)
+            and metric.endswith(ends)
+            and not (start == "busy_" and "calm" in metric)]
 
 
 def workload_table(workload, metrics, found):
-    """These figures of all who have one of them."""
+    """These figures of all who have one of them, if there are any."""
+    if not metrics:
+        return []
     lines = {key[1:]: line for key, line in found.lines.items()
              if key[0] == workload and key[2] in metrics}
     units = {metric: line[3] for (_, metric), line in lines.items()}
@@ -152,7 +162,7 @@ def first_metric(workload, metrics):
     compared = [what.metric for what in figures.FIGURES
                 if what.workload == workload and what.metric in metrics]
     for metric in compared:
-        if metric.endswith("c50_cpu"):
+        if metric.endswith("c50_calm_cpu"):
             return metric
     return (compared or metrics)[0]
 
