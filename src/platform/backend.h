@@ -7,6 +7,7 @@
 
 #include <poll.h>
 
+#include "base/list.h"
 #include "platform/poller.h"
 #include "platform/sys.h"
 
@@ -47,11 +48,19 @@ int asyncio__uring_open(struct asyncio__poller **poller);
 int asyncio__epoll_open(struct asyncio__poller **poller);
 int asyncio__sim_open(struct asyncio__poller **poller);
 
-// Notes the result of `op`, which must be in no list, for delivery. Sets right
-// what the kernel says about cancelling: nobody is told -ECANCELED who did not
-// ask, and whoever asked hears it also where the kernel says "interrupted".
-void asyncio__poller_finish(struct asyncio__poller *poller,
-                            struct asyncio__op *op, int result);
+// Sets right what the kernel says about cancelling: nobody is told -ECANCELED
+// who did not ask, and whoever asked hears it also where the kernel says
+// "interrupted". Returns the result to be handed out.
+int asyncio__op_meaning(const struct asyncio__op *op, int result);
+
+// Notes the result of `op`, which must be in no list, for delivery.
+static inline void asyncio__poller_finish(struct asyncio__poller *poller,
+                                          struct asyncio__op *op, int result)
+{
+    op->result = result > 0 ? result : asyncio__op_meaning(op, result);
+    op->state = ASYNCIO__OP_ENDED;
+    list_add_tail(&poller->finished, &op->link);
+}
 
 // Puts one more piece to those that `op` is to hand out. Unless that is being
 // cancelled, and comes only once more, it is called back for them.
@@ -109,7 +118,11 @@ enum asyncio__sys_call asyncio__op_call(const struct asyncio__op *op);
 // How the calls of sockets are answered, for all backends (socket.c).
 
 // To be called as the operation is submitted.
-void asyncio__op_begin(struct asyncio__op *op);
+static inline void asyncio__op_begin(struct asyncio__op *op)
+{
+    if (asyncio__op_transfers(op)) op->events = 0;
+    if (asyncio__op_is_of_socket(op)) op->moved = op->vain = 0;
+}
 
 // The flags of its call.
 int asyncio__op_message_flags(const struct asyncio__op *op);

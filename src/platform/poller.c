@@ -99,17 +99,14 @@ void asyncio__poller_cancel(struct asyncio__poller *poller,
     if (op->code != ASYNCIO__OP_CLOSE) poller->kind->cancel(poller, op);
 }
 
-void asyncio__poller_finish(struct asyncio__poller *poller,
-                            struct asyncio__op *op, int result)
+int asyncio__op_meaning(const struct asyncio__op *op, int result)
 {
     bool cancelling = op->state == ASYNCIO__OP_CANCELLING;
 
     if (cancelling && (result == -EINTR || result == -EAGAIN))
         result = -ECANCELED;
     if (!cancelling && result == -ECANCELED) result = -EIO;
-    op->result = asyncio__op_outcome(op, result);
-    op->state = ASYNCIO__OP_ENDED;
-    list_add_tail(&poller->finished, &op->link);
+    return asyncio__op_outcome(op, result);
 }
 
 void asyncio__poller_came(struct asyncio__poller *poller,
@@ -124,7 +121,7 @@ void asyncio__poller_came(struct asyncio__poller *poller,
     else
         last->next = lent;
     if (!first || op->state != ASYNCIO__OP_PENDING) return;
-    list_remove(&op->link);
+    if (list_linked(&op->link)) list_remove(&op->link);
     list_add_tail(&poller->finished, &op->link);
 }
 

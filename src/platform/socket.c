@@ -13,12 +13,6 @@
 // likely that the kernel does not tell the truth about readiness.
 #define VAIN_MAX 4
 
-void asyncio__op_begin(struct asyncio__op *op)
-{
-    if (asyncio__op_transfers(op)) op->events = 0;
-    if (asyncio__op_is_of_socket(op)) op->moved = op->vain = 0;
-}
-
 int asyncio__op_message_flags(const struct asyncio__op *op)
 {
     int flags = (int)op->flags;

@@ -29,9 +29,11 @@
 #include "platform/lane.h"
 
 #include <assert.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "base/list.h"
+#include "platform/compiler.h"
 #include "platform/sys.h"
 #include "platform/uring_lend.h"
 #include "platform/uring_request.h"
@@ -44,13 +46,17 @@
 #define DATA_WAKE   1
 #define DATA_CANCEL 2
 
+// Operations that are one request to the kernel, where nothing goes wrong.
+#define SIMPLE (ASYNCIO__OP_BIT(RECV) | ASYNCIO__OP_BIT(SEND))
+
 struct uring {
     struct asyncio__poller base;
     struct io_uring ring;
-    // Operations in the submission ring or with the kernel.
-    struct asyncio_link polls; // and those of sockets
+    // Operations in the submission ring or with the kernel, but for those that
+    // wait for somebody else: these are in no list, because their neighbours
+    // would be written to at their end, long after they were last in use.
     struct asyncio_link files;
-    struct asyncio_link to_cancel; // out of both: the cancel is still to send
+    struct asyncio_link to_cancel; // not in there: the cancel is still to send
     int wake_fd;
     bool enabled;
     bool wake_armed;     // an entry reads from wake_fd
@@ -107,15 +113,23 @@ static int hand_over(struct uring *u)
     return err;
 }
 
+// Makes room for an entry and `spare` others.
+ASYNCIO__COLD static int flush(struct uring *u, unsigned spare)
+{
+    int err = hand_over(u);
+    if (err < 0) return err;
+    return io_uring_sq_space_left(&u->ring) > spare ? 0 : -EAGAIN;
+}
+
 // The next free entry, leaving `spare` others; flushes the ring if it must.
 static int take_sqe(struct uring *u, unsigned spare, struct io_uring_sqe **sqe)
 {
+    struct io_uring_sq *sq = &u->ring.sq;
     if (io_uring_sq_space_left(&u->ring) <= spare) {
-        int err = hand_over(u);
+        int err = flush(u, spare);
         if (err < 0) return err;
     }
-    if (io_uring_sq_space_left(&u->ring) <= spare) return -EAGAIN;
-    *sqe = io_uring_get_sqe(&u->ring);
+    *sqe = &sq->sqes[sq->sqe_tail++ & sq->ring_mask];
     return 0;
 }
 
@@ -164,7 +178,7 @@ static void cancel_in_ring(struct uring *u, struct asyncio__op *op)
 {
     if (queue_cancel(u, op)) return;
 
-    list_remove(&op->link);
+    if (list_linked(&op->link)) list_remove(&op->link);
     list_add_tail(&u->to_cancel, &op->link);
 }
 
@@ -182,7 +196,7 @@ static void arm_wake(struct uring *u)
 static void list_for_its_kind(struct uring *u, struct asyncio__op *op)
 {
     bool waits = op->code == ASYNCIO__OP_POLL || asyncio__op_is_of_socket(op);
-    list_add_tail(waits ? &u->polls : &u->files, &op->link);
+    if (!waits) list_add_tail(&u->files, &op->link);
 }
 
 static void send_late_cancels(struct uring *u)
@@ -270,25 +284,38 @@ static void complete(struct uring *u, uint64_t data, unsigned flags, int result)
         return;
     if (op == u->shortened) make_whole(u);
     if (tries_again(u, op, &result)) return;
-    list_remove(&op->link);
+    if (list_linked(&op->link)) list_remove(&op->link);
     if (asyncio__op_has_position(op)) asyncio__uring_mend_position(op, result);
     asyncio__poller_finish(&u->base, op, settle(op, result));
 }
 
+// Whether a completion is all that there is to say about its operation: bytes
+// have moved, as many as it needs. Most are like that.
+static bool is_simple(const struct uring *u, uint64_t data, int result)
+{
+    if (data <= DATA_CANCEL || result <= 0) return false;
+    const struct asyncio__op *op = (const void *)(uintptr_t)data;
+    return asyncio__op_is_one_of(op, SIMPLE) && op->events == 0 &&
+           !(op->flags & MSG_WAITALL) && op != u->shortened &&
+           !list_linked(&op->link);
+}
+
 static void reap(struct uring *u)
 {
+    struct io_uring_cq *cq = &u->ring.cq;
     // What arrives meanwhile is for the next time.
     unsigned count = io_uring_cq_ready(&u->ring);
 
     while (count-- > 0) {
-        struct io_uring_cqe *cqe;
-        unsigned head;
-        io_uring_for_each_cqe(&u->ring, head, cqe) break;
+        const struct io_uring_cqe *cqe = &cq->cqes[*cq->khead & cq->ring_mask];
         uint64_t data = cqe->user_data;
         unsigned flags = cqe->flags;
         int result = cqe->res;
         io_uring_cq_advance(&u->ring, 1);
-        complete(u, data, flags, result);
+        if (ASYNCIO__LIKELY(is_simple(u, data, result)))
+            asyncio__poller_finish(&u->base, (void *)(uintptr_t)data, result);
+        else
+            complete(u, data, flags, result);
     }
 }
 
@@ -370,9 +397,8 @@ static int ask_hooks(const struct asyncio__op *op, bool *shorter)
     return err;
 }
 
-static int uring_submit(struct asyncio__poller *poller, struct asyncio__op *op)
+static int submit_any(struct uring *u, struct asyncio__op *op)
 {
-    struct uring *u = uring_of(poller);
     bool shorter = false;
     int err = 0;
     if (is_for_lane(op)) return asyncio__lane_submit(&u->lane, op);
@@ -396,6 +422,17 @@ static int uring_submit(struct asyncio__poller *poller, struct asyncio__op *op)
     if (op->code != ASYNCIO__OP_CLOSE) return err;
     asyncio__poller_finish(&u->base, op, asyncio__sys_close(op->fd));
     return 0;
+}
+
+static int uring_submit(struct asyncio__poller *poller, struct asyncio__op *op)
+{
+    struct uring *u = uring_of(poller);
+    struct io_uring_sqe *sqe;
+    if (!asyncio__op_is_one_of(op, SIMPLE) || asyncio__sys_hooks)
+        return submit_any(u, op);
+    int err = take_sqe(u, SQ_KEPT_BACK, &sqe);
+    if (err == 0) asyncio__uring_prepare_simple(sqe, op);
+    return err;
 }
 
 static void uring_cancel(struct asyncio__poller *poller, struct asyncio__op *op)

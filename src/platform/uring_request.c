@@ -35,9 +35,20 @@ static void prepare_wait(struct io_uring_sqe *sqe, const struct asyncio__op *op)
 static int ring_flags(const struct asyncio__op *op)
 {
     int flags = asyncio__op_message_flags(op);
-    bool sends =
-        op->code == ASYNCIO__OP_SEND || op->code == ASYNCIO__OP_SENDMSG;
-    return sends && !(flags & MSG_WAITALL) ? flags | MSG_DONTWAIT : flags;
+    return op->code == ASYNCIO__OP_SENDMSG ? flags | MSG_DONTWAIT : flags;
+}
+
+void asyncio__uring_prepare_simple(struct io_uring_sqe *sqe,
+                                   const struct asyncio__op *op)
+{
+    bool sends = op->code == ASYNCIO__OP_SEND;
+    uint32_t flags = op->flags;
+    if (sends) flags |= MSG_NOSIGNAL;
+    if (sends && !(flags & MSG_WAITALL)) flags |= MSG_DONTWAIT;
+    io_uring_prep_rw(sends ? IORING_OP_SEND : IORING_OP_RECV, sqe, op->fd,
+                     (char *)op->buffer + op->moved, op->len - op->moved, 0);
+    sqe->msg_flags = flags;
+    io_uring_sqe_set_data(sqe, (void *)(uintptr_t)op);
 }
 
 // The kernel takes the memory from what the ring lends, when bytes are there.
@@ -65,13 +76,7 @@ static void prepare_socket_call(struct io_uring_sqe *sqe,
         io_uring_prep_connect(sqe, op->fd, op->buffer, op->len);
         break;
     case ASYNCIO__OP_RECV:
-        io_uring_prep_recv(sqe, op->fd, (char *)op->buffer + op->moved,
-                           op->len - op->moved, flags);
-        break;
-    case ASYNCIO__OP_SEND:
-        io_uring_prep_send(sqe, op->fd, (char *)op->buffer + op->moved,
-                           op->len - op->moved, flags);
-        break;
+    case ASYNCIO__OP_SEND: asyncio__uring_prepare_simple(sqe, op); break;
     case ASYNCIO__OP_RECV_LENT: prepare_lent(sqe, op); break;
     case ASYNCIO__OP_RECVMSG:
         io_uring_prep_recvmsg(sqe, op->fd, op->buffer, (unsigned)flags);

@@ -11,6 +11,10 @@ struct io_uring_sqe;
 void asyncio__uring_prepare(struct io_uring_sqe *sqe,
                             const struct asyncio__op *op);
 
+// The same for RECV and SEND that are to wait for nothing first.
+void asyncio__uring_prepare_simple(struct io_uring_sqe *sqe,
+                                   const struct asyncio__op *op);
+
 // Takes up what the kernel has answered to such an entry. True: the operation
 // has to be queued again. Else *result is the outcome.
 bool asyncio__uring_goes_on(struct asyncio__op *op, int *result);
