@@ -721,6 +721,84 @@ TEST_PLAIN(what_the_poller_makes_is_in_the_mode_that_it_wants)
     asyncio__poller_close(poller);
 }
 
+// --- order ------------------------------------------------------------------
+
+// What waits for others is told to the kernel last, and may be cancelled before
+// that: then it has taken nothing.
+TEST_PLAIN(what_is_cancelled_at_once_has_not_begun)
+{
+    int fds[2];
+    char bytes[4] = "";
+    if (!open_pair(SOCK_STREAM, fds)) return;
+    EXPECT_EQ(write(fds[1], "abc", 3), 3);
+    struct asyncio__op receive = op_recv(fds[0], bytes, 3, 0);
+    struct asyncio__op ready = op_of(ASYNCIO__OP_POLL, fds[0], NULL, 0);
+    ready.events = POLLIN;
+    if (start(&receive) && start(&ready)) {
+        asyncio__poller_cancel(poller, &receive);
+        asyncio__poller_cancel(poller, &ready);
+        asyncio__poller_cancel(poller, &receive);
+        EXPECT_EQ(ended, 0); // by wait alone
+        finish(&receive);
+        finish(&ready);
+        EXPECT_EQ(ended, 2);
+        // A poller that tries first has it already.
+        if (receive.result == -ECANCELED) {
+            EXPECT_STR(bytes, "");
+            perform(&receive);
+        }
+        EXPECT_EQ(receive.result, 3);
+        EXPECT_STR(bytes, "abc");
+    }
+    close_pair(fds);
+}
+
+// Of two that receive, the one that asked first is served first, whatever was
+// asked for between them, and whatever kind they are.
+TEST_PLAIN(who_receives_first_is_served_first)
+{
+    int fds[2];
+    char bytes[3] = "";
+    struct iovec part = {.iov_base = bytes + 1, .iov_len = 1};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    if (!open_pair(SOCK_STREAM, fds)) return;
+    struct asyncio__op ops[4] = {
+        op_recv(fds[0], bytes, 1, 0), op_send(fds[1], "xyz", 3, 0),
+        op_of(ASYNCIO__OP_RECVMSG, fds[0], &message, 0),
+        op_recv(fds[0], bytes + 2, 1, 0)};
+    for (int i = 0; i < 4; i++)
+        start(&ops[i]);
+    for (int i = 0; i < 4; i++) {
+        finish(&ops[i]);
+        EXPECT_EQ(ops[i].result, i == 1 ? 3 : 1);
+    }
+    EXPECT_EQ(bytes[0], 'x');
+    EXPECT_EQ(bytes[1], 'y');
+    EXPECT_EQ(bytes[2], 'z');
+    close_pair(fds);
+}
+
+// A descriptor that is closed behind a receive, in the same turn, is not the
+// one that comes to have its number.
+TEST_PLAIN(a_receive_before_a_close_is_of_what_is_closed)
+{
+    int fds[2];
+    char bytes[4] = "";
+    if (!open_pair(SOCK_STREAM, fds)) return;
+    EXPECT_EQ(write(fds[1], "abc", 3), 3);
+    struct asyncio__op receive = op_recv(fds[0], bytes, 3, 0);
+    struct asyncio__op close = op_of(ASYNCIO__OP_CLOSE, fds[0], NULL, 0);
+    start(&receive);
+    start(&close);
+    finish(&receive);
+    finish(&close);
+    fds[0] = -1;
+    EXPECT_EQ(receive.result, 3);
+    EXPECT_EQ(close.result, 0);
+    EXPECT_STR(bytes, "abc");
+    close_pair(fds);
+}
+
 // --- fairness ---------------------------------------------------------------
 
 static struct asyncio__op flood[2];
@@ -772,6 +850,7 @@ TEST_PLAIN(a_flood_of_messages_keeps_nobody_from_being_seen)
 TEST_PLAIN(wake_up_is_heard_after_the_kernel_refused_to_look, .faulty = true)
 {
     int fds[2];
+    char bytes[MANY];
     struct asyncio__op ops[MANY];
     EXPECT_OR_RETURN(open_poller());
     EXPECT_OR_RETURN(asyncio__poller_pipe(poller, fds) == 0);
@@ -783,8 +862,8 @@ TEST_PLAIN(wake_up_is_heard_after_the_kernel_refused_to_look, .faulty = true)
     EXPECT_EQ(asyncio__poller_wait(poller, 0), 0);
     asyncio__poller_wake(poller);
     for (int i = 0; i < MANY; i++) {
-        ops[i] = op_of(ASYNCIO__OP_POLL, fds[0], NULL, 0);
-        ops[i].events = POLLIN;
+        ops[i] = op_of(ASYNCIO__OP_READ, fds[0], &bytes[i], 1);
+        ops[i].offset = -1;
         start(&ops[i]);
     }
     asyncio__poller_wake(poller);
@@ -809,7 +888,8 @@ TEST_PLAIN(handing_over_early_is_made_again_if_interrupted, .faulty = true)
     look();
     fail_next(ASYNCIO__SYS_URING_ENTER, -EINTR);
     for (int i = 0; i < MANY; i++) {
-        ops[i] = op_of(ASYNCIO__OP_RECV, fds[0], &bytes[i], 1);
+        ops[i] = op_of(ASYNCIO__OP_READ, fds[0], &bytes[i], 1);
+        ops[i].offset = -1;
         start(&ops[i]);
     }
     bool has_ring = strcmp(test_backend(), "uring") == 0;
@@ -819,4 +899,29 @@ TEST_PLAIN(handing_over_early_is_made_again_if_interrupted, .faulty = true)
     asyncio__sys_close(fds[0]);
     asyncio__sys_close(fds[1]);
     asyncio__poller_close(poller);
+}
+
+// More than a ring has entries for, of what is handed over last.
+TEST_PLAIN(more_may_receive_than_the_ring_has_entries)
+{
+    int fds[2];
+    static char bytes[MANY];
+    static struct asyncio__op ops[MANY];
+    if (!open_pair(SOCK_STREAM, fds)) return;
+    memset(bytes, 0, sizeof bytes);
+    for (int i = 0; i < MANY; i++) {
+        ops[i] = op_recv(fds[0], &bytes[i], 1, 0);
+        start(&ops[i]);
+    }
+    look();
+    EXPECT_EQ(ended, 0);
+    char sent[MANY];
+    memset(sent, 'x', sizeof sent);
+    EXPECT_EQ(write(fds[1], sent, sizeof sent), MANY);
+    for (int i = 0; i < MANY; i++) {
+        finish(&ops[i]);
+        EXPECT_EQ(ops[i].result, 1);
+    }
+    EXPECT_EQ(memcmp(bytes, sent, sizeof bytes), 0);
+    close_pair(fds);
 }

@@ -14,6 +14,11 @@
 // only after `done`, and the ring is worked off in order, so a cancel never
 // meets a later operation of the same address.
 //
+// What waits for others, RECV and POLL, is queued last, right before the system
+// is entered: by then all that this turn has to send is on its way, and may
+// have been answered. To receive what is there takes the kernel less than to
+// wait for it.
+//
 // Some entries are kept back for cancels. If even these are used up and the
 // kernel takes none, the operation goes to the to_cancel list, and the next
 // wait tries again.
@@ -49,6 +54,12 @@
 // Operations that are one request to the kernel, where nothing goes wrong.
 #define SIMPLE (ASYNCIO__OP_BIT(RECV) | ASYNCIO__OP_BIT(SEND))
 
+// Those to be queued last, and those that nobody minds being queued before them
+// although they were asked for later: they neither take what is received nor
+// change what the descriptor is.
+#define LAST     (ASYNCIO__OP_BIT(RECV) | ASYNCIO__OP_BIT(POLL))
+#define UNMINDED (ASYNCIO__OP_BIT(SEND) | ASYNCIO__OP_BIT(SENDMSG))
+
 struct uring {
     struct asyncio__poller base;
     struct io_uring ring;
@@ -57,6 +68,7 @@ struct uring {
     // would be written to at their end, long after they were last in use.
     struct asyncio_link files;
     struct asyncio_link to_cancel; // not in there: the cancel is still to send
+    struct asyncio_link last;      // not in there yet: to be queued last
     int wake_fd;
     bool enabled;
     bool wake_armed;     // an entry reads from wake_fd
@@ -191,6 +203,18 @@ static void arm_wake(struct uring *u)
                        0);
     io_uring_sqe_set_data64(sqe, DATA_WAKE);
     u->wake_armed = true;
+}
+
+// Those that stay behind find no room: the next wait tries again.
+static int queue_last(struct uring *u)
+{
+    struct io_uring_sqe *sqe;
+    while (!list_empty(&u->last)) {
+        int err = take_sqe(u, SQ_KEPT_BACK, &sqe);
+        if (err < 0) return err;
+        asyncio__uring_prepare(sqe, op_of(list_pop(&u->last)));
+    }
+    return 0;
 }
 
 static void list_for_its_kind(struct uring *u, struct asyncio__op *op)
@@ -337,9 +361,10 @@ static int uring_wait(struct asyncio__poller *poller, int64_t timeout_ns)
     // Not before: the end of the one that was armed may have been reaped. A
     // sleep without one could not be ended from another thread.
     arm_wake(u);
+    (void)queue_last(u);
     asyncio__lane_collect(&u->lane);
 
-    bool sleep = timeout_ns != 0 && u->wake_armed &&
+    bool sleep = timeout_ns != 0 && u->wake_armed && list_empty(&u->last) &&
                  list_empty(&poller->finished) &&
                  asyncio__lane_may_sleep(&u->lane);
     int err = 0;
@@ -367,7 +392,7 @@ static enum asyncio__news uring_news(const struct asyncio__poller *poller)
         asyncio__lane_has_news(&u->lane))
         return ASYNCIO__NEWS_CERTAIN;
     if (io_uring_sq_ready(&u->ring) > 0 || !u->wake_armed ||
-        !list_empty(&u->to_cancel))
+        !list_empty(&u->to_cancel) || !list_empty(&u->last))
         return ASYNCIO__NEWS_UNKNOWN;
     return ASYNCIO__NEWS_NONE;
 }
@@ -410,8 +435,13 @@ static int submit_any(struct uring *u, struct asyncio__op *op)
         err = ask_hooks(op, &shorter);
     if (err < 0 && !asyncio__uring_goes_on(op, &err)) return deny(u, op, err);
 
+    if (asyncio__op_is_one_of(op, LAST) && !shorter) {
+        list_add_tail(&u->last, &op->link);
+        return 0;
+    }
+    err = asyncio__op_is_one_of(op, UNMINDED) ? 0 : queue_last(u);
     if (asyncio__op_has_position(op)) asyncio__uring_mark_position(op);
-    err = queue(u, op, SQ_KEPT_BACK, shorter);
+    if (err == 0) err = queue(u, op, SQ_KEPT_BACK, shorter);
     if (err == 0) {
         if (op->code == ASYNCIO__OP_CLOSE && op->fd >= 0)
             asyncio__sys_gone(ASYNCIO__DESCRIPTOR, (uintptr_t)op->fd);
@@ -430,6 +460,10 @@ static int uring_submit(struct asyncio__poller *poller, struct asyncio__op *op)
     struct io_uring_sqe *sqe;
     if (!asyncio__op_is_one_of(op, SIMPLE) || asyncio__sys_hooks)
         return submit_any(u, op);
+    if (op->code == ASYNCIO__OP_RECV) {
+        list_add_tail(&u->last, &op->link);
+        return 0;
+    }
     int err = take_sqe(u, SQ_KEPT_BACK, &sqe);
     if (err == 0) asyncio__uring_prepare_simple(sqe, op);
     return err;
@@ -440,6 +474,11 @@ static void uring_cancel(struct asyncio__poller *poller, struct asyncio__op *op)
     struct uring *u = uring_of(poller);
     if (is_for_lane(op)) {
         asyncio__lane_retract(&u->lane, op);
+        return;
+    }
+    if (asyncio__op_is_one_of(op, LAST) && list_linked(&op->link)) {
+        list_remove(&op->link); // the kernel has not heard of it
+        asyncio__poller_finish(poller, op, -ECANCELED);
         return;
     }
     cancel_in_ring(u, op);
