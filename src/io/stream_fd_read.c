@@ -130,7 +130,8 @@ int asyncio__fds_read(struct asyncio_stream *stream, void *arg, void *buffer,
         int got = try_read(fds, buffer, size);
         if (got != -EAGAIN) return got;
     }
-    fds->read_op = (struct asyncio__op){.fd = fds->read_fd};
+    fds->read_op =
+        (struct asyncio__op){.fd = fds->read_fd, .pace = fds->read_op.pace};
     if (calls && !stream->protocol) {
         fds->read_op.code = ASYNCIO__OP_POLL;
         fds->read_op.done = readable;

@@ -119,7 +119,10 @@ struct asyncio__op {
             uint32_t flags;
             union {
                 uint32_t mode;
-                int fd2; // of those that have no mode
+                int fd2;       // of those that have no mode
+                uint32_t pace; // RECV: what the poller has learnt, 0 at first.
+                               // The next one of that descriptor may be given
+                               // it as it is
             };
         };
         int64_t position; // READ, WRITE, READV, WRITEV: the poller's own

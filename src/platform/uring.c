@@ -73,6 +73,7 @@ struct uring {
     bool enabled;
     bool wake_armed;     // an entry reads from wake_fd
     uint64_t wake_count; // where it reads to
+    uint32_t waits;      // calls of wait, ever
     struct asyncio__lane lane;
     struct asyncio__uring_lender lender;
     // For a test, the operation that is to come back short, and where its
@@ -205,6 +206,22 @@ static void arm_wake(struct uring *u)
     u->wake_armed = true;
 }
 
+// A receive that nothing was there for the last time is to wait first, instead
+// of looking in vain. Its pace says so; then, until it ends, in which wait the
+// kernel was told of it.
+static void prepare_receive(const struct uring *u, struct asyncio__op *op,
+                            struct io_uring_sqe *sqe)
+{
+    asyncio__uring_prepare_simple(sqe, op);
+    if (op->pace && !op->flags) sqe->ioprio = IORING_RECVSEND_POLL_FIRST;
+    op->pace = u->waits;
+}
+
+static void learn_pace(const struct uring *u, struct asyncio__op *op)
+{
+    if (op->code == ASYNCIO__OP_RECV) op->pace = op->pace != u->waits;
+}
+
 // Those that stay behind find no room: the next wait tries again.
 static int queue_last(struct uring *u)
 {
@@ -212,7 +229,11 @@ static int queue_last(struct uring *u)
     while (!list_empty(&u->last)) {
         int err = take_sqe(u, SQ_KEPT_BACK, &sqe);
         if (err < 0) return err;
-        asyncio__uring_prepare(sqe, op_of(list_pop(&u->last)));
+        struct asyncio__op *op = op_of(list_pop(&u->last));
+        if (op->code == ASYNCIO__OP_RECV && !op->events)
+            prepare_receive(u, op, sqe);
+        else
+            asyncio__uring_prepare(sqe, op);
     }
     return 0;
 }
@@ -310,6 +331,7 @@ static void complete(struct uring *u, uint64_t data, unsigned flags, int result)
     if (tries_again(u, op, &result)) return;
     if (list_linked(&op->link)) list_remove(&op->link);
     if (asyncio__op_has_position(op)) asyncio__uring_mend_position(op, result);
+    learn_pace(u, op);
     asyncio__poller_finish(&u->base, op, settle(op, result));
 }
 
@@ -322,6 +344,12 @@ static bool is_simple(const struct uring *u, uint64_t data, int result)
     return asyncio__op_is_one_of(op, SIMPLE) && op->events == 0 &&
            !(op->flags & MSG_WAITALL) && op != u->shortened &&
            !list_linked(&op->link);
+}
+
+static void end_simply(struct uring *u, struct asyncio__op *op, int result)
+{
+    learn_pace(u, op);
+    asyncio__poller_finish(&u->base, op, result);
 }
 
 static void reap(struct uring *u)
@@ -337,7 +365,7 @@ static void reap(struct uring *u)
         int result = cqe->res;
         io_uring_cq_advance(&u->ring, 1);
         if (ASYNCIO__LIKELY(is_simple(u, data, result)))
-            asyncio__poller_finish(&u->base, (void *)(uintptr_t)data, result);
+            end_simply(u, (void *)(uintptr_t)data, result);
         else
             complete(u, data, flags, result);
     }
@@ -358,6 +386,7 @@ static int uring_wait(struct asyncio__poller *poller, int64_t timeout_ns)
                                .tv_nsec = timeout_ns % 1000000000};
     send_late_cancels(u);
     reap(u);
+    u->waits++;
     // Not before: the end of the one that was armed may have been reaped. A
     // sleep without one could not be ended from another thread.
     arm_wake(u);
