@@ -3,6 +3,8 @@
 //
 // A chunk is in use only while something is unsent, so a few of them serve any
 // number of connections, and the one that was used last is handed out first.
+// But what a turn writes is all unsent at its end, however many connections it
+// has served: for as much as most messages have, there are small ones.
 
 #include "io/io.h"
 
@@ -12,13 +14,15 @@
 #include "io/stream.h"
 #include "platform/sys.h"
 
-// A megabyte.
-#define SPARE_MAX 64
+// A megabyte of each.
+#define SPARE_MAX       64
+#define SPARE_SMALL_MAX 1024
 
 static void drop(struct asyncio__io *io)
 {
     struct asyncio_link *link;
-    while ((link = list_pop(&io->spare)))
+    while ((link = list_pop(&io->spare.chunks)) ||
+           (link = list_pop(&io->spare_small.chunks)))
         asyncio__free(list_entry(link, struct asyncio__chunk, link));
     io->loop->io = NULL;
     asyncio__free(io);
@@ -75,11 +79,21 @@ void asyncio__io_unuse(struct asyncio__io *io)
     if (--io->users == 0 && io->closing) drop(io);
 }
 
-struct asyncio__chunk *asyncio__chunk_get(struct asyncio__io *io)
+static struct asyncio__chunk *make_chunk(uint32_t size)
 {
-    struct asyncio_link *link = list_pop(&io->spare);
-    if (!link) return asyncio__alloc(sizeof(struct asyncio__chunk));
-    io->spare_count--;
+    struct asyncio__chunk *chunk =
+        asyncio__alloc(offsetof(struct asyncio__chunk, data) + size);
+    if (chunk) chunk->size = size;
+    return chunk;
+}
+
+struct asyncio__chunk *asyncio__chunk_get(struct asyncio__io *io, uint32_t size)
+{
+    bool small = size == ASYNCIO__CHUNK_SMALL;
+    struct asyncio__spares *spare = small ? &io->spare_small : &io->spare;
+    struct asyncio_link *link = list_pop(&spare->chunks);
+    if (!link) return make_chunk(size);
+    spare->count--;
     struct asyncio__chunk *chunk =
         list_entry(link, struct asyncio__chunk, link);
     chunk->start = chunk->end = 0;
@@ -88,10 +102,12 @@ struct asyncio__chunk *asyncio__chunk_get(struct asyncio__io *io)
 
 void asyncio__chunk_put(struct asyncio__io *io, struct asyncio__chunk *chunk)
 {
-    if (io->spare_count >= SPARE_MAX) {
+    bool small = chunk->size == ASYNCIO__CHUNK_SMALL;
+    struct asyncio__spares *spare = small ? &io->spare_small : &io->spare;
+    if (spare->count >= (small ? SPARE_SMALL_MAX : SPARE_MAX)) {
         asyncio__free(chunk);
         return;
     }
-    io->spare_count++;
-    list_add_head(&io->spare, &chunk->link);
+    spare->count++;
+    list_add_head(&spare->chunks, &chunk->link);
 }

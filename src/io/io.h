@@ -13,8 +13,10 @@ struct asyncio__io {
     struct asyncio_link streams; // asyncio_stream.link: those not gone
     struct asyncio_link lost;    // the same: connection_lost is still to call
     struct asyncio_link servers; // asyncio__server.link
-    struct asyncio_link spare;   // asyncio__chunk.link, for reuse
-    unsigned spare_count;
+    struct asyncio__spares {
+        struct asyncio_link chunks; // asyncio__chunk.link, for reuse
+        unsigned count;
+    } spare, spare_small;
     size_t users;     // streams and servers that need this
     uint64_t serial;  // of the server made last
     bool tries_first; // a system call before a request to the poller pays
@@ -22,18 +24,22 @@ struct asyncio__io {
     bool closing;     // the loop closes: nothing will be waited for
 };
 
-// A piece of what is to be sent: data[start] to data[end].
-#define ASYNCIO__CHUNK_SIZE 16384
+// A piece of what is to be sent: data[start] to data[end]. It has one of two
+// sizes.
+#define ASYNCIO__CHUNK_SIZE  16384
+#define ASYNCIO__CHUNK_SMALL 960
 struct asyncio__chunk {
     struct asyncio_link link;
     uint32_t start, end;
-    char data[ASYNCIO__CHUNK_SIZE];
+    uint32_t size; // of data
+    char data[];
 };
 
 // Finds or makes it, and counts one more user; unuse counts one less.
 int asyncio__io_use(struct asyncio_loop *loop, struct asyncio__io **io);
 void asyncio__io_unuse(struct asyncio__io *io);
 
-// An empty chunk, or NULL; gives it back.
-struct asyncio__chunk *asyncio__chunk_get(struct asyncio__io *io);
+// An empty chunk of that size, or NULL; gives it back.
+struct asyncio__chunk *asyncio__chunk_get(struct asyncio__io *io,
+                                          uint32_t size);
 void asyncio__chunk_put(struct asyncio__io *io, struct asyncio__chunk *chunk);

@@ -17,6 +17,7 @@
 #include <sys/uio.h>
 
 #include "loop/debug.h"
+#include "platform/compiler.h"
 #include "platform/sys.h"
 
 // So much to copy costs more than a call of the system that takes it at once.
@@ -173,14 +174,29 @@ static void end_direction(struct asyncio_stream *stream)
         fail(stream, err);
 }
 
+ASYNCIO__APART static int write_parts(struct asyncio_stream *stream)
+{
+    struct iovec parts[ASYNCIO__PARTS_MAX];
+    size_t count = gather(stream, parts);
+    return stream->transport->write(stream, stream->transport_arg, parts,
+                                    count);
+}
+
+static int write_chunks(struct asyncio_stream *stream)
+{
+    struct asyncio_link *first = list_first(&stream->chunks);
+    if (first != list_last(&stream->chunks)) return write_parts(stream);
+    struct asyncio__chunk *chunk = chunk_of(first);
+    struct iovec part = {.iov_base = chunk->data + chunk->start,
+                         .iov_len = chunk->end - chunk->start};
+    return stream->transport->write(stream, stream->transport_arg, &part, 1);
+}
+
 // Begins to send what is there, unless that is under way.
 static void send_more(struct asyncio_stream *stream)
 {
     while (stream->unsent > 0 && !stream->writing) {
-        struct iovec parts[ASYNCIO__PARTS_MAX];
-        size_t count = gather(stream, parts);
-        int sent = stream->transport->write(stream, stream->transport_arg,
-                                            parts, count);
+        int sent = write_chunks(stream);
         if (sent == -EINPROGRESS)
             stream->writing = true;
         else if (!took(stream, sent))
@@ -206,12 +222,15 @@ void asyncio_stream_did_write(struct asyncio_stream *stream, int result)
 
 // --- taking -----------------------------------------------------------------
 
-// Makes as many chunks as the bytes need that do not fit into the last one.
+// Makes as many chunks as the bytes need that do not fit into the last one; a
+// small one for little, with nothing unsent before it.
 static int make_room(struct asyncio_stream *stream, size_t need,
                      struct asyncio_link *more)
 {
+    bool small = need <= ASYNCIO__CHUNK_SMALL && stream->unsent == 0;
     while (need > 0) {
-        struct asyncio__chunk *chunk = asyncio__chunk_get(stream->io);
+        struct asyncio__chunk *chunk = asyncio__chunk_get(
+            stream->io, small ? ASYNCIO__CHUNK_SMALL : ASYNCIO__CHUNK_SIZE);
         if (!chunk) goto fail_chunks;
         list_add_tail(more, &chunk->link);
         need -= need < ASYNCIO__CHUNK_SIZE ? need : ASYNCIO__CHUNK_SIZE;
@@ -227,7 +246,7 @@ static struct asyncio__chunk *copy(struct asyncio__chunk *chunk,
                                    const char *bytes, size_t len)
 {
     while (len > 0) {
-        size_t room = ASYNCIO__CHUNK_SIZE - chunk->end;
+        size_t room = chunk->size - chunk->end;
         if (room == 0) {
             chunk = chunk_of(chunk->link.next);
             continue;
@@ -279,9 +298,8 @@ static size_t send_directly(struct asyncio_stream *stream,
     return (size_t)sent;
 }
 
-// Takes all of it, or nothing.
-static int take(struct asyncio_stream *stream, const struct iovec *parts,
-                size_t count)
+ASYNCIO__APART static int take_any(struct asyncio_stream *stream,
+                                   const struct iovec *parts, size_t count)
 {
     struct asyncio_link more = {0}, *last = list_last(&stream->chunks);
     size_t len = 0;
@@ -289,7 +307,7 @@ static int take(struct asyncio_stream *stream, const struct iovec *parts,
         if (__builtin_add_overflow(len, parts[i].iov_len, &len)) return -EINVAL;
     if (len == 0) return 0;
 
-    size_t room = last ? ASYNCIO__CHUNK_SIZE - chunk_of(last)->end : 0;
+    size_t room = last ? chunk_of(last)->size - chunk_of(last)->end : 0;
     int err = make_room(stream, len > room ? len - room : 0, &more);
     if (err < 0) return err;
     size_t sent = 0;
@@ -301,6 +319,26 @@ static int take(struct asyncio_stream *stream, const struct iovec *parts,
     copy_rest(chunk_of(last), parts, count, sent);
     stream->unsent += len - sent;
     if (!list_linked(&stream->retry.link)) send_more(stream);
+    pause_above_mark(stream);
+    return 0;
+}
+
+// Takes all of it, or nothing. Most is little, in one piece, with nothing
+// unsent before it.
+static int take(struct asyncio_stream *stream, const struct iovec *parts,
+                size_t count)
+{
+    bool little = count == 1 && parts->iov_len - 1 < ASYNCIO__CHUNK_SMALL;
+    if (!little || stream->unsent > 0) return take_any(stream, parts, count);
+
+    struct asyncio__chunk *chunk =
+        asyncio__chunk_get(stream->io, ASYNCIO__CHUNK_SMALL);
+    if (!chunk) return -ENOMEM;
+    memcpy(chunk->data, parts->iov_base, parts->iov_len);
+    chunk->end = (uint32_t)parts->iov_len;
+    list_add_tail(&stream->chunks, &chunk->link);
+    stream->unsent = parts->iov_len;
+    send_more(stream);
     pause_above_mark(stream);
     return 0;
 }
@@ -359,8 +397,11 @@ int asyncio_stream_writev(struct asyncio_stream *stream,
     if (!task) return -EPERM;
     int err = asyncio__checkpoint();
     if (err == 0) err = check_open(stream);
-    if (err == 0) err = wait_for_low(stream, task);
-    if (err == 0) err = check_open(stream);
+    if (err == 0 && stream->loop != task->future.loop_) err = -EXDEV;
+    if (err == 0 && stream->paused) {
+        err = wait_for_low(stream, task);
+        if (err == 0) err = check_open(stream);
+    }
     return err < 0 ? err : take(stream, parts, count);
 }
 

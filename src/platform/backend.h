@@ -120,8 +120,10 @@ enum asyncio__sys_call asyncio__op_call(const struct asyncio__op *op);
 // To be called as the operation is submitted.
 static inline void asyncio__op_begin(struct asyncio__op *op)
 {
-    if (asyncio__op_transfers(op)) op->events = 0;
-    if (asyncio__op_is_of_socket(op)) op->moved = op->vain = 0;
+    if (asyncio__op_is_of_socket(op))
+        op->events = 0, op->moved = op->vain = 0;
+    else if (asyncio__op_has_position(op))
+        op->events = 0;
 }
 
 // The flags of its call.

@@ -316,7 +316,8 @@ static bool goes_on(struct uring *u, struct asyncio__op *op, unsigned flags,
     return more;
 }
 
-static void complete(struct uring *u, uint64_t data, unsigned flags, int result)
+ASYNCIO__APART static void complete(struct uring *u, uint64_t data,
+                                    unsigned flags, int result)
 {
     if (data == DATA_CANCEL) return;
     if (data == DATA_WAKE) {
@@ -451,7 +452,7 @@ static int ask_hooks(const struct asyncio__op *op, bool *shorter)
     return err;
 }
 
-static int submit_any(struct uring *u, struct asyncio__op *op)
+ASYNCIO__APART static int submit_any(struct uring *u, struct asyncio__op *op)
 {
     bool shorter = false;
     int err = 0;
