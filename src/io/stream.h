@@ -47,7 +47,6 @@ enum asyncio__fd_kind {
 
 // The transport of descriptors. Its operations belong to the stream.
 struct asyncio__stream_fds {
-    struct asyncio__op read_op, write_op;
     int read_fd, write_fd; // may be the same; -1: none
     uint8_t read_kind;     // enum asyncio__fd_kind
     uint8_t write_kind;
@@ -60,6 +59,7 @@ struct asyncio__stream_fds {
     uint8_t quiet;     // reads that left room, one after the other
     uint8_t own_reads; // that are not to go to lent memory
     int failure; // of a write: what reads return at the end that we have made
+    struct asyncio__op read_op, write_op;
     struct asyncio__lent *lent, *lent_last; // what has come for the protocol
     struct msghdr message;
     struct iovec parts[ASYNCIO__PARTS_MAX]; // of what is under way
@@ -68,51 +68,54 @@ struct asyncio__stream_fds {
 struct asyncio__server;
 
 struct asyncio_stream {
+    // What each read and each write looks at, side by side: with a thousand
+    // streams, none of it is in the processor's cache when its turn comes.
     struct asyncio_loop *loop;
-    struct asyncio__io *io;   // NULL: it is gone
-    struct asyncio_link link; // asyncio__io.streams, or lost
+    struct asyncio__io *io; // NULL: it is gone
     const struct asyncio_transport *transport;
     void *transport_arg;
-    struct asyncio_link closers; // asyncio_task.step.link: wait_closed
-    const char *site;            // where it was made
     uint32_t references; // the user's, the connection's, and others for a time
     uint32_t calls;      // that wait
     uint8_t state;       // enum asyncio__stream_state
     bool released;       // by the user
     bool aborting;       // what is unsent is dropped
     bool ending;         // the transport was told to close
-
-    // Reading.
+    int read_error;      // the direction has failed
     struct asyncio_task *reader; // who waits for the read under way
+    const struct asyncio_protocol *protocol;
     char *buffer;
     size_t size; // of the buffer
     size_t head; // where its bytes begin
     size_t len;  // how many these are
     size_t limit;
-    int read_error; // the direction has failed
-    bool reading;   // the transport has a read under way
-    bool filling;   // it goes to the buffer
-    bool was_full;  // the last one filled the buffer to its end
-    bool eof;       // the peer has ended, or the reader is to believe so
-    bool in_read;   // a task is inside a call that reads
-    bool given_up;  // that task was cancelled while it waits
-
-    // Writing.
+    bool reading;      // the transport has a read under way
+    bool filling;      // it goes to the buffer
+    bool was_full;     // the last one filled the buffer to its end
+    bool eof;          // the peer has ended, or the reader is to believe so
+    bool in_read;      // a task is inside a call that reads
+    bool given_up;     // that task was cancelled while it waits
     bool writing;      // the transport has a write under way
     bool paused;       // more than `high` was unsent, and not yet `low`
+    int write_error;   // as read_error
     bool ends_writing; // write_eof was called
     bool write_ended;  // and done
-    int write_error;
-    struct asyncio_link chunks;   // asyncio__chunk.link, in order
-    struct asyncio_link drainers; // asyncio_task.step.link
+    struct asyncio_link chunks; // asyncio__chunk.link, in order
     size_t unsent;
     size_t high, low;
+    struct asyncio_task *file_sender; // who sends a file: writing is paused
     struct asyncio__step retry; // what could not be begun for want of memory
-    struct asyncio_task *file_sender;   // who sends a file: writing is paused
+    struct asyncio__stream_fds fds;
+
+    // The rest of its life.
+    struct asyncio_link link;    // asyncio__io.streams, or lost
+    struct asyncio_link closers; // asyncio_task.step.link: wait_closed
+    const char *site;            // where it was made
+
+    // The rest of writing.
+    struct asyncio_link drainers;       // asyncio_task.step.link
     struct asyncio_socket *file_socket; // by which the kernel sends it, or NULL
 
     // Protocols.
-    const struct asyncio_protocol *protocol;
     void *protocol_arg;
     struct asyncio__step step; // calls what is due
     int fed;                   // what a read has answered, for `step`
@@ -131,8 +134,6 @@ struct asyncio_stream {
     struct asyncio__step handled;   // in its future's waiters
     bool aborted_by_server;
     asyncio_protocol_factory *factory;
-
-    struct asyncio__stream_fds fds;
 };
 
 extern const struct asyncio_transport asyncio__fd_transport;

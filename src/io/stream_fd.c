@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
+#include "platform/compiler.h"
 #include "platform/sys.h"
 
 static struct asyncio__stream_fds *fds_of(void *arg)
@@ -76,7 +77,9 @@ static void keep_parts(struct asyncio__stream_fds *fds,
     fds->message = (struct msghdr){.msg_iov = fds->parts, .msg_iovlen = count};
 }
 
-static int send_now(int fd, const struct iovec *parts, size_t count)
+// Apart, since its message is not to lie on the stack of all that write.
+ASYNCIO__APART static int send_now(int fd, const struct iovec *parts,
+                                   size_t count)
 {
     int sent;
     if (count > ASYNCIO__PARTS_MAX) count = ASYNCIO__PARTS_MAX;
