@@ -34,6 +34,7 @@ struct stream_maker {
     X(kind, read_of_nothing_takes_nothing)                                     \
     X(kind, last_line_may_lack_its_newline)                                    \
     X(kind, separator_may_come_in_pieces)                                      \
+    X(kind, separator_stands_behind_many_that_begin_like_it)                   \
     X(kind, empty_separator_is_refused)                                        \
     X(kind, end_before_the_separator_hands_over_the_rest)                      \
     X(kind, too_long_for_readuntil_stays)                                      \

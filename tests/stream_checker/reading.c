@@ -87,6 +87,26 @@ CHECK(empty_separator_is_refused)
     unmake(maker, &pair);
 }
 
+CHECK(separator_stands_behind_many_that_begin_like_it)
+{
+    static const int counts[] = {0, 1, 15, 16, 17, 40};
+    MAKE_OR_RETURN(pair);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        char text[128] = "", line[128];
+        for (int n = 0; n < counts[i]; n++)
+            strcat(text, "A-");
+        strcat(text, "AAB");
+        int len = (int)strlen(text);
+        put(&pair, text);
+        put(&pair, "rest");
+        EXPECT_EQ(asyncio_stream_readuntil(pair.reader, line, 128, "AAB", 3),
+                  len);
+        EXPECT_EQ(memcmp(line, text, (size_t)len), 0);
+        expect_read(&pair, "rest");
+    }
+    unmake(maker, &pair);
+}
+
 CHECK(end_before_the_separator_hands_over_the_rest)
 {
     CONFORMS("STRM-06");
