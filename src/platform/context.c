@@ -150,13 +150,15 @@ static void receive_visitor(struct asyncio__context *here, ucontext_t *saved)
     if (swapcontext(saved, from->sp) < 0) abort();
 }
 
-void asyncio__switch(struct asyncio__context *from, struct asyncio__context *to)
+struct asyncio__context *asyncio__switch(struct asyncio__context *from,
+                                         struct asyncio__context *to)
 {
     ucontext_t saved;
     from->sp = &saved;
     if (swapcontext(&saved, to->sp) < 0) abort();
     while (visitor.fn)
         receive_visitor(from, &saved);
+    return from;
 }
 
 void asyncio__context_call(struct asyncio__context *context,

@@ -54,9 +54,11 @@ void asyncio__context_make(struct asyncio__context *context,
 void asyncio__context_adopt(struct asyncio__context *context);
 
 // Stands still as `from`, which must be what runs now, and goes on as `to`.
-// Returns when somebody switches back to `from`.
-static inline void asyncio__context_switch(struct asyncio__context *from,
-                                           struct asyncio__context *to);
+// Returns `from` when somebody switches back to it: whoever finds all that it
+// goes on with from there keeps no register for that meanwhile.
+static inline struct asyncio__context *
+asyncio__context_switch(struct asyncio__context *from,
+                        struct asyncio__context *to);
 
 // The same, never to come back: as soon as `to` runs, the stack of `from` may
 // be used by others, and `from` may be destroyed. `to` must be on another
@@ -94,8 +96,8 @@ void asyncio__context_call(struct asyncio__context *context,
 // ---- How it is done ---------------------------------------------------------
 
 #if defined(ASYNCIO_CONTEXT_UCONTEXT)
-void asyncio__switch(struct asyncio__context *from,
-                     struct asyncio__context *to);
+struct asyncio__context *asyncio__switch(struct asyncio__context *from,
+                                         struct asyncio__context *to);
 _Noreturn void asyncio__jump(struct asyncio__context *to);
 #elif defined(__x86_64__) && defined(__LP64__)
 #include "platform/context_x86_64.h"
@@ -116,8 +118,9 @@ asyncio__context_sanitizer(struct asyncio__context *context)
 #endif
 }
 
-static inline void asyncio__context_switch(struct asyncio__context *from,
-                                           struct asyncio__context *to)
+static inline struct asyncio__context *
+asyncio__context_switch(struct asyncio__context *from,
+                        struct asyncio__context *to)
 {
     int error_number = *from->error_number;
     asyncio__sanitizer_switch(asyncio__context_sanitizer(from),
@@ -125,14 +128,15 @@ static inline void asyncio__context_switch(struct asyncio__context *from,
     // Two copies of it, so that without C++ nothing is asked on arrival.
     if (from->exceptions) {
         struct asyncio__exceptions exceptions = *from->exceptions;
-        asyncio__switch(from, to);
+        from = asyncio__switch(from, to);
         *from->exceptions = exceptions;
     } else {
-        asyncio__switch(from, to);
+        from = asyncio__switch(from, to);
     }
     asyncio__sanitizer_arrive(asyncio__context_sanitizer(from));
     // Mostly nothing has changed it, and not to write is cheaper.
     if (*from->error_number != error_number) *from->error_number = error_number;
+    return from;
 }
 
 static inline void

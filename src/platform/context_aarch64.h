@@ -20,10 +20,10 @@ _Static_assert(offsetof(struct asyncio__context, sp) == 0 &&
 #define ASYNCIO__SVE
 #endif
 
-// On arrival x1 is the context that arrives: the entry of a new one reads it.
-// `hint #36` is the landing pad for an indirect jump, nothing on older
-// machines.
-static inline __attribute__((always_inline)) void
+// On arrival x1 is the context that arrives: the entry of a new one reads it,
+// and whoever comes back is told again who it is. `hint #36` is the landing pad
+// for an indirect jump, nothing on older machines.
+static inline __attribute__((always_inline)) struct asyncio__context *
 asyncio__switch(struct asyncio__context *from, struct asyncio__context *to)
 {
     register struct asyncio__context *x0 __asm__("x0") = from;
@@ -48,6 +48,7 @@ asyncio__switch(struct asyncio__context *from, struct asyncio__context *to)
                        "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21",
                        "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29",
                        "v30", "v31", "cc", "memory");
+    return x1;
 }
 
 #undef ASYNCIO__SVE

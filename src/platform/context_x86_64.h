@@ -24,8 +24,9 @@ _Static_assert(offsetof(struct asyncio__context, sp) == 0 &&
 #define ASYNCIO__AVX512
 #endif
 
-// On arrival rsi is the context that arrives: the entry of a new one reads it.
-static inline __attribute__((always_inline)) void
+// On arrival rsi is the context that arrives: the entry of a new one reads it,
+// and whoever comes back is told again who it is.
+static inline __attribute__((always_inline)) struct asyncio__context *
 asyncio__switch(struct asyncio__context *from, struct asyncio__context *to)
 {
     __asm__ volatile("leaq 1f(%%rip), %%rax\n\t"
@@ -47,6 +48,7 @@ asyncio__switch(struct asyncio__context *from, struct asyncio__context *to)
                        "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
                        "xmm15", "st", "st(1)", "st(2)", "st(3)", "st(4)",
                        "st(5)", "st(6)", "st(7)", "cc", "memory");
+    return to;
 }
 
 #undef ASYNCIO__AVX512

@@ -269,9 +269,9 @@ bool asyncio__waiters_are_elsewhere(const struct asyncio_link *list,
     return task && asyncio__wrong_thread(task->future.loop_, call);
 }
 
-ASYNCIO__COLD static int cancelled_in_yield(struct asyncio_loop *loop,
-                                            struct asyncio_task *task)
+ASYNCIO__COLD static int cancelled_in_yield(struct asyncio_task *task)
 {
+    struct asyncio_loop *loop = task->future.loop_;
     asyncio__take_cancel(task);
     if (loop->watched) tell_resumed(loop, task, -ECANCELED);
     return -ECANCELED;
@@ -282,7 +282,7 @@ ASYNCIO__COLD static int yield_by_detour(struct asyncio_loop *loop,
 {
     if (loop->watched) tell_await(loop, task);
     asyncio__switch_away(loop, task);
-    return asyncio__cancel_pending(task) ? cancelled_in_yield(loop, task) : 0;
+    return asyncio__cancel_pending(task) ? cancelled_in_yield(task) : 0;
 }
 
 int asyncio__yield(void)
@@ -294,8 +294,8 @@ int asyncio__yield(void)
         return asyncio__begin_movable_await(task);
     asyncio__loop_add_task(loop, &task->step);
     if (loop->detour) return yield_by_detour(loop, task);
-    asyncio__switch_to_next(loop, task);
-    return asyncio__cancel_pending(task) ? cancelled_in_yield(loop, task) : 0;
+    task = asyncio__switch_to_next(loop, task);
+    return asyncio__cancel_pending(task) ? cancelled_in_yield(task) : 0;
 }
 
 int asyncio__checkpoint_stop(struct asyncio_loop *loop)

@@ -19,9 +19,9 @@ struct asyncio__context *asyncio__begin_or_turn(struct asyncio_loop *loop,
 
 // Lets others run, as asyncio__switch_away. Every wait goes through here, and
 // mostly to a task that has waited, too: that is a straight line of few steps.
-// Not for a detour.
-ASYNCIO__INLINE void asyncio__switch_to_next(struct asyncio_loop *loop,
-                                             struct asyncio_task *task)
+// Not for a detour. Returns the task, which then needs no register meanwhile.
+ASYNCIO__INLINE struct asyncio_task *
+asyncio__switch_to_next(struct asyncio_loop *loop, struct asyncio_task *task)
 {
     struct asyncio_task *next = asyncio__next_task(loop);
     struct asyncio__context *to;
@@ -34,8 +34,11 @@ ASYNCIO__INLINE void asyncio__switch_to_next(struct asyncio_loop *loop,
     } else {
         to = asyncio__begin_or_turn(loop, task, next);
     }
-    if (to != &task->context) asyncio__context_switch(&task->context, to);
-    assert(loop->task == task);
+    if (to == &task->context) return task;
+    to = asyncio__context_switch(&task->context, to);
+    task = list_entry(to, struct asyncio_task, context);
+    assert(task->future.loop_->task == task);
+    return task;
 }
 
 // What a wait returns that a cancel had to do with.
@@ -92,6 +95,6 @@ ASYNCIO__INLINE int asyncio__park_here(const struct asyncio__wait_kind *kind,
         return asyncio__park_otherwise(loop, task, kind, object, list);
     asyncio__begin_wait(task, kind, object, list);
     if (loop->detour) return asyncio__wait_by_detour(loop, task);
-    asyncio__switch_to_next(loop, task);
+    task = asyncio__switch_to_next(loop, task);
     return asyncio__outcome_of_wait(task);
 }
