@@ -88,7 +88,7 @@ bool asyncio_queue_full(const struct asyncio_queue *queue)
 }
 
 // Brings the getters up to date: all that there is to do when an item came.
-static inline void serve_getters(struct asyncio_queue *queue)
+ASYNCIO__INLINE void serve_getters_here(struct asyncio_queue *queue)
 {
     while (!list_empty(&queue->getters_) && !is_empty(queue)) {
         queue->promised_items_++;
@@ -97,7 +97,7 @@ static inline void serve_getters(struct asyncio_queue *queue)
 }
 
 // The same for the putters, when an item went.
-static inline void serve_putters(struct asyncio_queue *queue)
+ASYNCIO__INLINE void serve_putters_here(struct asyncio_queue *queue)
 {
     while (!list_empty(&queue->putters_) && !is_full(queue)) {
         queue->promised_room_++;
@@ -106,6 +106,19 @@ static inline void serve_putters(struct asyncio_queue *queue)
     // Also for who waited for an item that was promised to another.
     if (queue->shut_ && queue->count_ == 0)
         asyncio__wake_all(&queue->getters_, -ESHUTDOWN);
+}
+
+// The same two as the last step of a call that succeeds: 0.
+ASYNCIO__APART static int serve_getters(struct asyncio_queue *queue)
+{
+    serve_getters_here(queue);
+    return 0;
+}
+
+ASYNCIO__APART static int serve_putters(struct asyncio_queue *queue)
+{
+    serve_putters_here(queue);
+    return 0;
 }
 
 static void serve(struct asyncio_queue *queue)
@@ -146,56 +159,103 @@ static const struct asyncio__wait_kind joining = {
 };
 
 // --- put and get ------------------------------------------------------------
+//
+// Both have two ways. On the straight one nothing is called but as the last
+// step, so that no registers are saved; all that is rare goes the other way.
+
+// The loop whose task runs, if nothing is rare about that: nobody debugs, the
+// task was not cancelled, is not compact, and others ran not long ago. Else
+// NULL.
+static inline struct asyncio_loop *plain_loop(void)
+{
+    struct asyncio_loop *loop = asyncio__running_loop;
+    bool plain = loop && loop->task && !loop->task->not_plain &&
+                 loop->unblocked < ASYNCIO__UNBLOCKED_MAX - 1 &&
+                 !asyncio__debug_somewhere();
+    return ASYNCIO__LIKELY(plain) ? loop : NULL;
+}
+
+static inline bool is_plain(const struct asyncio_queue *queue)
+{
+    return queue->order_ == ASYNCIO__FIRST_IN_FIRST_OUT && !queue->shut_;
+}
+
+static inline void add_item(struct asyncio_queue *queue, const void *item)
+{
+    asyncio__queue_add(queue, (void *)(uintptr_t)item);
+    queue->unfinished_++;
+}
 
 static inline int add(struct asyncio_queue *queue, const void *item)
 {
-    int err = asyncio__queue_make_room(queue);
-    if (err < 0) return err;
-    asyncio__queue_add(queue, (void *)(uintptr_t)item);
-    queue->unfinished_++;
-    serve_getters(queue);
-    return 0;
+    add_item(queue, item);
+    return list_empty(&queue->getters_) ? 0 : serve_getters(queue);
 }
 
 // `item` is the address of a pointer of some type, so it is copied as bytes.
-static inline void take(struct asyncio_queue *queue, void *item)
+static inline void take_item(struct asyncio_queue *queue, void *item)
 {
     void *taken = asyncio__queue_take(queue);
     memcpy(item, &taken, sizeof taken);
-    serve_putters(queue);
 }
 
-static inline int put(struct asyncio_queue *queue, const void *item)
+static inline int take(struct asyncio_queue *queue, void *item)
+{
+    take_item(queue, item);
+    bool done = list_empty(&queue->putters_) && !queue->shut_;
+    return done ? 0 : serve_putters(queue);
+}
+
+static int put(struct asyncio_queue *queue, const void *item)
 {
     if (queue->shut_) return -ESHUTDOWN;
     if (is_full(queue)) return -EAGAIN;
-    return add(queue, item);
+    int err = asyncio__queue_make_room(queue);
+    return err < 0 ? err : add(queue, item);
 }
 
-static inline int get(struct asyncio_queue *queue, void *item)
+static int get(struct asyncio_queue *queue, void *item)
 {
     if (queue->shut_ && queue->count_ == 0) return -ESHUTDOWN;
     if (is_empty(queue)) return -EAGAIN;
-    take(queue, item);
-    return 0;
+    return take(queue, item);
 }
 
 ASYNCIO__APART static int wait_and_put(struct asyncio_queue *queue,
-                                       const void *item)
+                                       const void *item,
+                                       struct asyncio_loop *loop)
 {
-    int err = asyncio__park_here(&putting, queue, &queue->putters_);
+    int err = asyncio__park_in(loop, &putting, queue, &queue->putters_);
     if (err < 0) return err;
     queue->promised_room_--;
-    return queue->shut_ ? -ESHUTDOWN : add(queue, item);
+    err = queue->shut_ ? -ESHUTDOWN : asyncio__queue_make_room(queue);
+    if (err == 0) {
+        add_item(queue, item);
+        serve_getters_here(queue);
+    }
+    return err;
+}
+
+ASYNCIO__APART static int put_otherwise(struct asyncio_queue *queue,
+                                        const void *item)
+{
+    if (is_elsewhere(queue, "asyncio_queue_put") || !asyncio__task())
+        return -EPERM;
+    int err = asyncio__checkpoint();
+    if (err < 0) return err;
+    err = put(queue, item);
+    return err == -EAGAIN ? wait_and_put(queue, item, asyncio__running_loop)
+                          : err;
 }
 
 int asyncio_queue_put(struct asyncio_queue *queue, const void *item)
 {
-    if (is_elsewhere(queue, __func__) || !asyncio__task()) return -EPERM;
-    int err = asyncio__checkpoint();
-    if (err < 0) return err;
-    err = put(queue, item);
-    return err == -EAGAIN ? wait_and_put(queue, item) : err;
+    struct asyncio_loop *loop = plain_loop();
+    if (!loop || !is_plain(queue)) return put_otherwise(queue, item);
+    if (is_full(queue)) return wait_and_put(queue, item, loop);
+    if (queue->count_ == queue->capacity_) return put_otherwise(queue, item);
+    loop->unblocked++;
+    return add(queue, item);
 }
 
 int asyncio_queue_put_nowait(struct asyncio_queue *queue, const void *item)
@@ -204,23 +264,36 @@ int asyncio_queue_put_nowait(struct asyncio_queue *queue, const void *item)
     return put(queue, item);
 }
 
-ASYNCIO__APART static int wait_and_get(struct asyncio_queue *queue, void *item)
+ASYNCIO__APART static int wait_and_get(struct asyncio_queue *queue, void *item,
+                                       struct asyncio_loop *loop)
 {
-    int err = asyncio__park_here(&getting, queue, &queue->getters_);
+    int err = asyncio__park_in(loop, &getting, queue, &queue->getters_);
     if (err < 0) return err;
     queue->promised_items_--;
     if (queue->count_ == 0) return -ESHUTDOWN; // what was promised was dropped
-    take(queue, item);
+    take_item(queue, item);
+    serve_putters_here(queue);
     return 0;
+}
+
+ASYNCIO__APART static int get_otherwise(struct asyncio_queue *queue, void *item)
+{
+    if (is_elsewhere(queue, "asyncio_queue_get") || !asyncio__task())
+        return -EPERM;
+    int err = asyncio__checkpoint();
+    if (err < 0) return err;
+    err = get(queue, item);
+    return err == -EAGAIN ? wait_and_get(queue, item, asyncio__running_loop)
+                          : err;
 }
 
 int(asyncio_queue_get)(struct asyncio_queue *queue, void *item)
 {
-    if (is_elsewhere(queue, __func__) || !asyncio__task()) return -EPERM;
-    int err = asyncio__checkpoint();
-    if (err < 0) return err;
-    err = get(queue, item);
-    return err == -EAGAIN ? wait_and_get(queue, item) : err;
+    struct asyncio_loop *loop = plain_loop();
+    if (!loop || !is_plain(queue)) return get_otherwise(queue, item);
+    if (is_empty(queue)) return wait_and_get(queue, item, loop);
+    loop->unblocked++;
+    return take(queue, item);
 }
 
 int(asyncio_queue_get_nowait)(struct asyncio_queue *queue, void *item)

@@ -83,18 +83,24 @@ ASYNCIO__INLINE void asyncio__begin_wait(struct asyncio_task *task,
         task->step.link.next = NULL; // in no list
 }
 
-// asyncio__park, in place.
-ASYNCIO__INLINE int asyncio__park_here(const struct asyncio__wait_kind *kind,
-                                       void *object, struct asyncio_link *list)
+// asyncio__park, in place, of the task that runs in `loop`.
+ASYNCIO__INLINE int asyncio__park_in(struct asyncio_loop *loop,
+                                     const struct asyncio__wait_kind *kind,
+                                     void *object, struct asyncio_link *list)
 {
-    struct asyncio_loop *loop = asyncio__running_loop;
-    struct asyncio_task *task = asyncio__task();
-    if (!task) return -EPERM;
-
+    struct asyncio_task *task = loop->task;
     if (task->not_plain)
         return asyncio__park_otherwise(loop, task, kind, object, list);
     asyncio__begin_wait(task, kind, object, list);
     if (loop->detour) return asyncio__wait_by_detour(loop, task);
     task = asyncio__switch_to_next(loop, task);
     return asyncio__outcome_of_wait(task);
+}
+
+// The same where it is not known that a task runs.
+ASYNCIO__INLINE int asyncio__park_here(const struct asyncio__wait_kind *kind,
+                                       void *object, struct asyncio_link *list)
+{
+    if (!asyncio__task()) return -EPERM;
+    return asyncio__park_in(asyncio__running_loop, kind, object, list);
 }
