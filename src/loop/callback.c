@@ -77,40 +77,49 @@ static void timer_fired(struct asyncio__timer *timer)
     queue_handle(handle_of(timer));
 }
 
-static struct asyncio_handle *spare_handle(struct asyncio_loop *loop)
+ASYNCIO__APART static struct asyncio_handle *
+spare_handle(struct asyncio_loop *loop)
 {
     struct asyncio_link *link = list_pop(&loop->spare_handles);
-    struct asyncio_handle *handle =
-        link ? handle_of(link) : asyncio__alloc(sizeof *handle);
-    if (handle) *handle = (struct asyncio_handle){.owned_ = true};
-    return handle;
+    return link ? handle_of(link)
+                : asyncio__alloc(sizeof(struct asyncio_handle));
 }
 
-// Finds loop and handle for a call. Returns 0 or why there is none.
-static int prepare(int (*fn)(void *), void *arg,
-                   const struct asyncio_call_options *options,
-                   struct asyncio_handle **out)
+// The loop for a call: mostly the one that runs. Returns 0 or why there is
+// none.
+static inline int find_loop(const struct asyncio_call_options *options,
+                            struct asyncio_loop **loop)
 {
-    struct asyncio_loop *loop = options ? options->loop : NULL;
-    int err = asyncio__loop_find(&loop);
-    if (err < 0) return err;
-    if (!fn) return -EINVAL;
+    *loop = options ? options->loop : NULL;
+    if (*loop || !asyncio__running_loop) return asyncio__loop_find(loop);
+    *loop = asyncio__running_loop;
+    return 0;
+}
 
+// Finds the handle for a call, and sets all but its core. Returns 0 or why
+// there is none.
+static inline int prepare(struct asyncio_loop *loop, int (*fn)(void *),
+                          void *arg, const struct asyncio_call_options *options,
+                          struct asyncio_handle **out)
+{
+    if (!fn) return -EINVAL;
     struct asyncio_handle *handle = options ? options->handle : NULL;
     if (asyncio__loop_lends(loop, handle) || asyncio__loop_lends(loop, arg))
         return -EFAULT;
-    if (handle) {
-        if (handle->state_ == HANDLE_ARMED || handle->state_ == HANDLE_QUEUED)
-            return -EBUSY;
-        *handle = (struct asyncio_handle){0};
-    } else {
+    bool owned = !handle;
+    if (owned)
         handle = spare_handle(loop);
-        if (!handle) return -ENOMEM;
-    }
+    else if (handle->state_ == HANDLE_ARMED || handle->state_ == HANDLE_QUEUED)
+        return -EBUSY;
+    if (!handle) return -ENOMEM;
     handle->fn_ = fn;
     handle->arg_ = arg;
     handle->loop_ = loop;
     handle->site_ = options ? options->site : NULL;
+    handle->when_ = 0;
+    handle->state_ = HANDLE_IDLE;
+    handle->owned_ = owned;
+    handle->tick_ns_ = 0;
     *out = handle;
     return 0;
 }
@@ -118,8 +127,11 @@ static int prepare(int (*fn)(void *), void *arg,
 int asyncio__callback_queue(int (*fn)(void *arg), void *arg,
                             const struct asyncio_call_options *options)
 {
+    struct asyncio_loop *loop;
     struct asyncio_handle *handle;
-    int err = prepare(fn, arg, options, &handle);
+    int err = find_loop(options, &loop);
+    if (err < 0) return err;
+    err = prepare(loop, fn, arg, options, &handle);
     if (err < 0) return err;
     queue_handle(handle);
     return 0;
@@ -128,10 +140,13 @@ int asyncio__callback_queue(int (*fn)(void *arg), void *arg,
 int(asyncio_call_soon)(int (*fn)(void *arg), void *arg,
                        const struct asyncio_call_options *options)
 {
+    struct asyncio_loop *loop;
     struct asyncio_handle *handle;
-    int err = prepare(fn, arg, options, &handle);
+    int err = find_loop(options, &loop);
     if (err < 0) return err;
-    asyncio__loop_take_posts(handle->loop_);
+    err = prepare(loop, fn, arg, options, &handle);
+    if (err < 0) return err;
+    asyncio__loop_take_posts(loop);
     queue_handle(handle);
     return 0;
 }
@@ -149,11 +164,12 @@ static void clock_read(struct asyncio__timer *timer)
     asyncio__timer_arm(timers, timer, when_ns);
 }
 
-static int arm_waiting(double delay, int (*fn)(void *), void *arg,
-                       const struct asyncio_call_options *options)
+static inline int arm_waiting(struct asyncio_loop *loop, double delay,
+                              int (*fn)(void *), void *arg,
+                              const struct asyncio_call_options *options)
 {
     struct asyncio_handle *handle;
-    int err = prepare(fn, arg, options, &handle);
+    int err = prepare(loop, fn, arg, options, &handle);
     if (err < 0) return err;
 
     handle->when_ = delay;
@@ -161,15 +177,16 @@ static int arm_waiting(double delay, int (*fn)(void *), void *arg,
     handle->state_ = HANDLE_ARMED;
     struct asyncio__timer *timer = &core_of(handle)->timer;
     *timer = (struct asyncio__timer){.fire = clock_read};
-    asyncio__timer_arm_waiting(&handle->loop_->timers, timer);
+    asyncio__timer_arm_waiting(&loop->timers, timer);
     return 0;
 }
 
-static int arm(int64_t when_ns, double when, int (*fn)(void *), void *arg,
+static int arm(struct asyncio_loop *loop, int64_t when_ns, double when,
+               int (*fn)(void *), void *arg,
                const struct asyncio_call_options *options)
 {
     struct asyncio_handle *handle;
-    int err = prepare(fn, arg, options, &handle);
+    int err = prepare(loop, fn, arg, options, &handle);
     if (err < 0) return err;
 
     handle->when_ = when;
@@ -177,34 +194,45 @@ static int arm(int64_t when_ns, double when, int (*fn)(void *), void *arg,
     struct asyncio__timer *timer = &core_of(handle)->timer;
     *timer = (struct asyncio__timer){.fire = timer_fired};
     if (when_ns != ASYNCIO__NEVER)
-        asyncio__timer_arm(&handle->loop_->timers, timer, when_ns);
+        asyncio__timer_arm(&loop->timers, timer, when_ns);
     else if (handle->owned_)
         handle_done(handle); // it never runs and nobody can name it
     return 0;
 }
 
+ASYNCIO__APART static int arm_in(struct asyncio_loop *loop, double delay,
+                                 int (*fn)(void *), void *arg,
+                                 const struct asyncio_call_options *options)
+{
+    double when;
+    int64_t when_ns;
+    int err =
+        asyncio__deadline_in(asyncio__loop_now(loop), delay, &when, &when_ns);
+    if (err < 0) return err;
+    return arm(loop, when_ns, when, fn, arg, options);
+}
+
 int(asyncio_call_later)(double delay, int (*fn)(void *arg), void *arg,
                         const struct asyncio_call_options *options)
 {
-    struct asyncio_loop *loop = options ? options->loop : NULL;
-    int err = asyncio__loop_find(&loop);
+    struct asyncio_loop *loop;
+    int err = find_loop(options, &loop);
     if (err < 0) return err;
-    if (asyncio__loop_may_wait(loop, delay))
-        return arm_waiting(delay, fn, arg, options);
-    double when;
-    int64_t when_ns;
-    err = asyncio__deadline_in(asyncio__loop_now(loop), delay, &when, &when_ns);
-    if (err < 0) return err;
-    return arm(when_ns, when, fn, arg, options);
+    return asyncio__loop_may_wait(loop, delay)
+               ? arm_waiting(loop, delay, fn, arg, options)
+               : arm_in(loop, delay, fn, arg, options);
 }
 
 int(asyncio_call_at)(double when, int (*fn)(void *arg), void *arg,
                      const struct asyncio_call_options *options)
 {
     int64_t when_ns;
+    struct asyncio_loop *loop;
     int err = asyncio__deadline_at(when, &when_ns);
     if (err < 0) return err;
-    return arm(when_ns, when, fn, arg, options);
+    err = find_loop(options, &loop);
+    if (err < 0) return err;
+    return arm(loop, when_ns, when, fn, arg, options);
 }
 
 void asyncio_handle_cancel(struct asyncio_handle *handle)
