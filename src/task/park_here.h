@@ -3,7 +3,9 @@
 // A task that returns from a wait returns to where its own call came from, and
 // the processor expects it where the task that ran before has come from. Each
 // return that is saved by expanding the wait, and the switch, in the function
-// that users call saves it a wrong guess. Elsewhere asyncio__park does.
+// that users call saves it a wrong guess. Elsewhere asyncio__park does. (A jump
+// would be guessed better than the last return, but makes others worse that
+// come later: docs/performance.md.)
 #pragma once
 
 #include <assert.h>
