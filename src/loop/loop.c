@@ -88,7 +88,7 @@ static void testing_settings(struct asyncio_loop *loop,
     bool watched =
         asyncio__testing.watched &&
         pthread_equal(asyncio__testing.watching_thread, pthread_self());
-    loop->watched = watched ? ASYNCIO__WATCHED_BY_TEST : 0;
+    loop->detour = watched ? ASYNCIO__WATCHED_BY_TEST : 0;
     begin_world(loop);
     loop->timers.now_ns = asyncio__loop_now(loop);
 }

@@ -90,9 +90,15 @@ struct asyncio__task_floor {
     void (*drop)(struct asyncio_loop *loop);         // the tasks, once idle
 };
 
-// Who wants to know of awaits, and of wakes.
-#define ASYNCIO__WATCHED_BY_TEST  1 // awaits are counted, some cancelled
-#define ASYNCIO__WATCHED_BY_TRACE 2
+// Why a task that waits does not go on with the next one in a straight line.
+enum asyncio__detour {
+    // Who wants to know of awaits, and of wakes:
+    ASYNCIO__WATCHED_BY_TEST = 1, // awaits are counted, some cancelled
+    ASYNCIO__WATCHED_BY_TRACE = 2,
+    ASYNCIO__WATCHED = 3, // either
+    // `spawner` or `compact_stack` is not NULL.
+    ASYNCIO__INDIRECT = 4,
+};
 
 enum asyncio__loop_state {
     ASYNCIO__LOOP_IDLE,
@@ -125,13 +131,7 @@ struct asyncio_loop {
         };
         uint32_t turn_due; // not 0: one of them
     };
-    union { // looked at together, as a task waits
-        struct {
-            bool indirect;   // `spawner` or `compact_stack` is not NULL
-            uint8_t watched; // ASYNCIO__WATCHED_BY_..., or 0
-        };
-        uint16_t detour; // not 0: one of them
-    };
+    uint8_t detour; // asyncio__detour, looked at as a task waits
     // The stack of `task`, if that is a compact one; else NULL.
     const struct asyncio__stack *compact_stack;
     // Posts from other threads: a stack, newest first, turned around when
@@ -376,6 +376,13 @@ void asyncio__loops_each(void (*fn)(struct asyncio_loop *loop));
 void asyncio__loop_enter(struct asyncio_loop *loop);
 void asyncio__loop_leave(struct asyncio_loop *loop);
 void asyncio__loops_forget(void);
+
+static inline void asyncio__loop_set_indirect(struct asyncio_loop *loop,
+                                              bool indirect)
+{
+    uint8_t watched = loop->detour & ASYNCIO__WATCHED;
+    loop->detour = watched | (indirect ? ASYNCIO__INDIRECT : 0);
+}
 
 // The loop's time, in nanoseconds. Timers that waited for it have deadlines
 // then, as if they had been armed just before.

@@ -58,7 +58,7 @@ static void look_away(struct asyncio__tracer *tracer)
 {
     if (!tracer->looks_on) return;
     asyncio__look_away(tracer->loop, &tracer->hooks);
-    tracer->loop->watched &= (uint8_t)~ASYNCIO__WATCHED_BY_TRACE;
+    tracer->loop->detour &= (uint8_t)~ASYNCIO__WATCHED_BY_TRACE;
     tracer->looks_on = false;
 }
 
@@ -237,7 +237,7 @@ static void look_on(struct asyncio__tracer *tracer, uint32_t number)
     tracer->in_step = false;
     tracer->depth = 0;
     asyncio__look_on(loop, &tracer->hooks);
-    loop->watched |= ASYNCIO__WATCHED_BY_TRACE;
+    loop->detour |= ASYNCIO__WATCHED_BY_TRACE;
     tracer->looks_on = true;
 }
 

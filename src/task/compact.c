@@ -82,7 +82,7 @@ static void set_running(struct asyncio_loop *loop,
                         const struct asyncio__stack *stack)
 {
     loop->compact_stack = stack;
-    loop->indirect = stack;
+    asyncio__loop_set_indirect(loop, stack);
 }
 
 ASYNCIO__INLINE void switch_away(struct asyncio_loop *loop,

@@ -152,7 +152,7 @@ int asyncio_testing_cancel_at(const char *how, uint64_t ordinal)
     asyncio__testing.watched = true;
     asyncio__testing.watching_thread = pthread_self();
     struct asyncio_loop *loop = asyncio_get_event_loop();
-    if (loop) loop->watched |= ASYNCIO__WATCHED_BY_TEST;
+    if (loop) loop->detour |= ASYNCIO__WATCHED_BY_TEST;
     return 0;
 }
 

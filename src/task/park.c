@@ -144,8 +144,8 @@ int asyncio__outcome_with_cancel(struct asyncio_task *task)
 
 void asyncio__tell_woken(struct asyncio_loop *loop, struct asyncio_task *task)
 {
-    if (loop->watched & ASYNCIO__WATCHED_BY_TEST) asyncio__inject_woken(task);
-    if (loop->watched & ASYNCIO__WATCHED_BY_TRACE)
+    if (loop->detour & ASYNCIO__WATCHED_BY_TEST) asyncio__inject_woken(task);
+    if (loop->detour & ASYNCIO__WATCHED_BY_TRACE)
         asyncio__debug_woken(loop, task);
 }
 
@@ -153,25 +153,25 @@ ASYNCIO__COLD static void tell_await(struct asyncio_loop *loop,
                                      struct asyncio_task *task)
 {
     // First: the test may wake it.
-    if (loop->watched & ASYNCIO__WATCHED_BY_TRACE)
+    if (loop->detour & ASYNCIO__WATCHED_BY_TRACE)
         asyncio__debug_waits(loop, task);
-    if (loop->watched & ASYNCIO__WATCHED_BY_TEST) asyncio__inject_await(task);
+    if (loop->detour & ASYNCIO__WATCHED_BY_TEST) asyncio__inject_await(task);
 }
 
 ASYNCIO__COLD static void tell_resumed(struct asyncio_loop *loop,
                                        struct asyncio_task *task, int result)
 {
-    if (loop->watched & ASYNCIO__WATCHED_BY_TEST)
+    if (loop->detour & ASYNCIO__WATCHED_BY_TEST)
         asyncio__inject_resumed(task, result);
 }
 
 int asyncio__wait_by_detour(struct asyncio_loop *loop,
                             struct asyncio_task *task)
 {
-    if (loop->watched) tell_await(loop, task);
+    if (loop->detour & ASYNCIO__WATCHED) tell_await(loop, task);
     asyncio__switch_away(loop, task);
     int result = asyncio__outcome_of_wait(task);
-    if (loop->watched) tell_resumed(loop, task, result);
+    if (loop->detour & ASYNCIO__WATCHED) tell_resumed(loop, task, result);
     return result;
 }
 
@@ -216,7 +216,8 @@ int asyncio__park_otherwise(struct asyncio_loop *loop,
 {
     int err = begin_otherwise(task, kind, object, list);
     if (err < 0) return err;
-    if (loop->watched) return asyncio__wait_by_detour(loop, task);
+    if (loop->detour & ASYNCIO__WATCHED)
+        return asyncio__wait_by_detour(loop, task);
     if (task->compact) return asyncio__compact_wait(loop, task);
     asyncio__switch_away(loop, task);
     return asyncio__outcome_of_wait(task);
@@ -273,14 +274,14 @@ ASYNCIO__COLD static int cancelled_in_yield(struct asyncio_task *task)
 {
     struct asyncio_loop *loop = task->future.loop_;
     asyncio__take_cancel(task);
-    if (loop->watched) tell_resumed(loop, task, -ECANCELED);
+    if (loop->detour & ASYNCIO__WATCHED) tell_resumed(loop, task, -ECANCELED);
     return -ECANCELED;
 }
 
 ASYNCIO__COLD static int yield_by_detour(struct asyncio_loop *loop,
                                          struct asyncio_task *task)
 {
-    if (loop->watched) tell_await(loop, task);
+    if (loop->detour & ASYNCIO__WATCHED) tell_await(loop, task);
     asyncio__switch_away(loop, task);
     return asyncio__cancel_pending(task) ? cancelled_in_yield(task) : 0;
 }

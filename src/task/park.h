@@ -95,7 +95,7 @@ static inline void asyncio__wake_removed(struct asyncio_task *task, int result)
     task->wait.result = result;
     task->wait.woken = true;
     asyncio__task_ready(loop, task);
-    if (loop->watched) asyncio__tell_woken(loop, task);
+    if (loop->detour & ASYNCIO__WATCHED) asyncio__tell_woken(loop, task);
 }
 
 // Wakes the first in `list`, which is not empty.

@@ -229,7 +229,7 @@ static void run_first_step(struct asyncio_task *task)
                                     .task = loop->task};
     loop->spawner = &here;
     const struct asyncio__stack *lent = loop->compact_stack;
-    loop->indirect = true;
+    asyncio__loop_set_indirect(loop, true);
     loop->compact_stack = NULL;
     if (asyncio__task_begins(task)) {
         struct asyncio__context *to = context_of_next(loop, task);
@@ -237,7 +237,7 @@ static void run_first_step(struct asyncio_task *task)
     }
     loop->task = here.task;
     loop->spawner = here.outer;
-    loop->indirect = here.outer || lent;
+    asyncio__loop_set_indirect(loop, here.outer || lent);
     loop->compact_stack = lent;
 }
 
