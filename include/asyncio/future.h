@@ -28,6 +28,7 @@ struct asyncio_future {
     int state_ ASYNCIO__UNSET;
     int result_ ASYNCIO__UNSET;
     int flags_ ASYNCIO__UNSET;
+    unsigned references_ ASYNCIO__UNSET; // of a task's: to the task
     void *reserved_ ASYNCIO__UNSET;
 };
 

@@ -83,7 +83,7 @@ static int start_handler(struct asyncio_stream *stream)
         asyncio__task_new(serve, stream,
                           &(struct asyncio_task_options){.site = server->site,
                                                          .loop = server->loop});
-    if (task->immortal) return task->future.result_;
+    if (asyncio__task_failed_spawn(task)) return task->future.result_;
     stream->handler = task;
     stream->handled.run = handled;
     list_add_tail(&task->future.waiters_, &stream->handled.link);

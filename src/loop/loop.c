@@ -195,7 +195,6 @@ int asyncio_loop_close(struct asyncio_loop *loop)
     if (loop->state == ASYNCIO__LOOP_CLOSED) return 0;
     if (loop->state == ASYNCIO__LOOP_RUNNING) return -EBUSY;
 
-    struct asyncio_link *link;
     asyncio__loop_leave(loop);
     asyncio__loop_drop_posts(loop);
     run_hooks(&loop->before_close);
@@ -205,10 +204,7 @@ int asyncio_loop_close(struct asyncio_loop *loop)
     drain_poller(loop);
     if (loop->floor) loop->floor->drop(loop);
     asyncio__callbacks_drop(loop);
-    while ((link = loop->spare_blocks)) {
-        loop->spare_blocks = link->next;
-        asyncio__free(link);
-    }
+    loop->spare_blocks = NULL;
     asyncio__poller_close(loop->poller);
     loop->poller = NULL;
     asyncio__stacks_close(loop->stacks);
@@ -231,7 +227,9 @@ int asyncio_loop_free(struct asyncio_loop *loop)
 // A task may be released after its loop.
 void asyncio__loop_unref(struct asyncio_loop *loop)
 {
-    if (loop->freed && loop->blocks == 0) asyncio_loop_release(loop);
+    if (!loop->freed || loop->blocks > 0) return;
+    asyncio__arena_drop(&loop->task_blocks);
+    asyncio_loop_release(loop);
 }
 
 struct asyncio_loop *asyncio_loop_retain(struct asyncio_loop *loop)

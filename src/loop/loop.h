@@ -21,6 +21,7 @@
 #include "base/list.h"
 #include "loop/clock.h"
 #include "loop/timer.h"
+#include "platform/arena.h"
 #include "platform/clock.h"
 #include "platform/compiler.h"
 #include "platform/context.h"
@@ -172,6 +173,7 @@ struct asyncio_loop {
     bool freed;           // asyncio_loop_free waits for the last of them
     uint64_t newest_task; // the number of the one made last
     struct asyncio_link *spare_blocks; // of tasks, for reuse, by `next`
+    struct asyncio__arena task_blocks; // those, and the ones in use
     // A stack that no task has, and where its last one has ended on it: the
     // next one may go on from there. NULL: there is none.
     struct asyncio__stack *spare_stack;

@@ -83,7 +83,7 @@ int asyncio_loop_run_until_future(struct asyncio_loop *loop,
 int asyncio_loop_run_until_task(struct asyncio_loop *loop,
                                 struct asyncio_task *task)
 {
-    if (task->immortal) return task->future.result_;
+    if (asyncio__task_failed_spawn(task)) return task->future.result_;
     return asyncio_loop_run_until_future(loop, &task->future);
 }
 

@@ -18,7 +18,7 @@ static void set_owner(struct asyncio_owner_lock *lock,
     struct asyncio_task *before = lock->owner_;
     lock->owner_ = task ? asyncio_task_retain(task) : NULL;
     if (task) {
-        task->has_more = true;
+        asyncio__task_set_more(task);
         task->locks_owned++;
     }
     if (!before) return;

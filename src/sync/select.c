@@ -29,7 +29,7 @@ static struct asyncio__select *room_for(struct asyncio_task *task, size_t count)
     larger->task = task;
     larger->room = room;
     task->select = larger;
-    task->has_more = true;
+    asyncio__task_set_more(task);
     return larger;
 }
 

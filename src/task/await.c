@@ -85,7 +85,8 @@ ASYNCIO__APART static int wait_for_end(struct asyncio_future *future,
                                        const struct asyncio__wait_kind *kind)
 {
     struct asyncio_task *target = asyncio__future_task(future);
-    if (target) target->references++; // it has ended if it is a failed spawn
+    if (target)
+        target->future.references_++; // it has ended if it is a failed spawn
     int result = asyncio__park_here(kind, future, &future->waiters_);
     // A cancel that won says nothing of the outcome: there may be none yet.
     if (asyncio__future_is_done(future) && future->result_ == result)

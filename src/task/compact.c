@@ -136,7 +136,7 @@ static void run(struct asyncio_task *task)
     int result = task->fn(arg);
     set_running(loop, NULL);
     loop->unblocked = 0;
-    if (task->has_more) asyncio__limits_drop(task);
+    if (asyncio__task_has_more(task)) asyncio__limits_drop(task);
     asyncio__task_end(task, result);
 }
 

@@ -154,7 +154,7 @@ static struct asyncio__failures *memory(void)
 static void begin(struct asyncio__failures *failures)
 {
     if (failures != &thread_failures) {
-        asyncio__task()->has_more = true;
+        asyncio__task_set_more(asyncio__task());
         return;
     }
     pthread_once(&thread_end_once, make_thread_end);

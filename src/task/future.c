@@ -96,7 +96,7 @@ void asyncio_future_reset(struct asyncio_future *future)
 static bool is_failed_spawn(struct asyncio_future *future)
 {
     struct asyncio_task *task = asyncio__future_task(future);
-    return task && task->immortal;
+    return task && asyncio__task_failed_spawn(task);
 }
 
 int asyncio__future_bind(struct asyncio_future *future)

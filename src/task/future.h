@@ -11,12 +11,6 @@ enum asyncio__future_state {
     ASYNCIO__FUTURE_DONE, // result_ holds; -ECANCELED is "cancelled"
 };
 
-// asyncio_future.flags_
-enum asyncio__future_flags {
-    ASYNCIO__FUTURE_LISTED = 1, // while a list is read: an entry before has it
-    ASYNCIO__FUTURE_LOOKED_AT = 2, // somebody has seen how it ended
-};
-
 // What makes the future of a task or a gather different from a plain one.
 struct asyncio__future_kind {
     const char *name;

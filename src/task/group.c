@@ -191,7 +191,7 @@ make_child(struct asyncio_task_group *group, int (*fn)(void *arg), void *arg,
            const struct asyncio_task_options *options)
 {
     struct asyncio_task *child = asyncio__task_new(fn, arg, options);
-    if (child->immortal) return child;
+    if (asyncio__task_failed_spawn(child)) return child;
     child->group = group;
     if (group->scope_) asyncio__scope_adopt(group->scope_, child);
     child->kept = options && options->task;
@@ -218,7 +218,7 @@ int(asyncio_task_group_create_task)(struct asyncio_task_group *group,
                                          : make_child(group, fn, arg, options);
     if (options && options->task) *options->task = child;
     if (err < 0) return err;
-    if (!child->immortal) {
+    if (!asyncio__task_failed_spawn(child)) {
         launch(child);
         return 0;
     }
@@ -270,7 +270,7 @@ int(asyncio_task_group_start)(struct asyncio_task_group *group,
     struct asyncio_task *child = err < 0 ? asyncio__failed_task(err)
                                          : make_child(group, fn, arg, options);
     if (options && options->task) *options->task = child;
-    if (child->immortal) return child->future.result_;
+    if (asyncio__task_failed_spawn(child)) return child->future.result_;
 
     struct asyncio_future started = {.loop_ = child->future.loop_};
     child->started = &started;
@@ -290,7 +290,8 @@ int asyncio_task_group_started(int value)
     if (!task || (!task->started && !task->reported)) return -EPERM;
     if (value < 0) return -EINVAL;
     if (task->reported) return -EALREADY;
-    task->has_more = task->reported = true;
+    task->reported = true;
+    asyncio__task_set_more(task);
     return asyncio_future_set_result(task->started, value);
 }
 

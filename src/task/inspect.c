@@ -49,7 +49,7 @@ const char *asyncio_task_name(const struct asyncio_task *task)
 
 int asyncio_task_set_name(struct asyncio_task *task, const char *name)
 {
-    if (task->immortal) return -EINVAL;
+    if (asyncio__task_failed_spawn(task)) return -EINVAL;
     if (asyncio__future_elsewhere(&task->future, __func__)) return -EPERM;
     char *copy = asyncio__strdup(name);
     if (!copy) return -ENOMEM;
@@ -58,7 +58,7 @@ int asyncio_task_set_name(struct asyncio_task *task, const char *name)
     // Who looks at the task from a signal handler, or from outside, finds the
     // new name before the old one goes.
     char *old = task->name_owned ? task->name : NULL;
-    task->has_more = true;
+    asyncio__task_set_more(task);
     task->name = copy;
     task->name_owned = true;
     asyncio__free(old);

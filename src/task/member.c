@@ -128,7 +128,7 @@ static struct asyncio_future *own_future(struct asyncio_coroutine *coroutine,
         return &asyncio_task_retain(asyncio__future_task(future))->future;
     struct asyncio_task *task = asyncio__coroutine_task_new(
         coroutine, &(struct asyncio_task_options){.site = site});
-    if (!task->immortal) coroutine->reserved_ = &task->future;
+    if (!asyncio__task_failed_spawn(task)) coroutine->reserved_ = &task->future;
     asyncio__scope_adopt_here(task);
     return &task->future;
 }
@@ -141,7 +141,7 @@ static int make_member(struct asyncio__member *member, struct asyncio_any any,
     struct asyncio_future *future =
         coroutine ? own_future(coroutine, site) : future_of(any);
     struct asyncio_task *task = asyncio__future_task(future);
-    if (coroutine && task->immortal) return future->result_;
+    if (coroutine && asyncio__task_failed_spawn(task)) return future->result_;
     if (task && !coroutine) asyncio_task_retain(task);
     member->own = coroutine;
     member->future = future;
@@ -182,27 +182,27 @@ static bool failed_before(const struct asyncio__member *members, size_t i)
     return false;
 }
 
-static bool immortal(struct asyncio_future *future)
+static bool is_failed_spawn(const struct asyncio_future *future)
 {
-    struct asyncio_task *task = asyncio__future_task(future);
-    return task && task->immortal;
+    return future->flags_ & ASYNCIO__TASK_IMMORTAL;
 }
 
-// Finds the members that have the future of an earlier one.
-static void find_again(struct asyncio__member *members, size_t count)
+// Whether an earlier member has this one's future; later ones will find that.
+static bool is_again(struct asyncio__member *members, size_t i)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct asyncio_future *future = members[i].future;
-        if (immortal(future)) {
-            members[i].again = failed_before(members, i);
-            continue;
-        }
-        members[i].again = future->flags_ & ASYNCIO__FUTURE_LISTED;
-        future->flags_ |= ASYNCIO__FUTURE_LISTED;
-    }
-    for (size_t i = 0; i < count; i++)
-        if (!members[i].again && !immortal(members[i].future))
-            members[i].future->flags_ &= ~ASYNCIO__FUTURE_LISTED;
+    struct asyncio_future *future = members[i].future;
+    if (is_failed_spawn(future)) return failed_before(members, i);
+    bool again = future->flags_ & ASYNCIO__FUTURE_LISTED;
+    if (!again) future->flags_ |= ASYNCIO__FUTURE_LISTED;
+    return again;
+}
+
+static void unmark_futures(struct asyncio__member *members, size_t count)
+{
+    struct asyncio__member *member;
+    for (size_t i = 0; (member = asyncio__next_member(members, count, &i));)
+        if (!member->again && !is_failed_spawn(member->future))
+            member->future->flags_ &= ~ASYNCIO__FUTURE_LISTED;
 }
 
 static const struct asyncio_cancel_options not_begun = {
@@ -235,15 +235,17 @@ int asyncio__members_make(struct asyncio__member **members,
         made[i].step.run = run;
         made[i].owner = owner;
         err = make_member(&made[i], entry(kind, list, i), site);
+        if (err == 0) made[i].again = is_again(made, i);
     }
-    mark_coroutines(kind, list, count,
-                    err < 0 ? ASYNCIO__COROUTINE_UNUSED
-                            : ASYNCIO__COROUTINE_USED);
+    unmark_futures(made, count);
+    if (kind == ASYNCIO_COROUTINES || kind == ASYNCIO_ANYS)
+        mark_coroutines(kind, list, count,
+                        err < 0 ? ASYNCIO__COROUTINE_UNUSED
+                                : ASYNCIO__COROUTINE_USED);
     if (err < 0) {
         unmake(made, count);
         return err;
     }
-    find_again(made, count);
     *members = made;
     return 0;
 }

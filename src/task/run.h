@@ -42,7 +42,7 @@ static inline void asyncio__task_first_ready(struct asyncio_loop *loop,
 // The same for a task that was just made, and launched by nobody.
 static inline void asyncio__task_launch_new(struct asyncio_task *task)
 {
-    if (task->immortal || task->eager)
+    if (asyncio__task_failed_spawn(task) || task->eager)
         asyncio__task_launch(task);
     else
         asyncio__task_first_ready(task->future.loop_, task);
@@ -58,8 +58,8 @@ void asyncio__return_to_spawner(struct asyncio_loop *loop,
 void asyncio__task_free(struct asyncio_task *task);
 static inline void asyncio__task_let_go(struct asyncio_task *task)
 {
-    assert(task->references > 0);
-    if (--task->references == 0) asyncio__task_free(task);
+    assert(task->future.references_ > 0);
+    if (--task->future.references_ == 0) asyncio__task_free(task);
 }
 
 // Of many tasks, those that come next have not run for long: their stacks have

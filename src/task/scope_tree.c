@@ -129,14 +129,14 @@ static void put_task(struct asyncio_task *task,
     task->scope = scope;
     task->scope_cancelled = asyncio__scope_in_force(scope);
     if (!scope) return;
-    task->has_more = true;
+    asyncio__task_set_more(task);
     list_add_tail(&scope->tasks_, &task->scoped);
 }
 
 void asyncio__scope_adopt(struct asyncio_cancel_scope *scope,
                           struct asyncio_task *task)
 {
-    if (scope && !task->immortal) put_task(task, scope);
+    if (scope && !asyncio__task_failed_spawn(task)) put_task(task, scope);
 }
 
 void asyncio__scope_adopt_here(struct asyncio_task *task)

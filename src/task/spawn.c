@@ -8,7 +8,6 @@
 #include "task/task.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -43,8 +42,9 @@ static int call_in_executor(void *arg)
         .future = {.kind_ = &asyncio__task_kind,                               \
                    .state_ = ASYNCIO__FUTURE_DONE,                             \
                    .result_ = (code),                                          \
-                   .flags_ = ASYNCIO__FUTURE_LOOKED_AT},                       \
-        .state = ASYNCIO__TASK_DONE, .immortal = true,                         \
+                   .flags_ =                                                   \
+                       ASYNCIO__FUTURE_LOOKED_AT | ASYNCIO__TASK_IMMORTAL},    \
+        .state = ASYNCIO__TASK_DONE,                                           \
         .name = (char[]){"a task that could not be made"}, .site = "",         \
     }
 static struct asyncio_task failed_tasks[] = {
@@ -99,16 +99,23 @@ static uint64_t next_number(void)
     return ++mine.last;
 }
 
-static struct asyncio_task *alloc_block(size_t more)
+// Those of the usual size lie side by side, and begin with a line of the cache.
+#define USUAL_SIZE                                                             \
+    ((sizeof(struct asyncio_task) + ASYNCIO__ARENA_UNIT - 1) /                 \
+     ASYNCIO__ARENA_UNIT * ASYNCIO__ARENA_UNIT)
+
+ASYNCIO__APART static struct asyncio_task *
+usual_block(struct asyncio_loop *loop)
 {
-    struct asyncio_task *task = asyncio__alloc(aligned(sizeof *task) + more);
-    if (task) task->spare = more == 0;
+    struct asyncio_task *task =
+        asyncio__arena_get(&loop->task_blocks, USUAL_SIZE);
+    if (task) task->future.flags_ = ASYNCIO__TASK_SPARE;
     return task;
 }
 
-// What only `has_more` says to be there; see struct asyncio_task.
+// What only ASYNCIO__TASK_HAS_MORE says to be there.
 #define MORE_BEGINS offsetof(struct asyncio_task, limit)
-#define MORE_ENDS   offsetof(struct asyncio_task, op)
+#define MORE_ENDS   sizeof(struct asyncio_task)
 
 static inline bool has_nothing_more(const struct asyncio_task *task)
 {
@@ -122,10 +129,20 @@ static inline bool has_nothing_more(const struct asyncio_task *task)
 static inline struct asyncio_task *new_block(struct asyncio_loop *loop)
 {
     struct asyncio_link *link = loop->spare_blocks;
-    if (!link) return alloc_block(0);
+    if (!link) return usual_block(loop);
     loop->spare_blocks = link->next;
     assert(has_nothing_more((struct asyncio_task *)(void *)link));
     return (void *)link;
+}
+
+// Whether all that is unusual about it is that it is to be compact, and that
+// can be.
+static bool is_plainly_compact(const struct asyncio_loop *loop,
+                               const struct asyncio_task_options *o)
+{
+    uintptr_t other = (uintptr_t)o->executor | o->copy | (uintptr_t)o->name |
+                      o->stack_size | (uintptr_t)loop->compact_stack;
+    return o->compact && !other && !o->eager && !o->lazy;
 }
 
 // What is wrong with a spawn that is not of the usual kind, or 0.
@@ -141,14 +158,17 @@ static int refusal(const struct asyncio_loop *loop, const void *arg,
     return reaches ? -EFAULT : 0;
 }
 
-ASYNCIO__COLD static struct asyncio_task *
+// What is unusual is in the options.
+ASYNCIO__APART static struct asyncio_task *
 new_block_with_extra(struct asyncio_loop *loop, const void *arg,
                      const struct asyncio_task_options *options)
 {
+    if (is_plainly_compact(loop, options)) return new_block(loop);
     if (refusal(loop, arg, options) < 0) return NULL;
     struct extra extra = extra_of(options);
     size_t more = extra.call + extra.copy + extra.name;
-    return more ? alloc_block(more) : new_block(loop);
+    if (!more) return new_block(loop);
+    return asyncio__alloc(aligned(sizeof(struct asyncio_task)) + more);
 }
 
 // Why there is no block.
@@ -172,7 +192,7 @@ ASYNCIO__COLD static void fill_extra(struct asyncio_task *task,
         task->arg = place + extra.call;
     }
     if (extra.name) {
-        task->has_more = true;
+        asyncio__task_set_more(task);
         task->name = place + extra.call + extra.copy;
         memcpy(task->name, options->name, extra.name);
     }
@@ -186,21 +206,6 @@ ASYNCIO__COLD static void fill_extra(struct asyncio_task *task,
         task->fn = call_in_executor;
         task->arg = call;
     }
-}
-
-// The flags of the options that are side by side, in one look.
-#define OTHER_FLAGS 0xffff00u // lazy, compact
-
-static inline uint32_t flags_of(const struct asyncio_task_options *o)
-{
-    _Static_assert(offsetof(struct asyncio_task_options, compact) ==
-                       offsetof(struct asyncio_task_options, eager) + 2,
-                   "the flags are side by side");
-    uint32_t flags;
-    memcpy(&flags,
-           (const char *)o + offsetof(struct asyncio_task_options, eager),
-           sizeof flags);
-    return le32toh(flags);
 }
 
 ASYNCIO__COLD static int find_loop(int (*fn)(void *arg),
@@ -233,26 +238,27 @@ new_task(int (*fn)(void *arg), void *arg, const struct asyncio_task_options *o)
     int err = check(fn, o, &loop);
     if (err < 0) return asyncio__failed_task(err);
 
-    uint32_t flags = flags_of(o);
     bool extra = (uintptr_t)o->executor | o->copy | (uintptr_t)o->name |
-                 (flags & OTHER_FLAGS) | (uintptr_t)loop->compact_stack;
+                 o->lazy | o->compact | (uintptr_t)loop->compact_stack;
     struct asyncio_task *task =
         extra ? new_block_with_extra(loop, arg, o) : new_block(loop);
     if (!task) return failed_spawn(loop, arg, o);
     loop->blocks++;
     loop->floor = &asyncio__tasks_at_close;
-    task->future =
-        (struct asyncio_future){.loop_ = loop, .kind_ = &asyncio__task_kind};
+    task->future = (struct asyncio_future){
+        .loop_ = loop,
+        .kind_ = &asyncio__task_kind,
+        .flags_ = task->future.flags_ & ASYNCIO__TASK_SPARE,
+        .references_ = 2,
+    };
     task->step = (struct asyncio__step){.run = asyncio__task_step};
     task->state = ASYNCIO__TASK_NEW;
-    task->has_more = false;
     task->not_plain = 0;
     task->in_cancel = false;
     task->eager = o->eager | loop->eager;
     task->stack = NULL;
     task->fn = fn;
     task->arg = arg;
-    task->references = 2;
     task->stack_size = o->stack_size;
     task->wait.kind = NULL;
     task->wait.woken = false;
@@ -262,7 +268,10 @@ new_task(int (*fn)(void *arg), void *arg, const struct asyncio_task_options *o)
     task->site = o->site ? o->site : "";
     task->cancelling = 0;
     task->cancel_round = 0;
-    if (extra) fill_extra(task, o);
+    if (extra && is_plainly_compact(loop, o))
+        asyncio__task_make_compact(task);
+    else if (extra)
+        fill_extra(task, o);
     if (o->context ||
         atomic_load_explicit(&asyncio__variables_in_use, memory_order_relaxed))
         asyncio__task_begin_variables(task, o->context);
@@ -298,7 +307,7 @@ asyncio__coroutine_task_new(struct asyncio_coroutine *coroutine,
         return asyncio__failed_task(-EALREADY);
     struct asyncio_task *task =
         asyncio__task_new(coroutine->fn, coroutine->arg, options);
-    if (task->immortal)
+    if (asyncio__task_failed_spawn(task))
         asyncio__coroutine_refused(coroutine, "asyncio_coroutine_create_task",
                                    task->future.result_);
     else
@@ -325,7 +334,7 @@ struct asyncio_task *asyncio_ensure_future(struct asyncio_any any)
     if (!any.object || any.kind != ASYNCIO_TASKS)
         return asyncio__failed_task(-EINVAL);
     struct asyncio_task *task = any.object;
-    if (!task->immortal && task->future.loop_ != loop)
+    if (!asyncio__task_failed_spawn(task) && task->future.loop_ != loop)
         return asyncio__failed_task(-EXDEV);
     return asyncio_task_retain(task);
 }
@@ -335,7 +344,7 @@ struct asyncio_task *asyncio_ensure_future(struct asyncio_any any)
 struct asyncio_task *asyncio_task_retain(struct asyncio_task *task)
 {
     if (asyncio__future_elsewhere(&task->future, __func__)) return task;
-    if (!task->immortal) task->references++;
+    if (!asyncio__task_failed_spawn(task)) task->future.references_++;
     return task;
 }
 
@@ -364,9 +373,8 @@ void asyncio__task_free(struct asyncio_task *task)
     report_unseen(task);
     asyncio__sys_gone(ASYNCIO__TASK, (uintptr_t)task);
     if (task->future.failure_) asyncio__failure_unref(task->future.failure_);
-    if (task->cancel_words) asyncio__failure_unref(task->cancel_words);
-    if (task->has_more) drop_more(task);
-    if (task->spare && loop->state != ASYNCIO__LOOP_CLOSED) {
+    if (asyncio__task_has_more(task)) drop_more(task);
+    if (task->future.flags_ & ASYNCIO__TASK_SPARE) {
         // The block's first words: its future's list, which is empty.
         task->future.waiters_.next = loop->spare_blocks;
         loop->spare_blocks = &task->future.waiters_;
@@ -379,7 +387,7 @@ void asyncio__task_free(struct asyncio_task *task)
 
 void asyncio_task_release(struct asyncio_task *task)
 {
-    if (!task || task->immortal) return;
+    if (!task || asyncio__task_failed_spawn(task)) return;
     if (asyncio__future_elsewhere(&task->future, __func__)) return;
     asyncio__task_let_go(task);
 }

@@ -27,7 +27,8 @@ static void report_done_before(struct asyncio_task *task)
                     "a task was done before its coroutine had ended");
 }
 
-// Of what only `has_more` says to be there, what a task that is done has not.
+// Of what only ASYNCIO__TASK_HAS_MORE says to be there, what a task that is
+// done has not.
 static void drop_more(struct asyncio_task *task)
 {
     asyncio__failures_drop(&task->failures);
@@ -49,14 +50,17 @@ ASYNCIO__INLINE void end_task(struct asyncio_task *task, int result)
         result = -ECANCELED;
     }
     struct asyncio_loop *loop = task->future.loop_;
-    if (task->has_more && task->scope) asyncio__scope_task_ends(task);
+    if (asyncio__task_has_more(task) && task->scope)
+        asyncio__scope_task_ends(task);
     struct asyncio__failure *words =
         result < 0 ? asyncio__failure_ref(asyncio__failure_of(result)) : NULL;
     loop->task = NULL;
-    if (task->has_more) drop_more(task);
+    if (asyncio__task_has_more(task)) drop_more(task);
     task->state = ASYNCIO__TASK_DONE;
     list_remove(&task->sibling);
-    if (task->has_more && task->locks_owned > 0) asyncio__wake_orphans(task);
+    if (task->cancel_words) asyncio__forget_cancel_words(task);
+    if (asyncio__task_has_more(task) && task->locks_owned > 0)
+        asyncio__wake_orphans(task);
     if (loop->debugger) asyncio__debug_ended(loop, task);
     if (asyncio__future_is_done(&task->future)) {
         asyncio__failure_unref(words);
@@ -252,7 +256,7 @@ void asyncio__task_launch(struct asyncio_task *task)
 {
     bool launched = asyncio__task_state(task) != ASYNCIO__TASK_NEW ||
                     list_linked(&task->step.link);
-    if (task->immortal || launched) return;
+    if (asyncio__task_failed_spawn(task) || launched) return;
     struct asyncio_loop *loop = task->future.loop_;
     if (task->eager && asyncio__running_loop == loop)
         run_first_step(task);
@@ -315,6 +319,7 @@ static void drop_task(struct asyncio_task *task)
     }
     list_remove(&task->sibling);
     drop_more(task);
+    asyncio__forget_cancel_words(task);
     task->state = ASYNCIO__TASK_DONE;
     task->wait.kind = NULL;
     if (!asyncio_future_done(&task->future))

@@ -31,6 +31,19 @@ enum asyncio__task_state {
     ASYNCIO__TASK_WAITS = ASYNCIO__TASK_PARKED & ~ASYNCIO__TASK_READY,
 };
 
+// asyncio_future.flags_. Those of tasks are here, because who gathers a task
+// and lets go of it then looks at nothing but its future.
+enum asyncio__future_flags {
+    ASYNCIO__FUTURE_LISTED = 1, // while a list is read: an entry before has it
+    ASYNCIO__FUTURE_LOOKED_AT = 2, // somebody has seen how it ended
+    // Of tasks alone: `limit`, or some field below it, is set,
+    ASYNCIO__TASK_HAS_MORE = 4,
+    // the block is of the usual size and kept for reuse,
+    ASYNCIO__TASK_SPARE = 8,
+    // and a spawn has failed: static, of no loop.
+    ASYNCIO__TASK_IMMORTAL = 16,
+};
+
 // A place in a line, for what asks more of its waiters than a step: channels,
 // where other threads wait beside tasks. Those who serve the line own what is
 // in it while it is linked.
@@ -51,15 +64,16 @@ struct asyncio__waiter {
     bool any;   // it is a thread's, and is told on any
 };
 
-// Sorted by how often it is touched: the first four lines of the cache are all
-// that a task needs which is made, waits and ends, and it is one line that each
-// switch needs.
+// Sorted by how often it is touched, and it begins with a line of the cache.
+// The first four lines are all that a task needs which is made, waits and ends;
+// it is one line that each switch needs, and one, the future's, that those need
+// who gather the task and let go of it. A group, or a timer, takes the fifth.
 struct asyncio_task {
     struct asyncio_future future; // first: a task is a future
 
     struct asyncio__step step; // in a list of waiters, or ready
     uint8_t state;             // enum asyncio__task_state
-    bool has_more;             // `limit`, or some field below it, is set
+    bool eager;                // to begin inside the call that makes it
     union {                    // looked at together, on the way into each wait
         struct {
             union { // and on the way out of it
@@ -73,10 +87,10 @@ struct asyncio_task {
         };
         uint16_t not_plain; // not 0: one of these
     };
-    bool spare;     // a block of the usual size, kept for reuse
-    bool immortal;  // a spawn that failed: static, of no loop
-    bool eager;     // to begin inside the call that makes it
     bool in_cancel; // a request passes through it to what it waits for
+    bool kept;      // of a group: its handle was asked for
+    uint8_t traced; // run/trace.c's own
+    uint8_t slot;   // of a compact one that has begun
     struct asyncio__context context;
 
     struct asyncio__stack *stack;
@@ -86,8 +100,8 @@ struct asyncio_task {
         struct asyncio__image *image; // of a compact one that has begun
     };
     struct asyncio_link sibling; // asyncio_loop.tasks
-    uint32_t references;
     uint32_t stack_size;
+    uint32_t arrow; // in a trace: to its next step; 0: there is none
 
     struct {
         const struct asyncio__wait_kind *kind; // NULL: it does not wait
@@ -103,15 +117,18 @@ struct asyncio_task {
     uint32_t cancel_round; // the latest that reached it
 
     struct asyncio_link member; // asyncio_task_group.children_, or kept_
-    bool kept;                  // of a group: its handle was asked for
-    uint8_t traced;             // run/trace.c's own
-    uint8_t slot;               // of a compact one that has begun
-    uint32_t arrow; // in a trace: to its next step; 0: there is none
+
+    // One wait at a time, and what it needs of the loop. Each wait sets it.
+    union {
+        struct asyncio__timer timer;
+        struct asyncio__op op;
+        struct asyncio__waiter waiter;
+    };
     struct asyncio_task *cancel_later; // asyncio_loop.cancel_later
 
-    // What most tasks never have, and what is all zero unless `has_more`:
-    // whoever sets something here sets that, too. Cleared when the task is
-    // freed.
+    // What most tasks never have, and what is all zero unless its flags say
+    // ASYNCIO__TASK_HAS_MORE: whoever sets something here sets that, too.
+    // Cleared when the task is freed.
     struct asyncio_timeout *limit;      // innermost; asyncio_timeout.outer_
     struct asyncio_cancel_scope *scope; // innermost, its own or born in
     struct asyncio_link scoped;         // asyncio_cancel_scope.tasks_
@@ -124,19 +141,28 @@ struct asyncio_task {
     uint32_t locks_owned; // that this task alone may release
     bool name_owned;
     bool reported; // of a group: it said that it is ready
-
-    // One wait at a time, and what it needs of the loop. Each wait sets it.
-    union {
-        struct asyncio__timer timer;
-        struct asyncio__op op;
-        struct asyncio__waiter waiter;
-    };
 };
 
 static inline struct asyncio_task *
 asyncio__task_of(struct asyncio_link *step_link)
 {
     return list_entry(step_link, struct asyncio_task, step.link);
+}
+
+static inline bool asyncio__task_has_more(const struct asyncio_task *task)
+{
+    return task->future.flags_ & ASYNCIO__TASK_HAS_MORE;
+}
+
+static inline void asyncio__task_set_more(struct asyncio_task *task)
+{
+    task->future.flags_ |= ASYNCIO__TASK_HAS_MORE;
+}
+
+// True of what a spawn that failed returns.
+static inline bool asyncio__task_failed_spawn(const struct asyncio_task *task)
+{
+    return task->future.flags_ & ASYNCIO__TASK_IMMORTAL;
 }
 
 // For asyncio_loop.floor, of each loop that has seen a task or a future.

@@ -123,7 +123,7 @@ static inline void enter(struct asyncio_timeout *limit,
     limit->state_ = TIMEOUT_ACTIVE;
     limit->error_ = 0;
     task->limit = limit;
-    task->has_more = true;
+    asyncio__task_set_more(task);
 }
 
 static int fail_to_enter(struct asyncio_timeout *limit, int err)

@@ -151,7 +151,7 @@ static struct asyncio__variables **current_to_set(void)
 {
     struct asyncio_task *task = asyncio__task();
     if (!task) return thread_locals;
-    task->has_more = true;
+    asyncio__task_set_more(task);
     if (!task->locals) task->locals = &task->own_locals;
     return task->locals;
 }
@@ -166,7 +166,7 @@ void asyncio__task_begin_variables(struct asyncio_task *task,
                                    struct asyncio_context *context)
 {
     struct asyncio__variables **place = current();
-    task->has_more = true;
+    asyncio__task_set_more(task);
     if (context) {
         context->users_++;
         task->locals = &context->variables_;
@@ -249,7 +249,7 @@ asyncio__variables_enter(struct asyncio_context *context)
     struct asyncio_task *task = asyncio__task();
     struct asyncio__variables ***where = task ? &task->locals : &thread_locals;
     struct asyncio__variables **before = *where;
-    if (task) task->has_more = true;
+    if (task) asyncio__task_set_more(task);
     context->users_++;
     *where = &context->variables_;
     return before;
