@@ -19,6 +19,7 @@
 
 #include <asyncio/base.h>
 
+#include "platform/compiler.h"
 #include "platform/sanitizer.h"
 
 struct asyncio__stack;
@@ -83,6 +84,12 @@ static inline void
 asyncio__context_follow(struct asyncio__context *context,
                         const struct asyncio__context *other);
 
+// Copies frames, which are whole words. In pieces of two, unlike memcpy: what
+// is read back at once, by the task that returns into them, comes right out of
+// the stores that way.
+static inline void asyncio__context_copy(void *to, const void *from,
+                                         size_t len);
+
 // Frees what the sanitizers keep of a context that was left or never begun, or
 // that was adopted. Accepts a zeroed struct and a second call.
 void asyncio__context_destroy(struct asyncio__context *context);
@@ -99,6 +106,10 @@ void asyncio__context_call(struct asyncio__context *context,
 struct asyncio__context *asyncio__switch(struct asyncio__context *from,
                                          struct asyncio__context *to);
 _Noreturn void asyncio__jump(struct asyncio__context *to);
+static inline char *asyncio__context_frame_end(void)
+{
+    return (char *)__builtin_frame_address(0);
+}
 #elif defined(__x86_64__) && defined(__LP64__)
 #include "platform/context_x86_64.h"
 #elif defined(__aarch64__) && defined(__LP64__)
@@ -137,6 +148,19 @@ asyncio__context_switch(struct asyncio__context *from,
     // Mostly nothing has changed it, and not to write is cheaper.
     if (*from->error_number != error_number) *from->error_number = error_number;
     return from;
+}
+
+static inline void asyncio__context_copy(void *to, const void *from, size_t len)
+{
+    typedef uint64_t words
+        __attribute__((vector_size(16), aligned(8), may_alias));
+    words *out = (words *)to, *end = out + len / sizeof(words);
+    const words *in = (const words *)from;
+    while (out < end) {
+        *out++ = *in++;
+        __asm__ volatile("" ::: "memory"); // it is not made into memcpy
+    }
+    if (len % sizeof(words)) __builtin_memcpy(out, in, sizeof(uint64_t));
 }
 
 static inline void

@@ -66,3 +66,12 @@ static inline _Noreturn void asyncio__jump(struct asyncio__context *to)
                      : "memory");
     __builtin_unreachable();
 }
+
+// Where the frame of the function that asks ends: those of the functions that
+// it calls are below.
+ASYNCIO__INLINE char *asyncio__context_frame_end(void)
+{
+    char *sp;
+    __asm__ volatile("mov %0, sp" : "=r"(sp));
+    return sp;
+}

@@ -53,6 +53,15 @@ asyncio__switch(struct asyncio__context *from, struct asyncio__context *to)
 
 #undef ASYNCIO__AVX512
 
+// Where the frame of the function that asks ends: those of the functions that
+// it calls are below.
+ASYNCIO__INLINE char *asyncio__context_frame_end(void)
+{
+    char *sp;
+    __asm__ volatile("movq %%rsp, %0" : "=r"(sp));
+    return sp;
+}
+
 // The second half alone: goes on as `to` and keeps nothing of what runs now.
 static inline _Noreturn void asyncio__jump(struct asyncio__context *to)
 {

@@ -85,26 +85,23 @@ static void set_running(struct asyncio_loop *loop,
     asyncio__loop_set_indirect(loop, stack);
 }
 
-ASYNCIO__INLINE void switch_away(struct asyncio_loop *loop,
-                                 struct asyncio_task *task)
+// Of many tasks, those that come next have left the cache: what the next one
+// will read is asked for as this one begins to run, and the block of the one
+// behind it, which says where its frames are.
+static inline void fetch_ahead(const struct asyncio_loop *loop)
 {
-    (void)reserve(task); // for a yield, too; without, it may keep its place
-    set_running(loop, NULL);
-    asyncio__switch_to_next(loop, task);
-    set_running(loop, task->stack);
-}
-
-void asyncio__compact_switch_away(struct asyncio_loop *loop,
-                                  struct asyncio_task *task)
-{
-    switch_away(loop, task);
-}
-
-int asyncio__compact_wait(struct asyncio_loop *loop, struct asyncio_task *task)
-{
-    assert(!loop->spawner);
-    switch_away(loop, task);
-    return asyncio__outcome_of_wait(task);
+    if (ASYNCIO__LIKELY(loop->blocks < CROWD)) return;
+    struct asyncio_link *link = loop->queue.next;
+    const struct asyncio_task *next = asyncio__task_of(link);
+    if (next->step.run != asyncio__task_step) return;
+    // Numbers: of the last one, what is behind it is not said yet.
+    uintptr_t frames = (uintptr_t)next->image;
+    uintptr_t behind =
+        (uintptr_t)link->next - offsetof(struct asyncio_task, step);
+    for (int i = 0; i < FETCHED_LINES; i++)
+        __builtin_prefetch((void *)(frames + 64 * (uintptr_t)i), 1);
+    for (int i = 0; i < FETCHED_LINES; i++)
+        __builtin_prefetch((void *)(behind + 64 * (uintptr_t)i), 1);
 }
 
 // The next one of the queue, if it may begin right here, in the slot that has
@@ -126,38 +123,57 @@ static struct asyncio_task *take_next(struct asyncio_loop *loop,
     return NULL;
 }
 
-// Runs it to its end.
-static void run(struct asyncio_task *task)
+// It has run to its end.
+static void end(struct asyncio_loop *loop, struct asyncio_task *task,
+                int result)
 {
-    struct asyncio_loop *loop = task->future.loop_;
-    void *arg = task->arg;
-    task->image = NULL;
-    set_running(loop, task->stack);
-    int result = task->fn(arg);
     set_running(loop, NULL);
     loop->unblocked = 0;
     if (asyncio__task_has_more(task)) asyncio__limits_drop(task);
     asyncio__task_end(task, result);
 }
 
-// In a slot, for one task after another.
+static int run(struct asyncio_task *task)
+{
+    void *arg = task->arg;
+    task->image = NULL;
+    set_running(task->future.loop_, task->stack);
+    return task->fn(arg);
+}
+
+// The occupant has run to its end. Sees that the slot has another one, or that
+// its stack is left.
+ASYNCIO__APART static void end_in_slot(struct asyncio__slot *slot, int result)
+{
+    struct asyncio_loop *loop = slot->loop;
+    end(loop, slot->occupant, result);
+    if (slot->stack->has_canary) asyncio__stack_check(slot->stack);
+    asyncio__slot_leave(slot);
+    struct asyncio__context *to;
+    struct asyncio_task *task = take_next(loop, slot, &to);
+    if (!task) asyncio__context_leave(&loop->context, to);
+    fetch_ahead(loop);
+    loop->task = task;
+    task->state = ASYNCIO__TASK_READY | ASYNCIO__TASK_COMPACT;
+    asyncio__context_follow(&task->context, &loop->context);
+    asyncio__context_renew(&task->context);
+}
+
+// Its frame is the first that is put aside with a task, so it keeps little.
+ASYNCIO__APART static void run_in_slot(struct asyncio__slot *slot)
+{
+    int result = run(slot->occupant);
+    end_in_slot(slot, result);
+}
+
+// In a slot, for one task after another. While they are aside, others run in
+// this very frame: so there is nothing in it but what is the slot's.
 static void main_in_slot(void *arg)
 {
-    struct asyncio_task *task = arg;
-    struct asyncio_loop *loop = task->future.loop_;
-    struct asyncio__slot *slot = asyncio__slot_of(task);
-    for (;;) {
-        run(task);
-        if (slot->stack->has_canary) asyncio__stack_check(slot->stack);
-        asyncio__slot_leave(loop, slot);
-        struct asyncio__context *to;
-        task = take_next(loop, slot, &to);
-        if (!task) asyncio__context_leave(&loop->context, to);
-        loop->task = task;
-        task->state = ASYNCIO__TASK_READY | ASYNCIO__TASK_COMPACT;
-        asyncio__context_follow(&task->context, &loop->context);
-        asyncio__context_renew(&task->context);
-    }
+    struct asyncio__slot *slot = arg;
+    slot->floor = asyncio__context_frame_end();
+    for (;;)
+        run_in_slot(slot);
 }
 
 // On a stack of its own.
@@ -167,7 +183,7 @@ static void main_alone(void *arg)
     struct asyncio_loop *loop = task->future.loop_;
     struct asyncio__stack *stack = task->stack;
     struct asyncio__context here = task->context;
-    run(task);
+    end(loop, task, run(task));
     struct asyncio_task *next = asyncio__take_next_task(loop);
     struct asyncio__context *to =
         next ? asyncio__context_of_next(loop, next) : &loop->context;
@@ -208,7 +224,7 @@ static struct asyncio__context *begin_in_slot(struct asyncio_loop *loop,
     if (!slot && elsewhere) return go_by_the_loop(loop, next);
     if (!slot) return end_without_stack(loop, next);
     asyncio__slot_enter(slot, next);
-    asyncio__context_make(&next->context, next->stack, main_in_slot, next);
+    asyncio__context_make(&next->context, next->stack, main_in_slot, slot);
     return &next->context;
 }
 
@@ -251,9 +267,57 @@ static struct asyncio__context *come_back(struct asyncio_loop *loop,
 struct asyncio__context *asyncio__compact_context(struct asyncio_loop *loop,
                                                   struct asyncio_task *next)
 {
+    fetch_ahead(loop);
     return asyncio__task_state(next) == ASYNCIO__TASK_NEW
                ? begin(loop, next)
                : come_back(loop, next);
+}
+
+// --- switching ---------------------------------------------------------------
+
+// The straight way between compact tasks. All else, as any task goes on.
+ASYNCIO__APART static struct asyncio__context *
+find_next(struct asyncio_loop *loop, struct asyncio_task *task)
+{
+    (void)reserve(task); // for a yield, too; without, it may keep its place
+    set_running(loop, NULL);
+    struct asyncio_task *next = asyncio__next_task(loop);
+    if (!next || !(next->state & ASYNCIO__TASK_COMPACT))
+        return asyncio__begin_or_turn(loop, task, next);
+    asyncio__loop_leave_queue(loop, &next->step);
+    loop->task = NULL;
+    return asyncio__compact_context(loop, next);
+}
+
+ASYNCIO__INLINE void switch_away(struct asyncio_loop *loop,
+                                 struct asyncio_task *task)
+{
+    loop->unblocked = 0;
+    struct asyncio__context *to = find_next(loop, task);
+    if (to != &task->context) asyncio__context_switch(&task->context, to);
+    assert(loop->task == task);
+    set_running(loop, task->stack);
+}
+
+void asyncio__compact_switch_away(struct asyncio_loop *loop,
+                                  struct asyncio_task *task)
+{
+    switch_away(loop, task);
+}
+
+int asyncio__compact_yield(struct asyncio_loop *loop, struct asyncio_task *task)
+{
+    assert(!loop->spawner);
+    switch_away(loop, task);
+    return asyncio__cancel_pending(task) ? asyncio__cancelled_in_yield(task)
+                                         : 0;
+}
+
+int asyncio__compact_wait(struct asyncio_loop *loop, struct asyncio_task *task)
+{
+    assert(!loop->spawner);
+    switch_away(loop, task);
+    return asyncio__outcome_of_wait(task);
 }
 
 // --- from outside -----------------------------------------------------------

@@ -79,6 +79,10 @@ int asyncio__compact_may_wait(struct asyncio_task *task,
 void asyncio__compact_switch_away(struct asyncio_loop *loop,
                                   struct asyncio_task *task);
 
+// The rest of a yield of one of them, which is queued.
+int asyncio__compact_yield(struct asyncio_loop *loop,
+                           struct asyncio_task *task);
+
 // The rest of a wait of one of them that has begun: what the wait returns. Its
 // frame is the last that the task keeps of its wait, so it is called at the end
 // of others, which have none any more.

@@ -270,7 +270,7 @@ bool asyncio__waiters_are_elsewhere(const struct asyncio_link *list,
     return task && asyncio__wrong_thread(task->future.loop_, call);
 }
 
-ASYNCIO__COLD static int cancelled_in_yield(struct asyncio_task *task)
+int asyncio__cancelled_in_yield(struct asyncio_task *task)
 {
     struct asyncio_loop *loop = task->future.loop_;
     asyncio__take_cancel(task);
@@ -281,9 +281,13 @@ ASYNCIO__COLD static int cancelled_in_yield(struct asyncio_task *task)
 ASYNCIO__COLD static int yield_by_detour(struct asyncio_loop *loop,
                                          struct asyncio_task *task)
 {
-    if (loop->detour & ASYNCIO__WATCHED) tell_await(loop, task);
+    if (loop->detour & ASYNCIO__WATCHED)
+        tell_await(loop, task);
+    else if (task->compact)
+        return asyncio__compact_yield(loop, task);
     asyncio__switch_away(loop, task);
-    return asyncio__cancel_pending(task) ? cancelled_in_yield(task) : 0;
+    return asyncio__cancel_pending(task) ? asyncio__cancelled_in_yield(task)
+                                         : 0;
 }
 
 int asyncio__yield(void)
@@ -296,7 +300,8 @@ int asyncio__yield(void)
     asyncio__loop_add_task(loop, &task->step);
     if (loop->detour) return yield_by_detour(loop, task);
     task = asyncio__switch_to_next(loop, task);
-    return asyncio__cancel_pending(task) ? cancelled_in_yield(task) : 0;
+    return asyncio__cancel_pending(task) ? asyncio__cancelled_in_yield(task)
+                                         : 0;
 }
 
 int asyncio__checkpoint_stop(struct asyncio_loop *loop)
@@ -335,7 +340,8 @@ bool asyncio__sleeps(const struct asyncio_task *task)
     return asyncio__parked(task) && task->wait.kind == &sleeping;
 }
 
-static int sleep_for(struct asyncio_task *task, double seconds)
+// Not in place: what it needs is not to be kept while the task waits.
+ASYNCIO__APART static int arm_sleep(struct asyncio_task *task, double seconds)
 {
     struct asyncio_loop *loop = task->future.loop_;
     double when;
@@ -347,7 +353,13 @@ static int sleep_for(struct asyncio_task *task, double seconds)
     task->timer = (struct asyncio__timer){.fire = sleep_over};
     if (when_ns != ASYNCIO__NEVER)
         asyncio__timer_arm(&loop->timers, &task->timer, when_ns);
-    return asyncio__park(&sleeping, NULL, NULL);
+    return 0;
+}
+
+static int sleep_for(struct asyncio_task *task, double seconds)
+{
+    int err = arm_sleep(task, seconds);
+    return err < 0 ? err : asyncio__park(&sleeping, NULL, NULL);
 }
 
 int(asyncio_sleep)(double seconds, const struct asyncio_sleep_options *options)

@@ -46,6 +46,9 @@ asyncio__switch_to_next(struct asyncio_loop *loop, struct asyncio_task *task)
 // What a wait returns that a cancel had to do with.
 int asyncio__outcome_with_cancel(struct asyncio_task *task);
 
+// What a yield returns then.
+ASYNCIO__COLD int asyncio__cancelled_in_yield(struct asyncio_task *task);
+
 // What a wait returns, once the task runs again.
 ASYNCIO__INLINE int asyncio__outcome_of_wait(struct asyncio_task *task)
 {

@@ -1,14 +1,15 @@
 // Slots: who is in place, who is aside, and the blocks that frames are kept in.
 //
-//     a slot's stack:  |  ...  | frames of the occupant      |
-//                              ^ context.sp              top ^
+//     a slot's stack:  |  ...  | frames of the occupant | the slot's |
+//                              ^ context.sp             ^ floor  top ^
 //
-// What is put aside is from the stack pointer to the top; there is nothing
+// What is put aside is from the stack pointer to the floor; there is nothing
 // below that. The processor's red zone is not used: a function that switches
 // also calls others, and no compiler keeps values below the stack pointer of
-// such a one.
+// such a one. Above the floor are the frames that all tasks of a slot have in
+// common: what is in them depends on the slot alone.
 //
-// Blocks have sizes that the allocator likes, and some are kept for the next
+// Blocks are whole lines of the cache, side by side, and are kept for the next
 // task: mostly one comes back as another one leaves, and one block goes back
 // and forth between them. Each slot has one in reserve for its occupant, so
 // that it can be put aside when there is no memory: no task begins without, and
@@ -23,48 +24,35 @@
 
 #include "platform/sys.h"
 
-// Blocks are multiples of this, less what the C library puts before each.
-#define UNIT     32
-#define OVERHEAD 8
-#define CLASSES  33  // of sizes up to 1 KiB
-#define KEPT_MAX 256 // blocks of all classes together
+#define UNIT    ((size_t)ASYNCIO__ARENA_UNIT)
+#define CLASSES ASYNCIO__SLOT_CLASSES
 
 #define RESERVE_LEAST 1024
 
-struct asyncio__slots {
-    struct asyncio_loop *loop;
-    uint64_t free;  // a bit for each slot where nobody is
-    unsigned count; // slots that are made
-    unsigned next;  // whose occupant goes next, when all are taken
-    unsigned kept_count;
-    struct asyncio__image *kept[CLASSES];
-    struct asyncio__slot slots[ASYNCIO__SLOTS_MAX];
-};
+#define BUSY_SLOTS 8 // of those that are all taken
 
 static struct asyncio__slots *slots_of(const struct asyncio_task *task)
 {
     return task->future.loop_->slots;
 }
 
-struct asyncio__slot *asyncio__slot_of(const struct asyncio_task *task)
-{
-    return &slots_of(task)->slots[task->slot];
-}
-
 // --- blocks -----------------------------------------------------------------
+
+#define HEADER offsetof(struct asyncio__image, bytes)
 
 static size_t class_of(size_t len)
 {
-    size_t header = offsetof(struct asyncio__image, bytes);
-    return (len + header + OVERHEAD + UNIT - 1) / UNIT;
+    return (len + HEADER + UNIT - 1) / UNIT;
 }
 
-static struct asyncio__image *new_block(size_t len)
+static struct asyncio__image *new_block(struct asyncio__slots *slots,
+                                        size_t len)
 {
-    size_t header = offsetof(struct asyncio__image, bytes);
-    size_t size = class_of(len) * UNIT - OVERHEAD;
-    struct asyncio__image *image = asyncio__alloc(size);
-    if (image) image->size = size - header;
+    size_t class = class_of(len), size = class * UNIT;
+    struct asyncio__image *image =
+        class < CLASSES ? asyncio__arena_get(&slots->blocks, size)
+                        : asyncio__alloc(size);
+    if (image) image->size = size - HEADER;
     return image;
 }
 
@@ -73,9 +61,9 @@ static struct asyncio__image *get_block(struct asyncio__slots *slots,
 {
     size_t class = class_of(len);
     struct asyncio__image *image = class < CLASSES ? slots->kept[class] : NULL;
-    if (!image) return new_block(len);
+    if (!image) return new_block(slots, len);
     slots->kept[class] = image->next;
-    slots->kept_count--;
+    __builtin_prefetch(image->next, 1); // for the next one to be put aside
     return image;
 }
 
@@ -83,58 +71,33 @@ static void put_block(struct asyncio__slots *slots,
                       struct asyncio__image *image)
 {
     size_t class = class_of(image->size);
-    if (class >= CLASSES || slots->kept_count == KEPT_MAX) {
+    if (class >= CLASSES) {
         asyncio__free(image);
         return;
     }
     image->next = slots->kept[class];
     slots->kept[class] = image;
-    slots->kept_count++;
 }
 
 // --- who is where -----------------------------------------------------------
-
-static uint64_t bit_of(const struct asyncio__slots *slots,
-                       const struct asyncio__slot *slot)
-{
-    return UINT64_C(1) << (slot - slots->slots);
-}
-
-static void occupy(struct asyncio__slots *slots, struct asyncio__slot *slot,
-                   struct asyncio_task *task)
-{
-    slot->occupant = task;
-    slots->free &= ~bit_of(slots, slot);
-}
-
-static void clear(struct asyncio__slots *slots, struct asyncio__slot *slot)
-{
-    slot->occupant = NULL;
-    slots->free |= bit_of(slots, slot);
-}
-
-bool asyncio__slot_holds_caller(const struct asyncio__slot *slot)
-{
-    return (uintptr_t)__builtin_frame_address(0) - (uintptr_t)slot->stack->low <
-           slot->stack->size;
-}
 
 // Of a task that stands still.
 static size_t frames_of(const struct asyncio__slot *slot,
                         const struct asyncio_task *task)
 {
-    return (size_t)(slot->stack->top - (char *)task->context.sp);
+    assert((char *)task->context.sp <= slot->floor);
+    return (size_t)(slot->floor - (char *)task->context.sp);
 }
 
-bool asyncio__slot_reserve(struct asyncio__slot *slot, size_t size)
+bool asyncio__slot_enlarge(struct asyncio__slot *slot, size_t size)
 {
-    if (slot->reserve && slot->reserve->size >= size) return true;
     size_t wanted = RESERVE_LEAST;
     while (wanted < size)
         wanted *= 2;
-    struct asyncio__image *larger = new_block(wanted);
+    struct asyncio__image *larger = asyncio__alloc(HEADER + wanted);
     if (!larger) return false;
-    asyncio__free(slot->reserve);
+    larger->size = wanted;
+    if (slot->reserve) put_block(slot->loop->slots, slot->reserve);
     slot->reserve = larger;
     return true;
 }
@@ -151,9 +114,9 @@ bool asyncio__slot_vacate(struct asyncio__slot *slot)
         image = slot->reserve;
         slot->reserve = NULL;
     }
-    memcpy(image->bytes, task->context.sp, len);
+    asyncio__context_copy(image->bytes, task->context.sp, len);
     task->image = image;
-    clear(slots, slot);
+    asyncio__slot_leave(slot);
     return true;
 }
 
@@ -182,9 +145,9 @@ static void report_stranger(const struct asyncio__slot *slot,
 }
 
 // The slot is needed: looks at what is there.
-static void check_marks(struct asyncio__slot *slot)
+void asyncio__slot_check_marks(struct asyncio__slot *slot)
 {
-    const unsigned char *end = (void *)slot->stack->top;
+    const unsigned char *end = (void *)slot->floor;
     const unsigned char *place = slot->marked_for->context.sp;
     while (place < end && *place == MARK)
         place++;
@@ -194,20 +157,6 @@ static void check_marks(struct asyncio__slot *slot)
 
 // --- coming and going -------------------------------------------------------
 
-void asyncio__slot_enter(struct asyncio__slot *slot, struct asyncio_task *task)
-{
-    struct asyncio__slots *slots = slots_of(task);
-    if (slot->marked_for) check_marks(slot);
-    task->stack = slot->stack;
-    task->slot = (uint8_t)(slot - slots->slots);
-    occupy(slots, slot, task);
-}
-
-void asyncio__slot_leave(struct asyncio_loop *loop, struct asyncio__slot *slot)
-{
-    clear(loop->slots, slot);
-}
-
 bool asyncio__slot_bring_in(struct asyncio_task *task)
 {
     struct asyncio__slots *slots = slots_of(task);
@@ -215,14 +164,16 @@ bool asyncio__slot_bring_in(struct asyncio_task *task)
     assert(slot->occupant != task && !asyncio__slot_holds_caller(slot));
 
     if (!asyncio__slot_vacate(slot)) return false;
-    if (slot->marked_for) check_marks(slot);
-    memcpy(task->context.sp, task->image->bytes, frames_of(slot, task));
+    if (slot->marked_for) asyncio__slot_check_marks(slot);
+    asyncio__context_copy(task->context.sp, task->image->bytes,
+                          frames_of(slot, task));
     if (slot->reserve)
         put_block(slots, task->image);
     else
         slot->reserve = task->image; // as it was, if it took that along
     task->image = NULL;
-    occupy(slots, slot, task);
+    slot->occupant = task;
+    slots->free &= ~(UINT64_C(1) << task->slot);
     return true;
 }
 
@@ -230,7 +181,7 @@ void asyncio__slot_forget(struct asyncio_task *task)
 {
     struct asyncio__slot *slot = asyncio__slot_of(task);
     if (slot->occupant == task) {
-        clear(slots_of(task), slot);
+        asyncio__slot_leave(slot);
         return;
     }
     if (slot->marked_for == task) slot->marked_for = NULL;
@@ -253,18 +204,23 @@ static struct asyncio__slot *make_slot(struct asyncio__slots *slots)
     struct asyncio__stack *stack = asyncio__stack_get(slots->loop->stacks, 0);
     if (!stack) return NULL;
     struct asyncio__slot *slot = &slots->slots[slots->count++];
+    slot->loop = slots->loop;
     slot->stack = stack;
-    clear(slots, slot);
+    asyncio__slot_leave(slot); // nobody is in it
     return slot;
 }
 
-// One whose occupant can be put aside.
+// One whose occupant can be put aside. Where many tasks take turns, few slots
+// see them all, and stay in the cache; in the others, a task keeps its place.
+// But not as few as one or two: a task that comes back must not find its waker
+// in its slot.
 static struct asyncio__slot *make_room(struct asyncio__slots *slots,
                                        bool *elsewhere)
 {
+    slots->next = (slots->next + 1) % BUSY_SLOTS;
     for (unsigned i = 0; i < slots->count; i++) {
-        struct asyncio__slot *slot = &slots->slots[slots->next];
-        slots->next = (slots->next + 1) % slots->count;
+        struct asyncio__slot *slot =
+            &slots->slots[(slots->next + i) % slots->count];
         if (asyncio__slot_holds_caller(slot))
             *elsewhere = true;
         else if (asyncio__slot_vacate(slot))
@@ -300,13 +256,9 @@ void asyncio__slots_close(struct asyncio_loop *loop)
     for (unsigned i = 0; i < slots->count; i++) {
         assert(!slots->slots[i].occupant);
         asyncio__stack_put(loop->stacks, slots->slots[i].stack);
-        asyncio__free(slots->slots[i].reserve);
+        if (slots->slots[i].reserve) put_block(slots, slots->slots[i].reserve);
     }
-    for (size_t class = 0; class < CLASSES; class ++)
-        for (struct asyncio__image *image; (image = slots->kept[class]);) {
-            slots->kept[class] = image->next;
-            asyncio__free(image);
-        }
+    asyncio__arena_drop(&slots->blocks);
     loop->slots = NULL;
     asyncio__free(slots);
 }

@@ -17,15 +17,34 @@ struct asyncio__image {
 };
 
 struct asyncio__slot {
+    struct asyncio_loop *loop;
     struct asyncio__stack *stack;
+    char *floor; // where the frames of its occupants begin; set as they run
     struct asyncio_task *occupant; // who is in place, or NULL
     // For the occupant, if there should be no memory when it has to leave.
     struct asyncio__image *reserve;
     struct asyncio_task *marked_for; // see asyncio__compact_put_aside, or NULL
 };
 
+// All of a loop. Blocks are multiples of a line, and such of up to 1 KiB lie
+// side by side.
+#define ASYNCIO__SLOT_CLASSES 17
+struct asyncio__slots {
+    struct asyncio_loop *loop;
+    uint64_t free;  // a bit for each slot where nobody is
+    unsigned count; // slots that are made
+    unsigned next;  // whose occupant goes next, when all are taken
+    struct asyncio__arena blocks;
+    struct asyncio__image *kept[ASYNCIO__SLOT_CLASSES]; // by lines, for reuse
+    struct asyncio__slot slots[ASYNCIO__SLOTS_MAX];
+};
+
 // The slot of a task that has begun.
-struct asyncio__slot *asyncio__slot_of(const struct asyncio_task *task);
+static inline struct asyncio__slot *
+asyncio__slot_of(const struct asyncio_task *task)
+{
+    return &task->future.loop_->slots->slots[task->slot];
+}
 
 // A slot for a task that begins: one where nobody is, and on which the caller
 // does not stand. NULL: there is none, and no memory; `*elsewhere` says that
@@ -34,10 +53,25 @@ struct asyncio__slot *asyncio__slot_for_new(struct asyncio_loop *loop,
                                             bool *elsewhere);
 
 // Puts a task that has no frames yet into a slot where nobody is.
-void asyncio__slot_enter(struct asyncio__slot *slot, struct asyncio_task *task);
+void asyncio__slot_check_marks(struct asyncio__slot *slot);
+static inline void asyncio__slot_enter(struct asyncio__slot *slot,
+                                       struct asyncio_task *task)
+{
+    struct asyncio__slots *slots = slot->loop->slots;
+    if (slot->marked_for) asyncio__slot_check_marks(slot);
+    task->stack = slot->stack;
+    task->slot = (uint8_t)(slot - slots->slots);
+    slot->occupant = task;
+    slots->free &= ~(UINT64_C(1) << task->slot);
+}
 
-// Its occupant has ended.
-void asyncio__slot_leave(struct asyncio_loop *loop, struct asyncio__slot *slot);
+// Its occupant has ended, or was put aside.
+static inline void asyncio__slot_leave(struct asyncio__slot *slot)
+{
+    struct asyncio__slots *slots = slot->loop->slots;
+    slot->occupant = NULL;
+    slots->free |= UINT64_C(1) << (slot - slots->slots);
+}
 
 // Brings the task back into its slot. False: there is no memory for whoever is
 // there. Not while standing on it.
@@ -47,11 +81,21 @@ bool asyncio__slot_bring_in(struct asyncio_task *task);
 bool asyncio__slot_vacate(struct asyncio__slot *slot);
 
 // Whether the caller stands on its stack.
-bool asyncio__slot_holds_caller(const struct asyncio__slot *slot);
+static inline bool asyncio__slot_holds_caller(const struct asyncio__slot *slot)
+{
+    return (uintptr_t)__builtin_frame_address(0) - (uintptr_t)slot->stack->low <
+           slot->stack->size;
+}
 
 // Makes sure of memory for an occupant with so many bytes of frames, and some
 // in any case. False: there is none.
-bool asyncio__slot_reserve(struct asyncio__slot *slot, size_t size);
+bool asyncio__slot_enlarge(struct asyncio__slot *slot, size_t size);
+static inline bool asyncio__slot_reserve(struct asyncio__slot *slot,
+                                         size_t size)
+{
+    if (slot->reserve && slot->reserve->size >= size) return true;
+    return asyncio__slot_enlarge(slot, size);
+}
 
 // Writes a mark over the frames of the occupant, which is aside then. That its
 // place is still marked is seen to when the slot is needed next.
