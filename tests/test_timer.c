@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "loop/timer.h"
 #include "runner/runner.h"
 
 static int say(void *arg)
@@ -278,6 +279,67 @@ TEST(thousands_of_timers_run_exactly_in_order)
     for (int i = 0; i < COUNT; i++)
         asyncio_handle_cancel(&alarms[i].handle);
     free(alarms);
+}
+
+// --- a wheel that is late ---------------------------------------------------
+
+struct late {
+    struct asyncio__timer timer;
+    int number; // in order of arming
+    bool fired;
+};
+
+static const struct late *fired_last;
+static int64_t wheel_ns; // what the clock shows the wheel
+
+static void fire_late(struct asyncio__timer *timer)
+{
+    struct late *late = (struct late *)(void *)timer;
+    EXPECT(!late->fired && timer->when_ns <= wheel_ns);
+    if (fired_last) {
+        EXPECT_GE(timer->when_ns, fired_last->timer.when_ns);
+        if (timer->when_ns == fired_last->timer.when_ns)
+            EXPECT_GT(late->number, fired_last->number);
+    }
+    fired_last = late;
+    late->fired = true;
+}
+
+// Deadlines within `range_ns`, and a clock that is read every `step_ns`: short
+// steps find slots that are not over, long ones many that are.
+static void run_late(struct asyncio__timers *timers, struct late *all,
+                     int count, int64_t range_ns, int64_t step_ns)
+{
+    uint64_t state = (uint64_t)(range_ns + step_ns);
+    int64_t begin_ns = wheel_ns, end_ns = wheel_ns + range_ns;
+    fired_last = NULL;
+    for (int i = 0; i < count; i++) {
+        all[i] = (struct late){.timer.fire = fire_late, .number = i};
+        int64_t in_ns = (int64_t)draw(&state) % range_ns;
+        if (i % 7 == 0) in_ns = range_ns - i; // against the order
+        asyncio__timer_arm(timers, &all[i].timer, begin_ns + in_ns);
+    }
+    while (wheel_ns <= end_ns) {
+        wheel_ns += step_ns;
+        asyncio__timers_run(timers, wheel_ns);
+        for (int i = 0; i < count; i++)
+            EXPECT_EQ(all[i].fired, all[i].timer.when_ns <= wheel_ns);
+    }
+    EXPECT_EQ(timers->count, 0);
+}
+
+TEST_PLAIN(late_wheel_fires_in_order_all_the_same)
+{
+    enum { COUNT = 1000 };
+    static struct asyncio__timers timers;
+    struct late *all = calloc(COUNT, sizeof *all);
+    EXPECT_OR_RETURN(all != NULL);
+    wheel_ns = 1000000007;
+    asyncio__timers_run(&timers, wheel_ns);
+    for (int64_t range_ns = 2000; range_ns < 4000000000; range_ns *= 9)
+        for (int64_t parts = 1; parts <= 1000; parts *= 10)
+            run_late(&timers, all, COUNT, range_ns, 1 + range_ns / parts);
+    free(all);
 }
 
 struct wanderer {
