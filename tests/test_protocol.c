@@ -314,6 +314,27 @@ TEST(a_task_reads_on_where_a_protocol_has_paused)
     close_line(&line);
 }
 
+// --- the end ----------------------------------------------------------------
+
+// asyncio's StreamWriter.wait_closed: what a protocol was given may lie in the
+// frame of whoever waits.
+TEST(who_waits_for_the_end_comes_after_the_protocol)
+{
+    for (int early = 0; early < 2; early++) {
+        struct line line;
+        if (!open_line(&line)) return;
+        let_others_run();
+        hang_up(&line);
+        if (early) asyncio_stream_close(line.stream);
+        EXPECT_LE(asyncio_stream_wait_closed(line.stream), 0);
+        EXPECT_EQ(line.lost, 1);
+        EXPECT_LE(asyncio_stream_wait_closed(line.stream), 0);
+        asyncio_stream_free(line.stream);
+        let_others_run();
+        EXPECT_EQ(line.lost, 1);
+    }
+}
+
 // --- one after the other ----------------------------------------------------
 
 TEST(another_protocol_hears_the_rest)

@@ -347,7 +347,8 @@ ASYNCIO_API void asyncio_stream_close(struct asyncio_stream *stream);
 // like      WriteTransport.abort
 ASYNCIO_API void asyncio_stream_abort(struct asyncio_stream *stream);
 
-// Waits until the connection is gone, whoever closes it.
+// Waits until the connection is gone, whoever closes it, and a protocol of it
+// (asyncio/protocol.h) was told.
 //
 // returns   0, or the first error that the connection had
 // suspends  until then

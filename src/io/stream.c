@@ -94,12 +94,13 @@ static void gone(struct asyncio_stream *stream, int err)
     stream->io = NULL;
     list_remove(&stream->link);
     if (list_linked(&stream->retry.link)) list_remove(&stream->retry.link);
-    asyncio__wake_all(&stream->closers, 0);
     if (io->closing) stream->calls = 0; // their tasks will not run any more
-    if (stream->protocol && !stream->lost)
-        asyncio__stream_lose(stream);
-    else if (list_linked(&stream->step.link))
-        list_remove(&stream->step.link);
+    if (stream->protocol && !stream->lost) {
+        asyncio__stream_lose(stream); // which wakes the closers
+    } else {
+        if (list_linked(&stream->step.link)) list_remove(&stream->step.link);
+        asyncio__wake_all(&stream->closers, 0);
+    }
     if (stream->server) asyncio__server_client_gone(stream);
     if (!io->closing) asyncio__servers_feed(io);
     asyncio__io_unuse(io);
@@ -169,13 +170,20 @@ static const struct asyncio__wait_kind closing = {
     .movable = true,
 };
 
+// It is gone, and a protocol knows: what that was given may go, too.
+static bool is_over(const struct asyncio_stream *stream)
+{
+    return stream->state == ASYNCIO__STREAM_GONE &&
+           (!stream->protocol || stream->lost);
+}
+
 int asyncio_stream_wait_closed(struct asyncio_stream *stream)
 {
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
     int err = asyncio__checkpoint();
     if (err < 0) return err;
-    if (stream->state != ASYNCIO__STREAM_GONE) {
+    if (!is_over(stream)) {
         if (stream->loop != task->future.loop_) return -EXDEV;
         stream->calls++;
         err = asyncio__park(&closing, stream, &stream->closers);

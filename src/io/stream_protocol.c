@@ -248,6 +248,7 @@ void asyncio__stream_lost(struct asyncio_stream *stream)
         calls(stream, asyncio__address_of(protocol->connection_lost));
         protocol->connection_lost(stream, stream->protocol_arg, err);
     }
+    asyncio__wake_all(&stream->closers, 0);
     if (stream->server) asyncio__server_client_lost(stream);
     asyncio__stream_unref(stream);
 }
