@@ -91,6 +91,21 @@ TEST(nobody_is_asked_for_a_literal_address)
     EXPECT_EQ(book.calls, 0);
 }
 
+TEST(nobody_is_asked_for_a_literal_of_the_other_family)
+{
+    struct asyncio_socket s;
+    open_book();
+    EXPECT_EQ(asyncio_socket_create_connection(&s, "127.0.0.1", 7,
+                                               .family = AF_INET6),
+              -ENOENT);
+    EXPECT_EQ(asyncio_socket_create_connection(&s, "::1", 7, .family = AF_INET),
+              -ENOENT);
+    EXPECT_EQ(asyncio_socket_create_connection(&s, "127.0.0.1", 0,
+                                               .service = "65543"),
+              -ENOENT);
+    EXPECT_EQ(book.calls, 0);
+}
+
 TEST(this_machine_is_known)
 {
     struct asyncio_socket listener, s;

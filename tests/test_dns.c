@@ -57,6 +57,18 @@ TEST(a_literal_address_needs_no_resolver)
     asyncio_freeaddrinfo(list);
 }
 
+TEST(a_number_that_is_no_port_is_an_unknown_service)
+{
+    static const char *const hosts[] = {"192.0.2.7", "ok.test", NULL};
+    for (int i = 0; i < 3; i++) {
+        struct asyncio_addrinfo *list;
+        EXPECT_EQ(asyncio_getaddrinfo(hosts[i], "65536", &list), -ENOENT);
+        EXPECT_CONTAINS(asyncio_strerror(-ENOENT), "65536");
+        EXPECT_EQ(asyncio_getaddrinfo(hosts[i], "99999999999999999999", &list),
+                  -ENOENT);
+    }
+}
+
 TEST(a_cancelled_scope_ends_a_lookup_that_needs_no_server)
 {
     struct asyncio_addrinfo *list;
@@ -169,6 +181,26 @@ TEST(every_address_is_in_the_list, .real_time = true)
         asyncio_getaddrinfo("both.test", "80", &list, .resolver = resolver);
     if (EXPECT_EQ(err, 0)) EXPECT(list->next && !list->next->next);
     asyncio_freeaddrinfo(list);
+    stop();
+}
+
+TEST(nobody_is_asked_for_a_literal_of_the_other_family, .real_time = true)
+{
+    CONFORMS("DNS-01");
+    static const struct {
+        const char *host;
+        int family;
+    } cases[] = {{"192.0.2.7", AF_INET6}, {"2001:db8::1", AF_INET}};
+    if (!start()) return;
+    for (int i = 0; i < 2; i++) {
+        struct asyncio_addrinfo *list;
+        EXPECT_EQ(asyncio_getaddrinfo(cases[i].host, "80", &list,
+                                      .resolver = resolver,
+                                      .family = cases[i].family),
+                  -ENOENT);
+        EXPECT_SAME(list, NULL);
+    }
+    EXPECT_EQ(atomic_load(&server.queries), 0);
     stop();
 }
 

@@ -69,21 +69,22 @@ int asyncio__explain_gai(int code, const char *host, const char *service)
                          host ? host : "", gai_strerror(code));
 }
 
-// What needs nobody to be asked. -EAGAIN: the host is a name.
+// What needs nobody to be asked. -EAGAIN: the host is a name. A literal address
+// of the other family is no name either, which only getaddrinfo's code tells.
 static int look_here(const char *host, const char *service,
                      const struct addrinfo *hints, struct found *found)
 {
     struct addrinfo here = *hints, *answer = NULL;
     here.ai_flags |= AI_NUMERICHOST;
-    int code = getaddrinfo(host, service, &here, &answer);
+    int code = asyncio__is_no_port(service)
+                   ? EAI_SERVICE
+                   : getaddrinfo(host, service, &here, &answer);
     if (code == 0) {
         add_all(found, answer);
         freeaddrinfo(answer);
         return 0;
     }
-    bool unknown =
-        code == EAI_NONAME || code == EAI_ADDRFAMILY || code == EAI_NODATA;
-    if (unknown && host) return -EAGAIN;
+    if (code == EAI_NONAME && host) return -EAGAIN;
     return asyncio__explain_gai(code, host, service);
 }
 

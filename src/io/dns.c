@@ -141,19 +141,22 @@ static int look_here(const char *host, const char *service,
     bool ours = is_this_machine(host);
     if (ours) here.ai_flags &= ~(AI_PASSIVE | AI_CANONNAME);
     here.ai_flags |= AI_NUMERICHOST;
-    int code = getaddrinfo(ours ? NULL : host, ours && !service ? "0" : service,
-                           &here, &found);
+    int code =
+        asyncio__is_no_port(service)
+            ? EAI_SERVICE
+            : getaddrinfo(ours ? NULL : host, ours && !service ? "0" : service,
+                          &here, &found);
     if (code == 0) {
         int err = copy_of_libc(found, list);
         freeaddrinfo(found);
         return err;
     }
+    bool may_ask = host && host[0] && !(hints->ai_flags & AI_NUMERICHOST);
+    if (code == EAI_NONAME && may_ask) return -EAGAIN;
     switch (code) {
     case EAI_NONAME:
-    case EAI_ADDRFAMILY:
+    case EAI_ADDRFAMILY: // a literal address of the other family
     case EAI_NODATA:
-        if (host && host[0] && !(hints->ai_flags & AI_NUMERICHOST))
-            return -EAGAIN;
         return asyncio_raise(-ENOENT, "no address '%s' for service '%s' (%s)",
                              host ? host : "", service ? service : "",
                              gai_strerror(code));
