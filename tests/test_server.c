@@ -122,6 +122,36 @@ TEST(nobody_is_served_before_the_server_starts)
     EXPECT_TRACE("client 0");
 }
 
+static struct asyncio_context_var site = ASYNCIO_CONTEXT_VAR("site");
+
+static int say_site(struct asyncio_stream *stream, void *arg)
+{
+    (void)arg;
+    const char *name = asyncio_context_var_get(&site);
+    int err = asyncio_context_var_set(&site, "a handler's own");
+    if (err < 0 || !name) return err < 0 ? err : -ENODATA;
+    return asyncio_stream_write(stream, name, strlen(name));
+}
+
+// asyncio's callback that accepts runs in the context of start_server.
+TEST(handlers_begin_with_the_variables_of_who_made_the_server)
+{
+    struct asyncio_server server;
+    EXPECT_OR_RETURN(asyncio_context_var_set(&site, "north") == 0);
+    EXPECT_OR_RETURN(asyncio_start_server(&server, say_site, NULL, HERE, 0) ==
+                     0);
+    EXPECT_EQ(asyncio_context_var_set(&site, "south"), 0);
+    for (int i = 0; i < 2; i++) {
+        char name[16] = "";
+        struct asyncio_stream *stream = connect_to(&server);
+        EXPECT_EQ(read_exactly(stream, name, 5), 5);
+        EXPECT_STR(name, "north");
+        drop(stream);
+    }
+    EXPECT_STR(asyncio_context_var_get(&site), "south");
+    end(&server);
+}
+
 TEST(two_clients_are_served_side_by_side)
 {
     struct asyncio_server server;

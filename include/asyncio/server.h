@@ -15,9 +15,11 @@
 //     if (err == 0) err = asyncio_server_serve_forever(&server);
 //
 // The stream belongs to the server: it is closed when the function has ended,
-// and freed when it is gone. A failure is reported, once, and concerns that
-// connection only; a handler that was cancelled is not. Where a protocol
-// (asyncio/protocol.h) serves the connections there are no tasks.
+// and freed when it is gone. The task begins with a copy of the variables
+// (asyncio/context.h) that there were where the server was made. A failure is
+// reported, once, and concerns that connection only; a handler that was
+// cancelled is not. Where a protocol (asyncio/protocol.h) serves the
+// connections there are no tasks.
 //
 // A server ends in this order: no more connections, by close; those that are
 // there end by themselves, or are told to (close_clients, abort_clients);

@@ -30,6 +30,7 @@ int asyncio__server_new(struct asyncio__server **out, size_t listeners,
     server->serial = ++io->serial;
     server->site = options && options->site ? options->site : "";
     server->limit = options ? options->limit : 0;
+    asyncio_copy_context(&server->context);
     list_add_tail(&io->servers, &server->link);
     *out = server;
     return 0;
@@ -49,6 +50,7 @@ void asyncio__server_free(struct asyncio__server *server)
         asyncio__listener_close(&server->listeners[i]);
     }
     list_remove(&server->link);
+    asyncio_context_close(&server->context);
     asyncio__free(server->listeners);
     asyncio__free(server);
     asyncio__io_unuse(io);

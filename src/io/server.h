@@ -9,6 +9,7 @@
 // variable on a stack, which is gone first.
 #pragma once
 
+#include <asyncio/context.h>
 #include <asyncio/server.h>
 
 #include "io/io.h"
@@ -41,6 +42,7 @@ struct asyncio__server {
     asyncio_client_fn *on_client;      // or
     asyncio_protocol_factory *factory; // the other
     void *arg;
+    struct asyncio_context context; // of who made it, for the handlers
     long limit;
     uint8_t state;               // enum asyncio__server_state
     bool said;                   // that descriptors or memory are exhausted

@@ -10,6 +10,7 @@
 #include "platform/sys.h"
 #include "task/future.h"
 #include "task/run.h"
+#include "task/variables.h"
 
 static void client_ended(struct asyncio_stream *stream)
 {
@@ -79,10 +80,13 @@ static int serve(void *arg)
 static int start_handler(struct asyncio_stream *stream)
 {
     struct asyncio__server *server = stream->server;
+    struct asyncio__variables **before =
+        asyncio__variables_enter(&server->context);
     struct asyncio_task *task =
         asyncio__task_new(serve, stream,
                           &(struct asyncio_task_options){.site = server->site,
                                                          .loop = server->loop});
+    asyncio__variables_leave(&server->context, before);
     if (asyncio__task_failed_spawn(task)) return task->future.result_;
     stream->handler = task;
     stream->handled.run = handled;
