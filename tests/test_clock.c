@@ -331,6 +331,79 @@ TEST(wait_for_all_to_wait_lets_work_go_on)
     EXPECT_EQ(asyncio_task_group_exit(&group, 0), 0);
 }
 
+// --- jobs that wait for the loop --------------------------------------------
+
+static struct asyncio_loop *the_loop;
+
+// Timers enough to jump to.
+static int hang_on(void *arg)
+{
+    int err = 0;
+    while (err == 0)
+        err = asyncio_sleep(arg ? 36000 : 3599);
+    return err;
+}
+
+static int nap(void *arg)
+{
+    return asyncio_sleep(*(double *)arg);
+}
+
+static int ask_and_wait(void *arg)
+{
+    return asyncio_from_thread_run(the_loop, nap, arg);
+}
+
+static int hand_in_and_wait(void *arg)
+{
+    struct asyncio_thread_future *future;
+    int err = asyncio_run_coroutine_threadsafe(the_loop, nap, arg, &future);
+    if (err < 0) return err;
+    err = asyncio_thread_future_wait(future, ASYNCIO_FOREVER);
+    asyncio_thread_future_release(future);
+    return err;
+}
+
+// A limit of a thread's is real time, and ends by itself.
+static int wait_in_vain(void *arg)
+{
+    struct asyncio_thread_future *future;
+    int err = asyncio_run_coroutine_threadsafe(the_loop, hang_on, arg, &future);
+    if (err < 0) return err;
+    EXPECT_EQ(asyncio_thread_future_wait(future, 0), -ETIMEDOUT);
+    EXPECT_EQ(asyncio_thread_future_wait(future, 0.001), -ETIMEDOUT);
+    let_real_time_pass(0.002);
+    asyncio_thread_future_cancel(future);
+    asyncio_thread_future_release(future);
+    return 0;
+}
+
+// The job that got its answer holds the clock again: it is not later than that.
+static void expect_time_of_job(int (*job)(void *arg), double hours)
+{
+    the_loop = asyncio_get_running_loop();
+    double begin = asyncio_time(), seconds = hours * 3600;
+    struct asyncio_coroutine later = ASYNCIO_COROUTINE(hang_on, NULL);
+    struct asyncio_task *other = asyncio_coroutine_create_task(&later);
+    int err = asyncio_to_thread(job, &seconds);
+    if (err == 0) EXPECT_EQ(asyncio_time() - begin, seconds);
+    EXPECT_LE(err, 0);
+    asyncio_task_cancel(other);
+    asyncio_ignore(asyncio_await(other));
+    asyncio_task_release(other);
+}
+
+TEST(job_that_waits_for_its_loop_does_not_hold_the_clock)
+{
+    expect_time_of_job(ask_and_wait, 1);
+    expect_time_of_job(hand_in_and_wait, 2);
+}
+
+TEST(job_that_waits_with_a_limit_holds_the_clock)
+{
+    expect_time_of_job(wait_in_vain, 0);
+}
+
 TEST(wait_for_all_to_wait_can_be_cancelled)
 {
     struct settler settler = {.cushion = 5};

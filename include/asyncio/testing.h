@@ -21,8 +21,9 @@ ASYNCIO__BEGIN
 // Time that a test decides about. It stands still while anything can run. When
 // every task has waited for `autojump_threshold` real seconds, it jumps to the
 // next timer; work in progress (files, threads, processes) holds it back from
-// that. It can be told to jump, and with a rate it runs by itself. All zero is
-// ready: a clock that has no rate and jumps at once.
+// that, but for a job in a thread that waits, without a limit, for a coroutine
+// of its loop. It can be told to jump, and with a rate it runs by itself. All
+// zero is ready: a clock that has no rate and jumps at once.
 //
 // It begins at 1000 seconds, in every run. It has to outlive the loops that use
 // it. Call its functions on the thread of those loops, also while they run; a

@@ -104,6 +104,10 @@ extern struct asyncio__cancel_hook asyncio__job_asked;
 void asyncio__job_begin_await(struct asyncio__cancel_hook *hook);
 bool asyncio__job_end_await(struct asyncio__cancel_hook *hook);
 
+// The loop of the job that runs on this thread of a pool, perhaps closed; NULL
+// elsewhere.
+const struct asyncio_loop *asyncio__job_loop(void);
+
 // The pools' `call`: a job that the running task waits for.
 int asyncio__job_call(struct asyncio_executor *executor, int (*fn)(void *arg),
                       void *arg, const struct asyncio_job_options *options);

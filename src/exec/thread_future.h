@@ -7,6 +7,8 @@ struct asyncio__cancel_hook {
     // Somebody has cancelled the future. Called once, under its lock, on the
     // thread that cancels.
     void (*cancelled)(struct asyncio__cancel_hook *hook);
+    // The loop, open until the future ends, whose task it announces; or NULL.
+    struct asyncio_loop *loop;
 };
 
 // Has `hook` called when the future is cancelled, until that one ends in any

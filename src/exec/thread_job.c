@@ -27,6 +27,11 @@ int asyncio_check_cancelled(void)
     return atomic_load(&current_job->cancelled) ? -ECANCELED : 0;
 }
 
+const struct asyncio_loop *asyncio__job_loop(void)
+{
+    return current_job ? current_job->loop : NULL;
+}
+
 void asyncio__job_begin_await(struct asyncio__cancel_hook *hook)
 {
     struct asyncio__cancel_hook *none = NULL;

@@ -186,6 +186,7 @@ make_submission(struct asyncio_loop *loop, int (*fn)(void *arg), void *arg,
     submission->cancel_post.drop = drop_cancel_post;
     submission->ended.run = on_task_ended;
     submission->hook.cancelled = on_cancelled;
+    submission->hook.loop = loop;
     submission->job_hook.cancelled = on_job_asked;
     atomic_init(&submission->references, 1);
     submission->loop = loop;

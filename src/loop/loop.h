@@ -157,6 +157,7 @@ struct asyncio_loop {
     _Atomic(bool) sleeping; // the loop waits in the poller, or is about to
     struct asyncio__posted posted;
     size_t held;                 // jobs elsewhere that hold virtual time
+    _Atomic(size_t) asking;      // of these, who wait for a task of this loop
     struct asyncio_link sources; // asyncio__source.link, those with jobs out
     struct asyncio__spin spin;   // before a sleep, while any job is held
     struct asyncio__spin kernel_spin; // while none is

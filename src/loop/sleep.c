@@ -255,7 +255,8 @@ static int look_until_quiet(struct asyncio_loop *loop)
 
 // How long nothing may run until something comes of it: somebody waits for
 // that, or else a test's clock jumps, unless work is under way that will end by
-// itself. ASYNCIO__NEVER: nothing will.
+// itself: a job that waits for a task of ours will not. ASYNCIO__NEVER: nothing
+// will.
 static int64_t patience_ns(struct asyncio_loop *loop)
 {
     int64_t least_ns = ASYNCIO__NEVER;
@@ -263,7 +264,8 @@ static int64_t patience_ns(struct asyncio_loop *loop)
         int64_t ns = list_entry(link, struct asyncio__timer, link)->when_ns;
         if (ns < least_ns) least_ns = ns;
     }
-    bool held = loop->held > 0 || asyncio__poller_working(loop->poller) > 0;
+    bool held = loop->held > atomic_load(&loop->asking) ||
+                asyncio__poller_working(loop->poller) > 0;
     if (!list_empty(&loop->patient) || !loop->clock || held) return least_ns;
     if (next_ns_of(loop) == ASYNCIO__NEVER) return least_ns;
     return asyncio__real_ns(loop->clock->autojump_threshold);
