@@ -67,8 +67,7 @@ TEST(callback_that_reaches_the_threshold_is_reported_once)
     EXPECT_EQ(asyncio_sleep(0), 0);
     EXPECT_EQ(asyncio_sleep(0), 0);
     EXPECT_EQ(reports.count, 1);
-    EXPECT_CONTAINS(reports.text, "a callback (");
-    EXPECT_CONTAINS(reports.text, " took 0.0");
+    EXPECT_CONTAINS(reports.text, "a callback (nothing) took 0.0");
     asyncio_loop_set_slow_callback_duration(loop(), ASYNCIO_FOREVER);
     asyncio_set_exception_handler(NULL, NULL);
 }

@@ -11,7 +11,6 @@
 #include <asyncio/error.h>
 
 #include "platform/clock.h"
-#include "platform/symbol.h"
 #include "platform/sys.h"
 #include "task/compact.h"
 
@@ -79,7 +78,9 @@ static void report_slow(struct asyncio__debug_state *debugger,
         return;
     }
     char name[128] = "of the library";
-    if (debugger->called) asyncio__symbol(debugger->called, name, sizeof name);
+    if (debugger->called)
+        asyncio__symbols_name(&debugger->symbols, debugger->called, name,
+                              sizeof name);
     asyncio__report(debugger->loop, -ETIME, NULL, debugger->called_site,
                     "a callback (%s) took %.3f seconds; %s", name, took,
                     advice);
@@ -120,6 +121,7 @@ static void free_debugger(struct asyncio__debug_state *debugger)
     }
     asyncio__locks_forget(debugger);
     asyncio__locks_unwatch();
+    asyncio__symbols_close(&debugger->symbols);
     asyncio__free(debugger);
 }
 

@@ -8,6 +8,7 @@
 #include "loop/debug.h"
 #include "platform/frame.h"
 #include "platform/held_locks.h"
+#include "platform/symbols.h"
 #include "task/task.h"
 
 #define ASYNCIO__RECORD_BUCKETS 2048 // a power of two
@@ -43,6 +44,7 @@ struct asyncio__debug_state {
 
     const void *called; // the user's function that the step calls, or NULL
     const char *called_site;
+    struct asyncio__symbols symbols; // read when the first name is asked for
 
     struct asyncio_link records[ASYNCIO__RECORD_BUCKETS];
     struct asyncio_link locks_seen; // asyncio__lock_seen.link
