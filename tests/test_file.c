@@ -94,6 +94,14 @@ TEST(what_the_system_says_is_handed_up)
     empty_folder();
 }
 
+TEST(where_nothing_can_be_told_is_a_fault)
+{
+    EXPECT_EQ(asyncio_stat("/", NULL), -EFAULT);
+    EXPECT_EQ(asyncio_fstat(0, NULL), -EFAULT);
+    EXPECT_EQ(asyncio_recvmsg(0, NULL, 0), -EFAULT);
+    EXPECT_EQ(asyncio_sendmsg(0, NULL, 0), -EFAULT);
+}
+
 TEST(what_one_call_moves_is_bounded)
 {
     int fd = asyncio_open("/dev/null", O_WRONLY, 0);

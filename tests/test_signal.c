@@ -98,6 +98,11 @@ TEST(what_cannot_be_caught_is_refused)
     EXPECT_EQ(asyncio_add_signal_handler(65, count, &none), -EINVAL);
     EXPECT_EQ(asyncio_add_signal_handler(SIGUSR1, NULL, &none), -EINVAL);
     EXPECT_EQ(asyncio_remove_signal_handler(65), -EINVAL);
+
+    struct asyncio_signal_stream stream = {0};
+    EXPECT_EQ((asyncio_wait_signal)(NULL, 1), -EINVAL);
+    EXPECT_EQ((asyncio_signal_stream_open)(&stream, NULL, 1), -EINVAL);
+    asyncio_signal_stream_close(&stream);
 }
 
 static int handle_until_the_end(void *arg)

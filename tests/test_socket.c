@@ -620,6 +620,7 @@ TEST(descriptors_come_along_with_data, .short_counts = true)
         close_all(fds, count);
     }
     EXPECT_EQ(asyncio_socket_send_fds(&pair[0], "hi", 2, fds, 254), -EINVAL);
+    EXPECT_EQ(asyncio_socket_send_fds(&pair[0], "", 0, &fd, 1), -EINVAL);
     close(fd);
     close_pair(pair);
 }

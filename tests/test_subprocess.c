@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -800,6 +801,16 @@ TEST(run_in_a_scope_that_is_left_early_has_ended, .real_time = true)
     EXPECT_EQ(err, -ECANCELED);
     EXPECT(!has_children());
     EXPECT_EQ(asyncio_cancel_scope_exit(&scope, err), 0);
+}
+
+TEST(a_grace_that_is_no_number_is_refused)
+{
+    struct asyncio_subprocess_result result;
+    double none = (double)NAN;
+    EXPECT_EQ(asyncio_subprocess_run(&result, cat, .grace = none), -EINVAL);
+    EXPECT_EQ(asyncio_subprocess_run_shell(&result, "true", .grace = none),
+              -EINVAL);
+    EXPECT(!has_children());
 }
 
 // --- many -------------------------------------------------------------------

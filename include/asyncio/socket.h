@@ -244,7 +244,7 @@ ASYNCIO_API ASYNCIO_SUSPENDS int(asyncio_socket_sendfile)(
 // errno.
 //
 // returns   how many bytes, or a negative errno; -EINVAL for more than 253
-//           descriptors
+//           descriptors, or some without a byte to go along with
 // like      socket.send_fds, socket.recv_fds
 ASYNCIO_API ASYNCIO_SUSPENDS int
 asyncio_socket_send_fds(struct asyncio_socket *socket, const void *data,

@@ -230,7 +230,7 @@ struct asyncio_subprocess_run_options {
 // Starts a program, communicates with it, and has reaped it when it returns.
 //
 // returns   0, whatever the child says: look at returncode; or as create and
-//           communicate
+//           communicate; -EINVAL for a grace that is not a number
 // suspends  until it has ended
 // cancel    the child gets SIGTERM, and SIGKILL when it has not ended within
 //           `.grace`; with its group, if it got a new one. The same where it

@@ -38,6 +38,7 @@ static struct stat stat_of(const struct statx *from)
 int asyncio_fstatat(int folder, const char *path, struct stat *out, int flags)
 {
     struct statx found = {0};
+    if (!out) return -EFAULT;
     int err = asyncio__file_operate(&(struct asyncio__op){
         .code = ASYNCIO__OP_STATX,
         .fd = folder,

@@ -286,7 +286,7 @@ int(asyncio_wait_signal)(const int *signals, size_t count)
 {
     struct waiting waiting = {.task = asyncio__task()};
     if (!waiting.task) return -EPERM;
-    if (count == 0) return -EINVAL;
+    if (!signals || count == 0) return -EINVAL;
     int err = asyncio__begin_await(waiting.task);
     for (size_t i = 0; err == 0 && i < count; i++)
         err = take_signal(&waiting, signals[i]);

@@ -130,7 +130,7 @@ int(asyncio_signal_stream_open)(struct asyncio_signal_stream *handle,
     struct asyncio_loop *loop = NULL;
     int err = asyncio__loop_find(&loop);
     if (err < 0) return err;
-    if (count == 0) return -EINVAL;
+    if (!signals || count == 0) return -EINVAL;
     struct asyncio__signal_stream *stream = asyncio__alloc(sizeof *stream);
     if (!stream) return -ENOMEM;
     stream->loop = loop;

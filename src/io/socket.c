@@ -179,6 +179,7 @@ int asyncio_socket_recvfrom(struct asyncio_socket *socket, void *buffer,
 int asyncio_socket_recvmsg(struct asyncio_socket *socket,
                            struct msghdr *message, int flags)
 {
+    if (!message) return -EFAULT;
     struct asyncio__op op =
         asyncio__op_data(ASYNCIO__OP_RECVMSG, -1, message, 0, flags);
     return asyncio__socket_operate(socket, &op);
@@ -202,6 +203,7 @@ int asyncio_socket_sendto(struct asyncio_socket *socket, const void *data,
 int asyncio_socket_sendmsg(struct asyncio_socket *socket,
                            const struct msghdr *message, int flags)
 {
+    if (!message) return -EFAULT;
     struct asyncio__op op =
         asyncio__op_data(ASYNCIO__OP_SENDMSG, -1, message, 0, flags);
     return asyncio__socket_operate(socket, &op);

@@ -33,6 +33,7 @@ int asyncio_recvfrom(int fd, void *buffer, size_t size, int flags,
 
 int asyncio_recvmsg(int fd, struct msghdr *message, int flags)
 {
+    if (!message) return -EFAULT;
     return transfer(ASYNCIO__OP_RECVMSG, fd, message, 0, flags);
 }
 
@@ -49,5 +50,6 @@ int asyncio_sendto(int fd, const void *data, size_t len, int flags,
 
 int asyncio_sendmsg(int fd, const struct msghdr *message, int flags)
 {
+    if (!message) return -EFAULT;
     return transfer(ASYNCIO__OP_SENDMSG, fd, message, 0, flags);
 }

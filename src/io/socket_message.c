@@ -82,7 +82,8 @@ int asyncio_socket_send_fds(struct asyncio_socket *socket, const void *data,
     union control control;
     struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    if (count > FDS_MAX) return -EINVAL;
+    // A stream would send none of them without a byte, and say that it did.
+    if (count > FDS_MAX || (count > 0 && len == 0)) return -EINVAL;
 
     if (count > 0) {
         size_t size = count * sizeof *fds;

@@ -5,6 +5,7 @@
 
 #include <asyncio/group.h>
 
+#include <math.h>
 #include <signal.h>
 #include <string.h>
 
@@ -233,6 +234,7 @@ int(asyncio_subprocess_run)(
     struct asyncio_subprocess_options own = creation(options);
     struct asyncio_subprocess *process;
     *result = (struct asyncio_subprocess_result){0};
+    if (isnan(options->grace)) return -EINVAL;
     int err = (asyncio_create_subprocess_exec)(&process, argv, &own);
     return err < 0 ? err : finish(process, result, options);
 }
@@ -245,6 +247,7 @@ int(asyncio_subprocess_run_shell)(
     struct asyncio_subprocess_options own = creation(options);
     struct asyncio_subprocess *process;
     *result = (struct asyncio_subprocess_result){0};
+    if (isnan(options->grace)) return -EINVAL;
     int err = (asyncio_create_subprocess_shell)(&process, command, &own);
     return err < 0 ? err : finish(process, result, options);
 }
