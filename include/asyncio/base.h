@@ -13,6 +13,11 @@
 // declaration. No set of options is larger than 80 bytes: gcc clears more with
 // a slow `rep stos`. The empty last argument that each macro adds keeps `...`
 // from being absent, which C17 forbids.
+//
+// A handle that is NULL (a task, future, loop, stream, child) stands for
+// nothing. Calls about it do nothing: they return -EINVAL, or -EBADF for a
+// stream, or false, NULL or 0; what undoes something accepts any NULL. Structs
+// that lie in your memory, and places for results, have to be there.
 #pragma once
 
 #include <errno.h>

@@ -116,6 +116,7 @@ int asyncio_shared_alloc(struct asyncio_shared *shared, size_t size)
 
 void asyncio_shared_free(struct asyncio_shared *shared)
 {
+    if (!shared) return;
     if (shared->id_ == 0) return;
     pthread_mutex_lock(&lock);
     struct asyncio__block *block = find_block(shared->id_);

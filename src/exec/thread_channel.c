@@ -148,6 +148,7 @@ int(asyncio_thread_sender_create)(struct asyncio_thread_sender **made,
 struct asyncio_thread_sender *(
     asyncio_thread_sender_retain)(struct asyncio_thread_sender *sender)
 {
+    if (!sender) return NULL;
     atomic_fetch_add(&sender->end.references, 1);
     return sender;
 }
@@ -220,6 +221,7 @@ int(asyncio_thread_receiver_create)(struct asyncio_thread_receiver **made,
 struct asyncio_thread_receiver *(
     asyncio_thread_receiver_retain)(struct asyncio_thread_receiver *receiver)
 {
+    if (!receiver) return NULL;
     atomic_fetch_add(&receiver->end.references, 1);
     return receiver;
 }

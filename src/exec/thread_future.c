@@ -83,6 +83,7 @@ int asyncio_thread_future_create(struct asyncio_thread_future **made)
 struct asyncio_thread_future *
 asyncio_thread_future_retain(struct asyncio_thread_future *future)
 {
+    if (!future) return NULL;
     atomic_fetch_add(&future->references, 1);
     return future;
 }
@@ -164,13 +165,14 @@ static int complete(struct asyncio_thread_future *future, enum state state,
 int asyncio_thread_future_set_result(struct asyncio_thread_future *future,
                                      int result)
 {
+    if (!future) return -EINVAL;
     return result < 0 ? -EINVAL : complete(future, DONE, result);
 }
 
 int asyncio_thread_future_set_exception(struct asyncio_thread_future *future,
                                         int code)
 {
-    if (code >= 0) return -EINVAL;
+    if (!future || code >= 0) return -EINVAL;
     return complete(future, code == -ECANCELED ? CANCELLED : DONE, code);
 }
 
@@ -200,18 +202,19 @@ static enum state state_of(struct asyncio_thread_future *future)
 
 bool asyncio_thread_future_cancel(struct asyncio_thread_future *future)
 {
+    if (!future) return false;
     complete(future, CANCELLED, -ECANCELED);
     return state_of(future) == CANCELLED;
 }
 
 bool asyncio_thread_future_done(struct asyncio_thread_future *future)
 {
-    return state_of(future) != PENDING;
+    return future && state_of(future) != PENDING;
 }
 
 bool asyncio_thread_future_cancelled(struct asyncio_thread_future *future)
 {
-    return state_of(future) == CANCELLED;
+    return future && state_of(future) == CANCELLED;
 }
 
 static void see_words(struct asyncio_thread_future *future)
@@ -226,6 +229,7 @@ static void see_words(struct asyncio_thread_future *future)
 int asyncio_thread_future_result(struct asyncio_thread_future *future,
                                  int *result)
 {
+    if (!future) return -EINVAL;
     if (state_of(future) == PENDING) return -EINVAL;
     *result = future->result; // does not change any more
     return 0;
@@ -273,6 +277,7 @@ int asyncio_thread_future_wait(struct asyncio_thread_future *future,
 {
     double when;
     int64_t end_ns;
+    if (!future) return -EINVAL;
     if (asyncio__running_loop) return -EDEADLK;
     int err =
         asyncio__deadline_in(asyncio__clock_real_ns(), seconds, &when, &end_ns);
@@ -388,6 +393,7 @@ static void fasten(struct tie *tie)
 int asyncio_wrap_future(struct asyncio_wrapped_future *wrapped,
                         struct asyncio_thread_future *future)
 {
+    if (!wrapped || !future) return -EINVAL;
     struct asyncio_loop *loop = NULL;
     struct asyncio__home *home;
     int err = asyncio__loop_find(&loop);
@@ -413,6 +419,7 @@ int asyncio_wrap_future(struct asyncio_wrapped_future *wrapped,
 
 void asyncio_wrapped_future_close(struct asyncio_wrapped_future *wrapped)
 {
+    if (!wrapped) return;
     struct tie *tie = tie_of(wrapped);
     if (!tie) return;
     if (asyncio__future_elsewhere(&wrapped->future, __func__)) return;

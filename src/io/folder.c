@@ -135,6 +135,7 @@ int asyncio_rewinddir(struct asyncio_folder *folder)
 
 int asyncio_closedir(struct asyncio_folder *folder)
 {
+    if (!folder) return 0;
     if (!asyncio__task()) return -EPERM;
     if (!folder->buffer_) return 0;
     if (folder->busy_) return -EBUSY;

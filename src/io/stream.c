@@ -162,7 +162,7 @@ void asyncio_stream_abort(struct asyncio_stream *stream)
 
 bool asyncio_stream_is_closing(const struct asyncio_stream *stream)
 {
-    return stream->state != ASYNCIO__STREAM_OPEN;
+    return !stream || stream->state != ASYNCIO__STREAM_OPEN;
 }
 
 static const struct asyncio__wait_kind closing = {
@@ -179,6 +179,7 @@ static bool is_over(const struct asyncio_stream *stream)
 
 int asyncio_stream_wait_closed(struct asyncio_stream *stream)
 {
+    if (!stream) return -EBADF;
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
     int err = asyncio__checkpoint();
@@ -226,7 +227,7 @@ void asyncio_stream_free(struct asyncio_stream *stream)
 
 int asyncio_stream_fileno(const struct asyncio_stream *stream)
 {
-    if (stream->state == ASYNCIO__STREAM_GONE) return -EBADF;
+    if (!stream || stream->state == ASYNCIO__STREAM_GONE) return -EBADF;
     if (!stream->transport->fileno) return -ENOTSUP;
     return stream->transport->fileno(stream, stream->transport_arg);
 }
@@ -253,7 +254,7 @@ static void move_down(struct asyncio_stream *stream,
 const struct asyncio_transport *
 asyncio_stream_get_transport(const struct asyncio_stream *stream, void **arg)
 {
-    if (stream->state == ASYNCIO__STREAM_GONE) return NULL;
+    if (!stream || stream->state == ASYNCIO__STREAM_GONE) return NULL;
     if (arg) *arg = stream->transport_arg;
     return stream->transport;
 }
@@ -262,7 +263,7 @@ int asyncio_stream_upgrade(struct asyncio_stream *stream,
                            const struct asyncio_transport *transport, void *arg,
                            struct asyncio_stream **inner)
 {
-    if (stream->state != ASYNCIO__STREAM_OPEN) return -EBADF;
+    if (!stream || stream->state != ASYNCIO__STREAM_OPEN) return -EBADF;
     if (asyncio__wrong_thread(stream->loop, __func__)) return -EPERM;
     if (stream->in_read || stream->reading || stream->unsent > 0 ||
         stream->file_sender)

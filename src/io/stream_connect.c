@@ -149,6 +149,7 @@ int(asyncio_open_pair)(struct asyncio_stream **one,
 int asyncio_stream_getsockname(const struct asyncio_stream *stream,
                                struct sockaddr *address, socklen_t *len)
 {
+    if (!stream) return -EBADF;
     int fd = asyncio_stream_fileno(stream);
     return fd < 0 ? fd : asyncio__sys_getsockname(fd, address, len);
 }
@@ -156,6 +157,7 @@ int asyncio_stream_getsockname(const struct asyncio_stream *stream,
 int asyncio_stream_getpeername(const struct asyncio_stream *stream,
                                struct sockaddr *address, socklen_t *len)
 {
+    if (!stream) return -EBADF;
     int fd = asyncio_stream_fileno(stream);
     return fd < 0 ? fd : asyncio__sys_getpeername(fd, address, len);
 }

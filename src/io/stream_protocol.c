@@ -277,7 +277,7 @@ int asyncio_stream_set_protocol(struct asyncio_stream *stream,
                                 void *arg)
 {
     if (protocol && !can_receive(protocol)) return -EINVAL;
-    if (stream->state != ASYNCIO__STREAM_OPEN) return -EBADF;
+    if (!stream || stream->state != ASYNCIO__STREAM_OPEN) return -EBADF;
     if (asyncio__wrong_thread(stream->loop, __func__)) return -EPERM;
     int err = asyncio__compact_may_keep(protocol);
     if (err == 0) err = asyncio__compact_may_keep(arg);
@@ -304,12 +304,14 @@ void asyncio__stream_ask_factory(struct asyncio_stream *stream,
 const struct asyncio_protocol *
 asyncio_stream_get_protocol(const struct asyncio_stream *stream, void **arg)
 {
+    if (!stream) return NULL;
     if (arg) *arg = stream->protocol_arg;
     return stream->protocol;
 }
 
 int asyncio_stream_pause_reading(struct asyncio_stream *stream)
 {
+    if (!stream) return -EBADF;
     if (!stream->protocol) return -EINVAL;
     if (stream->state != ASYNCIO__STREAM_OPEN) return 0;
     if (asyncio__wrong_thread(stream->loop, __func__)) return -EPERM;
@@ -321,6 +323,7 @@ int asyncio_stream_pause_reading(struct asyncio_stream *stream)
 
 int asyncio_stream_resume_reading(struct asyncio_stream *stream)
 {
+    if (!stream) return -EBADF;
     if (!stream->protocol) return -EINVAL;
     if (stream->state != ASYNCIO__STREAM_OPEN) return 0;
     if (asyncio__wrong_thread(stream->loop, __func__)) return -EPERM;
@@ -331,6 +334,6 @@ int asyncio_stream_resume_reading(struct asyncio_stream *stream)
 
 bool asyncio_stream_is_reading(const struct asyncio_stream *stream)
 {
-    return stream->state == ASYNCIO__STREAM_OPEN && stream->protocol &&
-           !stream->reading_paused && !stream->eof;
+    return stream && stream->state == ASYNCIO__STREAM_OPEN &&
+           stream->protocol && !stream->reading_paused && !stream->eof;
 }

@@ -218,7 +218,7 @@ int asyncio__stream_begin_read(struct asyncio_stream *stream,
     if (!*task) return -EPERM;
     int err = asyncio__checkpoint();
     if (err < 0) return err;
-    if (stream->state != ASYNCIO__STREAM_OPEN) return -EBADF;
+    if (!stream || stream->state != ASYNCIO__STREAM_OPEN) return -EBADF;
     if (stream->loop != (*task)->future.loop_) return -EXDEV;
     if (stream->in_read || stream->protocol) return -EBUSY;
     if (stream->read_error) return stream->read_error;
@@ -321,7 +321,7 @@ int(asyncio_stream_readexactly)(struct asyncio_stream *stream, void *buffer,
 
 bool asyncio_stream_at_eof(struct asyncio_stream *stream)
 {
-    if (stream->state != ASYNCIO__STREAM_OPEN) return true;
+    if (!stream || stream->state != ASYNCIO__STREAM_OPEN) return true;
     if (stream->len > 0 || stream->fds.lent) return false;
     if (stream->eof) return true;
     if (stream->reading || stream->read_error || !stream->transport->at_eof)
@@ -332,6 +332,7 @@ bool asyncio_stream_at_eof(struct asyncio_stream *stream)
 
 int asyncio_stream_set_limit(struct asyncio_stream *stream, long limit)
 {
+    if (!stream) return -EBADF;
     if (limit < 1) return -EINVAL;
     if (asyncio__wrong_thread(stream->loop, __func__)) return -EPERM;
     stream->limit = (size_t)limit;

@@ -109,6 +109,7 @@ int(asyncio_stream_sendfile)(struct asyncio_stream *stream, int fd,
                              off_t offset, size_t count,
                              const struct asyncio_sendfile_options *options)
 {
+    if (!stream) return -EBADF;
     struct job job = {.stream = stream, .file = fd, .offset = offset};
     job.count = count > 0 && count < INT_MAX ? count : INT_MAX;
     job.no_fallback = options && options->no_fallback;

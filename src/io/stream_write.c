@@ -346,6 +346,7 @@ static int take(struct asyncio_stream *stream, const struct iovec *parts,
 // Whether there is any use in writing: 0, or why not.
 static int check(const struct asyncio_stream *stream)
 {
+    if (!stream) return -EBADF;
     if (stream->write_error) return stream->write_error;
     return stream->state == ASYNCIO__STREAM_OPEN ? 0 : -EBADF;
 }
@@ -462,6 +463,7 @@ int asyncio_stream_write(struct asyncio_stream *stream, const void *data,
 
 int asyncio_stream_drain(struct asyncio_stream *stream)
 {
+    if (!stream) return -EBADF;
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
     int err = asyncio__checkpoint();
@@ -473,6 +475,7 @@ int asyncio_stream_drain(struct asyncio_stream *stream)
 int asyncio_stream_set_write_limits(struct asyncio_stream *stream, long high,
                                     long low)
 {
+    if (!stream) return -EBADF;
     if (low < 0 || high < low) return -EINVAL;
     if (asyncio__wrong_thread(stream->loop, __func__)) return -EPERM;
     stream->high = (size_t)high;
@@ -487,18 +490,18 @@ int asyncio_stream_set_write_limits(struct asyncio_stream *stream, long high,
 void asyncio_stream_get_write_limits(const struct asyncio_stream *stream,
                                      size_t *high, size_t *low)
 {
-    if (high) *high = stream->high;
-    if (low) *low = stream->low;
+    if (high) *high = stream ? stream->high : 0;
+    if (low) *low = stream ? stream->low : 0;
 }
 
 size_t asyncio_stream_write_buffer_size(const struct asyncio_stream *stream)
 {
-    return stream->aborting ? 0 : stream->unsent;
+    return !stream || stream->aborting ? 0 : stream->unsent;
 }
 
 bool asyncio_stream_can_write_eof(const struct asyncio_stream *stream)
 {
-    if (!stream->transport->write_eof) return false;
+    if (!stream || !stream->transport->write_eof) return false;
     return stream->transport != &asyncio__fd_transport ||
            asyncio__fds_can_end(&stream->fds);
 }

@@ -246,24 +246,28 @@ void asyncio_subprocess_detach(struct asyncio_subprocess *process)
 
 int asyncio_subprocess_pid(const struct asyncio_subprocess *process)
 {
+    if (!process) return -EINVAL;
     return process->pid;
 }
 
 struct asyncio_stream *
 asyncio_subprocess_stdin(const struct asyncio_subprocess *process)
 {
+    if (!process) return NULL;
     return process->pipe[0];
 }
 
 struct asyncio_stream *
 asyncio_subprocess_stdout(const struct asyncio_subprocess *process)
 {
+    if (!process) return NULL;
     return process->pipe[1];
 }
 
 struct asyncio_stream *
 asyncio_subprocess_stderr(const struct asyncio_subprocess *process)
 {
+    if (!process) return NULL;
     return process->pipe[2];
 }
 
@@ -272,6 +276,7 @@ asyncio_subprocess_stderr(const struct asyncio_subprocess *process)
 int asyncio_subprocess_returncode(const struct asyncio_subprocess *process,
                                   int *returncode)
 {
+    if (!process) return -EINVAL;
     if (process->state != ASYNCIO__SUBPROCESS_ENDED) return -EAGAIN;
     if (process->outcome == 0) *returncode = process->returncode;
     return process->outcome;
@@ -299,6 +304,7 @@ static const struct asyncio__wait_kind joining = {
 
 int asyncio_subprocess_wait(struct asyncio_subprocess *process, int *returncode)
 {
+    if (!process) return -EINVAL;
     int ignored;
     struct asyncio_task *task = asyncio__task();
     if (!task) return -EPERM;
@@ -329,6 +335,7 @@ void asyncio__subprocess_join(struct asyncio_subprocess *process)
 int asyncio_subprocess_send_signal(struct asyncio_subprocess *process,
                                    int signal)
 {
+    if (!process) return -EINVAL;
     if (signal < 0 || signal >= NSIG) return -EINVAL;
     if (process->state != ASYNCIO__SUBPROCESS_RUNNING) return -ESRCH;
     return asyncio__sys_pidfd_signal(process->pidfd, signal);
@@ -347,6 +354,7 @@ int asyncio_subprocess_kill(struct asyncio_subprocess *process)
 int asyncio_subprocess_signal_group(struct asyncio_subprocess *process,
                                     int signal)
 {
+    if (!process) return -EINVAL;
     if (signal < 0 || signal >= NSIG || !process->owns_group) return -EINVAL;
     if (process->state != ASYNCIO__SUBPROCESS_RUNNING) return -ESRCH;
     return asyncio__sys_kill(-process->pid, signal);

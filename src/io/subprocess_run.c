@@ -122,6 +122,7 @@ int(asyncio_subprocess_communicate)(
     struct asyncio_subprocess_result *result,
     const struct asyncio_communicate_options *options)
 {
+    if (!process) return -EINVAL;
     static const struct asyncio_communicate_options none;
     if (!options) options = &none;
     size_t max = options->max_size ? options->max_size : DEFAULT_MAX;

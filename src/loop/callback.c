@@ -237,6 +237,7 @@ int(asyncio_call_at)(double when, int (*fn)(void *arg), void *arg,
 
 void asyncio_handle_cancel(struct asyncio_handle *handle)
 {
+    if (!handle) return;
     if (asyncio__wrong_thread(handle->loop_, __func__)) return;
     if (handle->state_ == HANDLE_ARMED)
         asyncio__timer_disarm_soon(&handle->loop_->timers,

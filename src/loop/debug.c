@@ -65,18 +65,20 @@ void asyncio__debug_settings(struct asyncio_loop *loop,
 
 bool asyncio_loop_get_debug(const struct asyncio_loop *loop)
 {
-    return asyncio__debug(loop);
+    return loop && asyncio__debug(loop);
 }
 
 int asyncio_loop_set_slow_callback_duration(struct asyncio_loop *loop,
                                             double seconds)
 {
+    if (!loop) return -EINVAL;
     if (asyncio__wrong_thread(loop, __func__)) return -EPERM;
     return duration(seconds, &loop->slow_ns);
 }
 
 double asyncio_loop_get_slow_callback_duration(const struct asyncio_loop *loop)
 {
+    if (!loop) return 0;
     if (loop->slow_ns == ASYNCIO__NEVER) return ASYNCIO_FOREVER;
     return (double)loop->slow_ns / 1e9;
 }

@@ -192,6 +192,7 @@ static void run_hooks(struct asyncio_link *hooks)
 
 int asyncio_loop_close(struct asyncio_loop *loop)
 {
+    if (!loop) return 0;
     if (loop->state == ASYNCIO__LOOP_CLOSED) return 0;
     if (loop->state == ASYNCIO__LOOP_RUNNING) return -EBUSY;
 
@@ -234,6 +235,7 @@ void asyncio__loop_unref(struct asyncio_loop *loop)
 
 struct asyncio_loop *asyncio_loop_retain(struct asyncio_loop *loop)
 {
+    if (!loop) return NULL;
     atomic_fetch_add(&loop->references, 1);
     return loop;
 }
@@ -246,27 +248,29 @@ void asyncio_loop_release(struct asyncio_loop *loop)
 
 void asyncio_loop_set_eager(struct asyncio_loop *loop, bool eager)
 {
+    if (!loop) return;
     if (asyncio__wrong_thread(loop, __func__)) return;
     loop->eager = eager;
 }
 
 bool asyncio_loop_is_eager(const struct asyncio_loop *loop)
 {
-    return loop->eager;
+    return loop && loop->eager;
 }
 
 bool asyncio_loop_is_running(const struct asyncio_loop *loop)
 {
-    return loop->state == ASYNCIO__LOOP_RUNNING;
+    return loop && loop->state == ASYNCIO__LOOP_RUNNING;
 }
 
 bool asyncio_loop_is_closed(const struct asyncio_loop *loop)
 {
-    return loop->state == ASYNCIO__LOOP_CLOSED;
+    return !loop || loop->state == ASYNCIO__LOOP_CLOSED;
 }
 
 const char *asyncio_loop_backend(const struct asyncio_loop *loop)
 {
+    if (!loop) return "closed";
     return loop->poller ? asyncio__poller_name(loop->poller) : "closed";
 }
 
@@ -304,12 +308,12 @@ double asyncio_time(void)
 
 size_t asyncio_loop_timers(const struct asyncio_loop *loop)
 {
-    return loop->timers.count;
+    return loop ? loop->timers.count : 0;
 }
 
 uint64_t asyncio_loop_passes(const struct asyncio_loop *loop)
 {
-    return loop->passes;
+    return loop ? loop->passes : 0;
 }
 
 // --- the turn ---------------------------------------------------------------
@@ -394,6 +398,7 @@ int asyncio__loop_run(struct asyncio_loop *loop)
 
 void asyncio_loop_stop(struct asyncio_loop *loop)
 {
+    if (!loop) return;
     if (asyncio__wrong_thread(loop, __func__)) return;
     loop->stopping = true;
 }

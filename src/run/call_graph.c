@@ -133,6 +133,7 @@ int(asyncio_capture_call_graph)(
 
 void asyncio_call_graph_free(struct asyncio_call_graph *graph)
 {
+    if (!graph) return;
     for (size_t i = 0; i < graph->count; i++) {
         asyncio__free(graph->nodes[i].text);
         asyncio__free(graph->nodes[i].frames);

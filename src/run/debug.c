@@ -259,6 +259,7 @@ static void set_flag(struct asyncio_loop *loop, bool on)
 
 int asyncio_loop_set_debug(struct asyncio_loop *loop, bool on)
 {
+    if (!loop) return -EINVAL;
     if (loop->state == ASYNCIO__LOOP_CLOSED) return -ESHUTDOWN;
     if (asyncio__wrong_thread(loop, __func__)) return -EPERM;
     set_flag(loop, on);

@@ -39,6 +39,7 @@ static int run_loop(struct asyncio_loop *loop)
 
 int asyncio_loop_run_forever(struct asyncio_loop *loop)
 {
+    if (!loop) return -EINVAL;
     return run_loop(loop);
 }
 
@@ -76,6 +77,7 @@ int asyncio__run_until_done(struct asyncio_loop *loop,
 int asyncio_loop_run_until_future(struct asyncio_loop *loop,
                                   struct asyncio_future *future)
 {
+    if (!loop || !future) return -EINVAL;
     int err = asyncio__run_until_done(loop, future);
     return err < 0 ? err : asyncio__future_outcome(future);
 }
@@ -83,6 +85,7 @@ int asyncio_loop_run_until_future(struct asyncio_loop *loop,
 int asyncio_loop_run_until_task(struct asyncio_loop *loop,
                                 struct asyncio_task *task)
 {
+    if (!loop || !task) return -EINVAL;
     if (asyncio__task_failed_spawn(task)) return task->future.result_;
     return asyncio_loop_run_until_future(loop, &task->future);
 }
@@ -90,6 +93,7 @@ int asyncio_loop_run_until_task(struct asyncio_loop *loop,
 int asyncio_loop_run_until_coroutine(struct asyncio_loop *loop,
                                      struct asyncio_coroutine *coroutine)
 {
+    if (!loop || !coroutine) return -EINVAL;
     // Said before the coroutine is used up.
     int err = loop->state == ASYNCIO__LOOP_CLOSED ? -ESHUTDOWN : 0;
     if (err == 0 && asyncio__running_loop) err = -EBUSY;

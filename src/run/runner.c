@@ -22,6 +22,7 @@ enum runner_state {
 void(asyncio_runner_init)(struct asyncio_runner *runner,
                           const struct asyncio_run_options *options)
 {
+    if (!runner) return;
     *runner = (struct asyncio_runner){.state_ = RUNNER_READY};
     if (options) runner->options_ = *options;
 }
@@ -59,6 +60,7 @@ static int open_loop(struct asyncio_runner *runner)
 int asyncio_runner_get_loop(struct asyncio_runner *runner,
                             struct asyncio_loop **loop)
 {
+    if (!runner) return -EINVAL;
     if (runner->state_ == RUNNER_CLOSED) return -ESHUTDOWN;
     int err = runner->state_ == RUNNER_READY ? open_loop(runner) : 0;
     if (err == 0) *loop = runner->loop_;
@@ -122,6 +124,7 @@ static int run_coroutine(struct asyncio_runner *runner,
 int(asyncio_runner_run)(struct asyncio_runner *runner, int (*fn)(void *arg),
                         void *arg, const struct asyncio_task_options *options)
 {
+    if (!runner) return -EINVAL;
     struct asyncio_coroutine coroutine = ASYNCIO_COROUTINE(fn, arg);
     return run_coroutine(runner, &coroutine, options);
 }
@@ -130,6 +133,7 @@ int(asyncio_runner_run_any)(struct asyncio_runner *runner,
                             struct asyncio_any any,
                             const struct asyncio_task_options *options)
 {
+    if (!runner) return -EINVAL;
     bool right = any.kind == ASYNCIO_COROUTINES;
     return run_coroutine(runner, right ? any.object : NULL, options);
 }
@@ -177,6 +181,7 @@ static void step_back(struct asyncio_runner *runner)
 int asyncio_runner_close(struct asyncio_runner *runner)
 {
     if (asyncio__running_loop) return -EBUSY;
+    if (!runner) return 0;
     bool open = runner->state_ == RUNNER_OPEN;
     runner->state_ = RUNNER_CLOSED;
     if (!open) return 0;

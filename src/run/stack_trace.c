@@ -95,6 +95,7 @@ void asyncio__frames_line(struct asyncio__symbols *symbols,
 size_t asyncio_task_get_stack(struct asyncio_task *task,
                               struct asyncio_frame *frames, size_t limit)
 {
+    if (!task) return 0;
     struct asyncio__frame found[ASYNCIO_STACK_FRAMES_MAX];
     struct asyncio__symbols symbols = {0};
     size_t count = asyncio__stack_trace(task, &symbols, found, limit);
@@ -107,6 +108,7 @@ size_t asyncio_task_get_stack(struct asyncio_task *task,
 void asyncio_task_print_stack(struct asyncio_task *task, size_t limit,
                               FILE *file)
 {
+    if (!task) return;
     struct asyncio__frame found[ASYNCIO_STACK_FRAMES_MAX];
     struct asyncio__symbols symbols = {0};
     struct asyncio_frame frame;

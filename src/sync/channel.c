@@ -226,6 +226,7 @@ int(asyncio_sender_clone)(struct asyncio_sender *sender,
 
 void(asyncio_sender_close)(struct asyncio_sender *sender)
 {
+    if (!sender) return;
     struct asyncio__channel *channel = sender->channel_;
     if (!channel) return;
     if (asyncio__channel_elsewhere(channel, __func__)) return;
@@ -308,6 +309,7 @@ int(asyncio_receiver_clone)(struct asyncio_receiver *receiver,
 
 void(asyncio_receiver_close)(struct asyncio_receiver *receiver)
 {
+    if (!receiver) return;
     struct asyncio__channel *channel = receiver->channel_;
     if (!channel) return;
     if (asyncio__channel_elsewhere(channel, __func__)) return;

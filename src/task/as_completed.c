@@ -288,6 +288,7 @@ static void cancel_own(struct asyncio_as_completed *it)
 
 void asyncio_as_completed_close(struct asyncio_as_completed *it)
 {
+    if (!it) return;
     if (it->state_ != ITERATION_OPEN && it->state_ != ITERATION_EXPIRED) return;
     if (is_elsewhere(it, __func__)) return;
     it->state_ = ITERATION_CLOSED;

@@ -111,17 +111,19 @@ static inline int await(struct asyncio_future *future,
 
 int asyncio_await_future(struct asyncio_future *future)
 {
+    if (!future) return -EINVAL;
     return await(future, &awaiting);
 }
 
 int asyncio_await_task(struct asyncio_task *task)
 {
+    if (!task) return -EINVAL;
     return await(&task->future, &awaiting_task);
 }
 
 int asyncio_await_coroutine(struct asyncio_coroutine *coroutine)
 {
-    if (!coroutine->fn) return -EINVAL;
+    if (!coroutine || !coroutine->fn) return -EINVAL;
     if (!asyncio__task()) return -EPERM;
     if (coroutine->state_ == ASYNCIO__COROUTINE_RUNNING) return -EBUSY;
     if (coroutine->state_ == ASYNCIO__COROUTINE_USED) return -EALREADY;
@@ -134,6 +136,7 @@ int asyncio_await_coroutine(struct asyncio_coroutine *coroutine)
 
 int asyncio_shield_future(struct asyncio_future *future)
 {
+    if (!future) return -EINVAL;
     return await(future, &shielding);
 }
 
@@ -144,6 +147,7 @@ int asyncio__join_future(struct asyncio_future *future)
 
 int asyncio_shield_task(struct asyncio_task *task)
 {
+    if (!task) return -EINVAL;
     return await(&task->future, &shielding);
 }
 

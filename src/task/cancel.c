@@ -113,6 +113,7 @@ static bool put_off(struct asyncio_loop *loop, struct asyncio_task *task)
 bool(asyncio_task_cancel)(struct asyncio_task *task,
                           const struct asyncio_cancel_options *options)
 {
+    if (!task) return false;
     if (asyncio__future_elsewhere(&task->future, __func__)) return false;
     if (task->state == ASYNCIO__TASK_DONE || task->in_cancel) return false;
     struct asyncio_loop *loop = task->future.loop_;
@@ -137,6 +138,7 @@ static void forget_request(struct asyncio_task *task)
 
 int asyncio_task_uncancel(struct asyncio_task *task)
 {
+    if (!task) return -EINVAL;
     if (asyncio__future_elsewhere(&task->future, __func__)) return -EPERM;
     if (task->cancelling > 0 && --task->cancelling == 0 && task->must_cancel)
         forget_request(task);
@@ -145,6 +147,7 @@ int asyncio_task_uncancel(struct asyncio_task *task)
 
 int asyncio_task_cancelling(const struct asyncio_task *task)
 {
+    if (!task) return -EINVAL;
     return task->cancelling;
 }
 

@@ -29,6 +29,7 @@ void asyncio__coroutine_refused(const struct asyncio_coroutine *coroutine,
 
 void asyncio_coroutine_close(struct asyncio_coroutine *coroutine)
 {
+    if (!coroutine) return;
     struct asyncio_loop *loop = asyncio_get_event_loop();
     if (is_unused(coroutine) && asyncio__debug_here()) {
         char name[128];

@@ -85,6 +85,7 @@ static void report_unseen(const struct asyncio_future *future)
 
 void asyncio_future_reset(struct asyncio_future *future)
 {
+    if (!future) return;
     assert(list_empty(&future->waiters_));
     if (asyncio__future_elsewhere(future, __func__)) return;
     report_unseen(future);
@@ -129,13 +130,13 @@ static int set_outcome(struct asyncio_future *future, int result,
 
 int asyncio_future_set_result(struct asyncio_future *future, int result)
 {
-    if (result < 0 && !future->kind_) return -EINVAL;
+    if (!future || (result < 0 && !future->kind_)) return -EINVAL;
     return set_outcome(future, result, NULL, __func__);
 }
 
 int asyncio_future_set_exception(struct asyncio_future *future, int code)
 {
-    if (code >= 0 && !future->kind_) return -EINVAL;
+    if (!future || (code >= 0 && !future->kind_)) return -EINVAL;
     return set_outcome(future, code,
                        asyncio__failure_ref(asyncio__failure_of(code)),
                        __func__);
@@ -151,6 +152,7 @@ int asyncio_future_set_result_unless_cancelled(struct asyncio_future *future,
 bool(asyncio_future_cancel)(struct asyncio_future *future,
                             const struct asyncio_cancel_options *options)
 {
+    if (!future) return false;
     if (asyncio__future_elsewhere(future, __func__)) return false;
     if (future->state_ != ASYNCIO__FUTURE_PENDING) return false;
     if (future->kind_) return future->kind_->cancel(future, options);
@@ -172,7 +174,7 @@ bool asyncio__future_cancel_awaited(
 
 bool asyncio_future_done(const struct asyncio_future *future)
 {
-    return future->state_ == ASYNCIO__FUTURE_DONE;
+    return future && future->state_ == ASYNCIO__FUTURE_DONE;
 }
 
 bool asyncio_future_cancelled(const struct asyncio_future *future)
@@ -182,6 +184,7 @@ bool asyncio_future_cancelled(const struct asyncio_future *future)
 
 int asyncio_future_result(struct asyncio_future *future, int *result)
 {
+    if (!future) return -EINVAL;
     if (asyncio__future_elsewhere(future, __func__)) return -EPERM;
     if (!asyncio_future_done(future)) return -EINVAL;
     asyncio__future_look(future);
@@ -200,19 +203,21 @@ int asyncio_future_exception(struct asyncio_future *future, int *code)
 
 const struct asyncio_error *asyncio_future_error(struct asyncio_future *future)
 {
-    return future->failure_ ? &future->failure_->error : NULL;
+    return future && future->failure_ ? &future->failure_->error : NULL;
 }
 
 struct asyncio_loop *
 asyncio_future_get_loop(const struct asyncio_future *future)
 {
-    return future->loop_;
+    return future ? future->loop_ : NULL;
 }
 
 char *asyncio_future_describe(const struct asyncio_future *future, char *buffer,
                               size_t size)
 {
-    if (!asyncio_future_done(future))
+    if (!future)
+        snprintf(buffer, size, "nothing");
+    else if (!asyncio_future_done(future))
         snprintf(buffer, size, "pending");
     else if (asyncio_future_cancelled(future))
         snprintf(buffer, size, "cancelled");
@@ -241,6 +246,7 @@ static void run_callback(struct asyncio__step *step)
 int asyncio_future_add_done_callback(struct asyncio_future *future,
                                      asyncio_future_fn *fn, void *arg)
 {
+    if (!future) return -EINVAL;
     if (asyncio__future_elsewhere(future, __func__)) return -EPERM;
     int err = asyncio__future_bind(future);
     if (err < 0) return err;
@@ -272,6 +278,7 @@ int asyncio_future_add_done_callback(struct asyncio_future *future,
 int asyncio_future_remove_done_callback(struct asyncio_future *future,
                                         asyncio_future_fn *fn, void *arg)
 {
+    if (!future) return -EINVAL;
     if (asyncio__future_elsewhere(future, __func__)) return -EPERM;
     int removed = 0;
     list_for_each_safe (link, after, &future->waiters_) {

@@ -211,6 +211,7 @@ int(asyncio_gather_start)(struct asyncio_gather *gather, enum asyncio_kind kind,
 
 void asyncio_gather_close(struct asyncio_gather *gather)
 {
+    if (!gather) return;
     if (asyncio__future_elsewhere(&gather->future, __func__)) return;
     if (gather->members_ && !asyncio_future_done(&gather->future)) {
         settle(gather, -ECANCELED, NULL, false);

@@ -425,6 +425,7 @@ static void forget_kept(struct asyncio_task_group *group)
 
 void asyncio_task_group_close(struct asyncio_task_group *group)
 {
+    if (!group) return;
     if (is_elsewhere(group, __func__)) return;
     if (group->state_ == GROUP_OPEN && group->parent_ == asyncio__task())
         leave(group);

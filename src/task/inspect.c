@@ -10,12 +10,12 @@
 
 bool asyncio_task_done(const struct asyncio_task *task)
 {
-    return asyncio_future_done(&task->future);
+    return task && asyncio_future_done(&task->future);
 }
 
 bool asyncio_task_cancelled(const struct asyncio_task *task)
 {
-    return asyncio_future_cancelled(&task->future);
+    return task && asyncio_future_cancelled(&task->future);
 }
 
 int asyncio_task_result(const struct asyncio_task *task, int *result)
@@ -33,11 +33,12 @@ int asyncio_task_exception(const struct asyncio_task *task, int *code)
 
 struct asyncio_future *asyncio_task_future(struct asyncio_task *task)
 {
-    return &task->future;
+    return task ? &task->future : NULL;
 }
 
 const char *asyncio_task_name(const struct asyncio_task *task)
 {
+    if (!task) return NULL;
     if (task->name) return task->name;
     // A name is rarely asked for: it is made then, and kept if there is memory.
     static _Thread_local char number[32];
@@ -49,7 +50,7 @@ const char *asyncio_task_name(const struct asyncio_task *task)
 
 int asyncio_task_set_name(struct asyncio_task *task, const char *name)
 {
-    if (asyncio__task_failed_spawn(task)) return -EINVAL;
+    if (!task || !name || asyncio__task_failed_spawn(task)) return -EINVAL;
     if (asyncio__future_elsewhere(&task->future, __func__)) return -EPERM;
     char *copy = asyncio__strdup(name);
     if (!copy) return -ENOMEM;
@@ -93,6 +94,10 @@ char *asyncio_task_describe(const struct asyncio_task *task, char *buffer,
                             size_t size)
 {
     char wait[160];
+    if (!task) {
+        snprintf(buffer, size, "no task");
+        return buffer;
+    }
     describe_wait(task, wait, sizeof wait);
     snprintf(buffer, size, "%s: %s%s, made at %s", asyncio_task_name(task),
              state_word(task), wait, task->site);
@@ -111,6 +116,7 @@ void asyncio__each_awaited(const struct asyncio_task *task,
 
 struct asyncio_task *asyncio_task_parent(const struct asyncio_task *task)
 {
+    if (!task) return NULL;
     return task->group ? task->group->parent_ : NULL;
 }
 

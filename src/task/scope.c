@@ -299,6 +299,7 @@ int asyncio_cancel_scope_exit(struct asyncio_cancel_scope *scope, int body)
 
 void asyncio_cancel_scope_close(struct asyncio_cancel_scope *scope)
 {
+    if (!scope) return;
     scope = acting(scope);
     if (is_elsewhere(scope, __func__)) return;
     if (scope->state_ == SCOPE_OPEN) {

@@ -343,6 +343,7 @@ struct asyncio_task *asyncio_ensure_future(struct asyncio_any any)
 
 struct asyncio_task *asyncio_task_retain(struct asyncio_task *task)
 {
+    if (!task) return NULL;
     if (asyncio__future_elsewhere(&task->future, __func__)) return task;
     if (!asyncio__task_failed_spawn(task)) task->future.references_++;
     return task;

@@ -302,6 +302,7 @@ ASYNCIO__COLD static void close_entered(struct asyncio_timeout *limit)
 // Mostly it was left.
 void asyncio_timeout_close(struct asyncio_timeout *limit)
 {
+    if (!limit) return;
     bool entered =
         limit->state_ >= TIMEOUT_ACTIVE && limit->state_ <= TIMEOUT_DOUBLED;
     if (entered) close_entered(limit);
@@ -398,19 +399,19 @@ static int cancel_and_wait(struct asyncio_future *future)
 
 int asyncio__limit_future(struct asyncio_future *future)
 {
+    if (!future) return asyncio__limit_exit(-EINVAL);
     if (none_left()) return asyncio__limit_exit(cancel_and_wait(future));
     return asyncio__limit_exit(asyncio_await_future(future));
 }
 
 int asyncio__limit_task(struct asyncio_task *task)
 {
-    if (none_left()) return asyncio__limit_exit(cancel_and_wait(&task->future));
-    return asyncio__limit_exit(asyncio_await_task(task));
+    return asyncio__limit_future(asyncio_task_future(task));
 }
 
 int asyncio__limit_coroutine(struct asyncio_coroutine *coroutine)
 {
-    if (!none_left())
+    if (!coroutine || !none_left())
         return asyncio__limit_exit(asyncio_await_coroutine(coroutine));
     int code = coroutine->state_ == ASYNCIO__COROUTINE_UNUSED ? -ETIMEDOUT
                : coroutine->state_ == ASYNCIO__COROUTINE_USED ? -EALREADY

@@ -188,6 +188,7 @@ void asyncio__task_end_variables(struct asyncio_task *task)
 
 void *asyncio_context_var_get(const struct asyncio_context_var *var)
 {
+    if (!var) return NULL;
     struct asyncio__variables **place = current();
     return value_in(place ? *place : NULL, var);
 }
@@ -195,6 +196,7 @@ void *asyncio_context_var_get(const struct asyncio_context_var *var)
 int(asyncio_context_var_set)(const struct asyncio_context_var *var, void *value,
                              const struct asyncio_context_set_options *options)
 {
+    if (!var) return -EINVAL;
     struct asyncio__variables **place = current_to_set();
     if (!place) return -EPERM;
     size_t i = find(*place, var);
@@ -214,6 +216,7 @@ int(asyncio_context_var_set)(const struct asyncio_context_var *var, void *value,
 
 int asyncio_context_var_reset(struct asyncio_context_token *token)
 {
+    if (!token) return -EINVAL;
     struct asyncio__variables **place = current();
     if (!token->var_ || token->where_ != place) return -EINVAL;
     if (token->used_) return -EALREADY;
@@ -280,6 +283,7 @@ int asyncio_context_run(struct asyncio_context *context, int (*fn)(void *arg),
 
 int asyncio_context_close(struct asyncio_context *context)
 {
+    if (!context) return 0;
     if (context->users_ > 0) return -EBUSY;
     unref(context->variables_);
     context->variables_ = NULL;
