@@ -8,6 +8,8 @@
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
+#include <unistd.h>
 
 #include "runner/runner.h"
 #include "task/variables.h"
@@ -269,19 +271,146 @@ TEST_PLAIN(outside_tasks_there_is_nothing_to_set)
 
 static int call_back(void *arg)
 {
-    EXPECT(user_here() == NULL);
+    EXPECT_STR(user_here(), "ann");
     EXPECT_EQ(asyncio_context_var_set(&user, "cat"), -EPERM);
-    return asyncio_context_run(arg, expect_user, "ann");
+    return asyncio_context_run(arg, expect_user, "bob");
 }
 
 TEST(callback_has_the_context_that_it_is_handed)
 {
     struct asyncio_context context;
-    if (asyncio_context_var_set(&user, "ann") < 0) return;
+    if (asyncio_context_var_set(&user, "bob") < 0) return;
     asyncio_copy_context(&context);
-    if (asyncio_call_soon(call_back, &context) == 0)
+    if (asyncio_context_var_set(&user, "ann") == 0 &&
+        asyncio_call_soon(call_back, &context) == 0)
         EXPECT_EQ(asyncio_sleep(1), 0);
     EXPECT_EQ(asyncio_context_close(&context), 0);
+}
+
+// --- what callbacks see -----------------------------------------------------
+
+static int note_user(void *arg)
+{
+    const char *here = user_here();
+    trace("%s: %s", (const char *)arg, here ? here : "nobody");
+    return 0;
+}
+
+static int note_future(struct asyncio_future *future, void *arg)
+{
+    (void)future;
+    return note_user(arg);
+}
+
+// asyncio's call_soon, call_later and add_done_callback copy the context.
+TEST(callbacks_see_what_their_maker_had, .ordered = true)
+{
+    struct asyncio_future future = {0};
+    struct asyncio_handle handle = {0};
+    EXPECT_EQ(asyncio_call_soon(note_user, "before"), 0);
+    EXPECT_EQ(asyncio_context_var_set(&user, "ann"), 0);
+    EXPECT_EQ(asyncio_call_soon(note_user, "soon"), 0);
+    EXPECT_EQ(asyncio_call_later(1, note_user, "later"), 0);
+    EXPECT_EQ(
+        asyncio_call_at(asyncio_time() + 2, note_user, "at", .handle = &handle),
+        0);
+    EXPECT_EQ(asyncio_future_add_done_callback(&future, note_future, "done"),
+              0);
+    EXPECT_EQ(asyncio_context_var_set(&user, "bob"), 0);
+    EXPECT_EQ(asyncio_sleep(0), 0);
+    EXPECT_EQ(asyncio_future_set_result(&future, 0), 0);
+    EXPECT_EQ(asyncio_sleep(3), 0);
+    EXPECT_TRACE("before: nobody", "soon: ann", "done: ann", "later: ann",
+                 "at: ann");
+
+    EXPECT_EQ(asyncio_call_soon(note_user, "again", .handle = &handle), 0);
+    EXPECT_EQ(asyncio_sleep(0), 0);
+    EXPECT_TRACE("again: bob");
+    asyncio_handle_cancel(&handle); // a fault may have left them
+    asyncio_future_remove_done_callback(&future, note_future, "done");
+}
+
+TEST(callbacks_that_do_not_run_keep_nothing)
+{
+    struct asyncio_handle soon = {0}, later = {0}, never = {0};
+    struct asyncio_future future = {0};
+    EXPECT_EQ(asyncio_context_var_set(&user, "ann"), 0);
+    EXPECT_EQ(asyncio_call_soon(note_user, "", .handle = &soon), 0);
+    EXPECT_EQ(asyncio_call_later(1, note_user, "", .handle = &later), 0);
+    EXPECT_EQ(
+        asyncio_call_later(ASYNCIO_FOREVER, note_user, "", .handle = &never),
+        0);
+    EXPECT_EQ(asyncio_future_add_done_callback(&future, note_future, ""), 0);
+    EXPECT_EQ(asyncio_call_later(3600, note_user, ""), 0); // the loop closes
+    asyncio_handle_cancel(&soon);
+    asyncio_handle_cancel(&later);
+    asyncio_handle_cancel(&never);
+    EXPECT_EQ(asyncio_future_remove_done_callback(&future, note_future, ""), 1);
+    EXPECT_TRACE();
+}
+
+static struct asyncio_task *made;
+
+static int make_child(void *arg)
+{
+    (void)arg;
+    made = asyncio_create_task(expect_user, "ann");
+    return 0;
+}
+
+TEST(task_that_a_callback_makes_begins_with_that)
+{
+    EXPECT_EQ(asyncio_context_var_set(&user, "ann"), 0);
+    EXPECT_EQ(asyncio_call_soon(make_child, NULL), 0);
+    EXPECT_EQ(asyncio_context_var_set(&user, "bob"), 0);
+    EXPECT_EQ(asyncio_sleep(0), 0);
+    asyncio_ignore(asyncio_await(made));
+    asyncio_task_release(made);
+}
+
+static int read_and_note(void *arg)
+{
+    const int *fd = arg;
+    char byte;
+    if (read(*fd, &byte, 1) == 1) note_user("read");
+    return 0;
+}
+
+TEST(reader_sees_it_each_time, .real_time = true)
+{
+    int ends[2];
+    EXPECT_OR_RETURN(pipe(ends) == 0);
+    EXPECT_EQ(asyncio_context_var_set(&user, "ann"), 0);
+    EXPECT_EQ(asyncio_add_reader(ends[0], read_and_note, &ends[0]), 0);
+    EXPECT_EQ(asyncio_context_var_set(&user, "bob"), 0);
+    for (int i = 1; i <= 2; i++) {
+        EXPECT_EQ(write(ends[1], "", 1), 1);
+        EXPECT_EQ(asyncio_sleep(0.01), 0);
+    }
+    EXPECT_TRACE("read: ann", "read: ann");
+    EXPECT_EQ(asyncio_remove_reader(ends[0]), 1);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+TEST(signal_handlers_see_it_each_their_own, .real_time = true)
+{
+    EXPECT_EQ(asyncio_context_var_set(&user, "ann"), 0);
+    EXPECT_OR_RETURN(asyncio_add_signal_handler(SIGUSR1, note_user, "one") ==
+                     0);
+    EXPECT_EQ(asyncio_context_var_set(&user, "bob"), 0);
+    EXPECT_OR_RETURN(asyncio_add_signal_handler(SIGUSR2, note_user, "two") ==
+                     0);
+    struct asyncio_signal_stream stream = {0};
+    EXPECT_EQ(asyncio_signal_stream_open(&stream, SIGUSR1), 0);
+    asyncio_signal_stream_close(&stream);
+    raise(SIGUSR1);
+    EXPECT_EQ(asyncio_sleep(0.01), 0);
+    raise(SIGUSR2);
+    EXPECT_EQ(asyncio_sleep(0.01), 0);
+    EXPECT_TRACE("one: ann", "two: bob");
+    EXPECT_EQ(asyncio_remove_signal_handler(SIGUSR1), 1);
+    EXPECT_EQ(asyncio_remove_signal_handler(SIGUSR2), 1);
 }
 
 static int run_twice(void *arg)

@@ -15,8 +15,12 @@
 // A context is such a set of variables to hold: to look into, to run a call in,
 // or to spawn tasks in with `.context = &context`, which then share it and keep
 // what they set. Outside tasks there are no variables to set, but for calls
-// that run in a context. (Callbacks of the loop are such a place. Unlike
-// asyncio's, they carry no copy of their maker's: hand them a context.)
+// that run in a context.
+//
+// Callbacks of the loop, of futures, descriptors and signals, see what their
+// maker had when it made them, and so do tasks that these make. Like asyncio's,
+// but that they set none: hand them a context. What another thread hands in by
+// asyncio_call_soon_threadsafe, and callbacks of protocols, see nothing.
 #pragma once
 
 #include <asyncio/task.h>

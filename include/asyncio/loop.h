@@ -21,6 +21,7 @@
 ASYNCIO__BEGIN
 
 struct asyncio_loop;
+struct asyncio__variables;
 
 // For limits: never.
 #define ASYNCIO_FOREVER __builtin_inf()
@@ -170,7 +171,7 @@ struct asyncio_handle {
     int state_ ASYNCIO__UNSET;
     int owned_ ASYNCIO__UNSET;
     int64_t tick_ns_ ASYNCIO__UNSET; // of the system's clock, before it began
-    void *reserved_[1] ASYNCIO__UNSET;
+    struct asyncio__variables *carried_ ASYNCIO__UNSET; // of its maker's
 };
 
 struct asyncio_call_options {

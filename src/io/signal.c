@@ -16,6 +16,7 @@
 
 #include <asyncio/error.h>
 
+#include "loop/carry.h"
 #include "loop/debug.h"
 #include "platform/sys.h"
 #include "task/park.h"
@@ -27,6 +28,7 @@ struct entry {
     _Atomic(unsigned) received;          // not yet delivered
     int (*fn)(void *arg);
     void *arg;
+    struct asyncio__variables *carried;
     struct sigaction before;
     struct asyncio__signal_hold *holder; // has it for itself, or NULL
 };
@@ -64,7 +66,7 @@ static void deliver(struct asyncio_loop *loop, int signal)
     if (entry->holder && count > 1) count = 1;
     while (count-- > 0 && atomic_load(&entry->loop) == loop) {
         asyncio__debug_calls(loop, asyncio__address_of(entry->fn), NULL);
-        int code = entry->fn(entry->arg);
+        int code = asyncio__carry_each(entry->carried, entry->fn, entry->arg);
         if (code < 0)
             asyncio__report(loop, code, NULL, NULL,
                             "the callback of signal %d failed: %s", signal,
@@ -91,6 +93,8 @@ static void restore(int signal)
     atomic_store(&receptions[signal], NULL);
     while (atomic_load(&handling) > 0) // a few instructions each
         sched_yield();
+    if (entry->holder) asyncio__carry_drop(&entry->holder->carried);
+    asyncio__carry_drop(&entry->carried);
     entry->holder = NULL;
     atomic_store(&entry->received, 0);
     atomic_store(&entry->loop, NULL);
@@ -173,6 +177,8 @@ static int add_handler(int signal, int (*fn)(void *arg), void *arg)
     struct entry *entry = &entries[signal];
     bool taken = atomic_compare_exchange_strong(&entry->loop, &nobody, loop);
     if (!taken && nobody != loop) return -EBUSY;
+    asyncio__carry_drop(&entry->carried);
+    entry->carried = asyncio__carry();
     entry->fn = fn;
     entry->arg = arg;
     if (!taken) return 0; // it was ours already
@@ -182,6 +188,7 @@ static int add_handler(int signal, int (*fn)(void *arg), void *arg)
     sigfillset(&action.sa_mask);
     err = asyncio__sys_sigaction(signal, &action, &entry->before);
     if (err < 0) {
+        asyncio__carry_drop(&entry->carried);
         atomic_store(&receptions[signal], NULL);
         atomic_store(&entry->loop, NULL);
     }
@@ -221,9 +228,14 @@ int asyncio__signal_hold(struct asyncio__signal_hold *hold, int signal,
         made.had_callback = true;
         made.fn = entry->fn;
         made.arg = entry->arg;
+        made.carried = entry->carried;
+        entry->carried = NULL;
     }
     err = add_handler(signal, fn, arg);
-    if (err < 0) return err;
+    if (err < 0) {
+        if (made.had_callback) entry->carried = made.carried;
+        return err;
+    }
     *hold = made;
     entry->holder = hold;
     return 0;
@@ -236,6 +248,8 @@ bool asyncio__signal_release(struct asyncio__signal_hold *hold)
     bool more = false;
     if (hold->signal == 0 || entry->holder != hold) return false;
     if (hold->had_callback) { // which hears of what has come
+        asyncio__carry_drop(&entry->carried);
+        entry->carried = hold->carried;
         entry->fn = hold->fn;
         entry->arg = hold->arg;
         entry->holder = NULL;

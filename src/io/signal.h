@@ -12,6 +12,7 @@ struct asyncio__signal_hold {
     bool had_callback;    // of the program's
     int (*fn)(void *arg); // this one
     void *arg;
+    struct asyncio__variables *carried;
 };
 
 // Has fn(arg) called for each of them from now on, and nothing else. Returns 0,

@@ -9,6 +9,7 @@
 
 #include <asyncio/error.h>
 
+#include "loop/carry.h"
 #include "loop/debug.h"
 #include "platform/sys.h"
 
@@ -20,6 +21,8 @@ enum handle_state {
     HANDLE_RAN,
     HANDLE_CANCELLED,
 };
+
+_Atomic(const struct asyncio__carrier *) asyncio__carrier;
 
 union core {
     struct asyncio__step step;
@@ -53,12 +56,14 @@ static void run_callback(struct asyncio__step *step)
     const char *site = handle->site_;
     int (*fn)(void *) = handle->fn_;
     void *arg = handle->arg_;
+    struct asyncio__variables *carried = handle->carried_;
 
     // From here on the handle may be queued again, or be gone.
+    handle->carried_ = NULL;
     handle->state_ = HANDLE_RAN;
     handle_done(handle);
     asyncio__debug_calls(loop, asyncio__address_of(fn), site);
-    int code = fn(arg);
+    int code = asyncio__carry_call(carried, fn, arg);
     if (code < 0)
         asyncio__report(loop, code, NULL, site, "a callback failed: %s",
                         asyncio_strerror(code));
@@ -120,6 +125,7 @@ static inline int prepare(struct asyncio_loop *loop, int (*fn)(void *),
     handle->state_ = HANDLE_IDLE;
     handle->owned_ = owned;
     handle->tick_ns_ = 0;
+    handle->carried_ = NULL;
     *out = handle;
     return 0;
 }
@@ -146,6 +152,7 @@ int(asyncio_call_soon)(int (*fn)(void *arg), void *arg,
     if (err < 0) return err;
     err = prepare(loop, fn, arg, options, &handle);
     if (err < 0) return err;
+    handle->carried_ = asyncio__carry();
     asyncio__loop_take_posts(loop);
     queue_handle(handle);
     return 0;
@@ -174,6 +181,7 @@ static inline int arm_waiting(struct asyncio_loop *loop, double delay,
 
     handle->when_ = delay;
     handle->tick_ns_ = asyncio__clock_tick_ns();
+    handle->carried_ = asyncio__carry();
     handle->state_ = HANDLE_ARMED;
     struct asyncio__timer *timer = &core_of(handle)->timer;
     *timer = (struct asyncio__timer){.fire = clock_read};
@@ -193,10 +201,12 @@ static int arm(struct asyncio_loop *loop, int64_t when_ns, double when,
     handle->state_ = HANDLE_ARMED;
     struct asyncio__timer *timer = &core_of(handle)->timer;
     *timer = (struct asyncio__timer){.fire = timer_fired};
-    if (when_ns != ASYNCIO__NEVER)
+    if (when_ns != ASYNCIO__NEVER) {
+        handle->carried_ = asyncio__carry();
         asyncio__timer_arm(&loop->timers, timer, when_ns);
-    else if (handle->owned_)
+    } else if (handle->owned_) {
         handle_done(handle); // it never runs and nobody can name it
+    }
     return 0;
 }
 
@@ -246,6 +256,7 @@ void asyncio_handle_cancel(struct asyncio_handle *handle)
         list_remove(&core_of(handle)->step.link);
     else if (handle->state_ != HANDLE_IDLE)
         return;
+    asyncio__carry_drop(&handle->carried_);
     handle->state_ = HANDLE_CANCELLED;
 }
 
@@ -269,13 +280,18 @@ double asyncio_handle_when(const struct asyncio_handle *handle)
 
 // --- closing ----------------------------------------------------------------
 
+static void drop_handle(struct asyncio_handle *handle)
+{
+    asyncio__carry_drop(&handle->carried_);
+    handle->state_ = HANDLE_CANCELLED;
+    handle_done(handle);
+}
+
 static bool drop_step(struct asyncio__step *step)
 {
     if (asyncio__posted_drop(step)) return true;
     if (step->run == run_callback) {
-        struct asyncio_handle *handle = handle_of(step);
-        handle->state_ = HANDLE_CANCELLED;
-        handle_done(handle);
+        drop_handle(handle_of(step));
     } else {
         asyncio__debug_drop(step);
     }
@@ -289,9 +305,7 @@ static void drop_timers(struct asyncio_loop *loop)
         struct asyncio__timer *timer = asyncio__timers_any(&loop->timers);
         asyncio__timer_disarm(&loop->timers, timer);
         if (timer->fire != timer_fired && timer->fire != clock_read) continue;
-        struct asyncio_handle *handle = handle_of(timer);
-        handle->state_ = HANDLE_CANCELLED;
-        handle_done(handle);
+        drop_handle(handle_of(timer));
     }
 }
 

@@ -11,6 +11,7 @@
 
 #include <asyncio/error.h>
 
+#include "loop/carry.h"
 #include "loop/debug.h"
 #include "platform/simulated.h"
 #include "platform/sys.h"
@@ -20,6 +21,7 @@ struct direction {
     struct asyncio__step step;
     int (*fn)(void *arg); // NULL: not wanted
     void *arg;
+    struct asyncio__variables *carried;
     bool stale;   // removed since its operation began
     bool unarmed; // `step` is queued to submit `op`, not to call
 };
@@ -34,6 +36,12 @@ static struct asyncio__watch *watch_of(struct direction *direction)
     if (direction->op.events == POLLIN)
         return list_entry(direction, struct asyncio__watch, reader);
     return list_entry(direction, struct asyncio__watch, writer);
+}
+
+static void forget(struct direction *direction)
+{
+    direction->fn = NULL;
+    asyncio__carry_drop(&direction->carried);
 }
 
 static bool passes(int err)
@@ -54,7 +62,7 @@ static void arm(struct direction *direction)
         asyncio__loop_queue(loop, &direction->step);
         return;
     }
-    direction->fn = NULL;
+    forget(direction);
     asyncio__report(loop, err, NULL, NULL,
                     "descriptor %d is not watched any more: %s",
                     direction->op.fd, asyncio_strerror(err));
@@ -89,7 +97,8 @@ static void run_direction(struct asyncio__step *step)
     }
 
     asyncio__debug_calls(loop, asyncio__address_of(direction->fn), NULL);
-    int code = direction->fn(direction->arg);
+    int code =
+        asyncio__carry_each(direction->carried, direction->fn, direction->arg);
     if (code < 0)
         asyncio__report(loop, code, NULL, NULL,
                         "the callback of descriptor %d failed: %s",
@@ -208,14 +217,16 @@ void asyncio__loop_disown(struct asyncio_loop *loop, int fd)
 
 static int add(struct direction *direction, int (*fn)(void *), void *arg)
 {
+    forget(direction);
     direction->fn = fn;
     direction->arg = arg;
+    direction->carried = asyncio__carry();
     if (direction->op.state != ASYNCIO__OP_IDLE ||
         list_linked(&direction->step.link))
         return 0;
     struct asyncio_loop *loop = watch_of(direction)->loop;
     int err = asyncio__poller_submit(loop->poller, &direction->op);
-    if (err < 0) direction->fn = NULL;
+    if (err < 0) forget(direction);
     return err;
 }
 
@@ -236,7 +247,7 @@ static int add_watch(int fd, int (*fn)(void *), void *arg, bool write)
 
 static void retire(struct direction *direction)
 {
-    direction->fn = NULL;
+    forget(direction);
     direction->unarmed = false;
     if (list_linked(&direction->step.link)) list_remove(&direction->step.link);
     if (direction->op.state == ASYNCIO__OP_IDLE) return;

@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "loop/carry.h"
 #include "loop/debug.h"
 #include "platform/sys.h"
 #include "task/compact.h"
@@ -23,6 +24,7 @@ struct callback {
     struct asyncio_future *future;
     asyncio_future_fn *fn;
     void *arg;
+    struct asyncio__variables *carried;
     struct asyncio_loop *loop; // NULL: it was closed
 };
 
@@ -36,6 +38,7 @@ static struct callback *callback_of(struct asyncio__step *step)
 static void free_callback(struct callback *callback)
 {
     if (list_linked(&callback->pending)) list_remove(&callback->pending);
+    asyncio__carry_drop(&callback->carried);
     asyncio__free(callback);
 }
 
@@ -231,12 +234,19 @@ char *asyncio_future_describe(const struct asyncio_future *future, char *buffer,
 
 // --- callbacks --------------------------------------------------------------
 
+static int call(void *arg)
+{
+    const struct callback *callback = arg;
+    return callback->fn(callback->future, callback->arg);
+}
+
 static void run_callback(struct asyncio__step *step)
 {
     struct callback callback = *callback_of(step);
+    callback_of(step)->carried = NULL;
     free_callback(callback_of(step));
     asyncio__debug_calls(callback.loop, asyncio__address_of(callback.fn), NULL);
-    int code = callback.fn(callback.future, callback.arg);
+    int code = asyncio__carry_call(callback.carried, call, &callback);
     if (code < 0)
         asyncio__report(callback.loop, code, NULL, NULL,
                         "a callback of a future failed: %s",
@@ -264,6 +274,7 @@ int asyncio_future_add_done_callback(struct asyncio_future *future,
         .future = future,
         .fn = fn,
         .arg = arg,
+        .carried = asyncio__carry(),
         .loop = loop,
     };
     loop->floor = &asyncio__tasks_at_close;

@@ -14,6 +14,7 @@
 
 #include <string.h>
 
+#include "loop/carry.h"
 #include "platform/sys.h"
 #include "task/compact.h"
 #include "task/task.h"
@@ -31,8 +32,10 @@ struct asyncio__variables {
 
 _Atomic(bool) asyncio__variables_in_use;
 
-// Where the variables are of a call that runs outside tasks, or NULL.
+// Where the variables are of a call that runs outside tasks, or NULL; and those
+// of a callback, which has them to look at.
 static _Thread_local struct asyncio__variables **thread_locals;
+static _Thread_local struct asyncio__variables *thread_carried;
 
 // --- sets -------------------------------------------------------------------
 
@@ -150,7 +153,7 @@ static struct asyncio__variables **current(void)
 static struct asyncio__variables **current_to_set(void)
 {
     struct asyncio_task *task = asyncio__task();
-    if (!task) return thread_locals;
+    if (!task) return thread_locals == &thread_carried ? NULL : thread_locals;
     asyncio__task_set_more(task);
     if (!task->locals) task->locals = &task->own_locals;
     return task->locals;
@@ -184,6 +187,35 @@ void asyncio__task_end_variables(struct asyncio_task *task)
     task->locals = NULL;
 }
 
+// --- callbacks --------------------------------------------------------------
+
+static struct asyncio__variables *take(void)
+{
+    struct asyncio__variables **place = current();
+    return place ? ref(*place) : NULL;
+}
+
+// What runs so may look at them, and sets none.
+static int call(struct asyncio__variables *variables, int (*fn)(void *arg),
+                void *arg)
+{
+    struct asyncio__variables **before = thread_locals, *outer = thread_carried;
+    thread_carried = variables;
+    thread_locals = &thread_carried;
+    int code = fn(arg);
+    thread_locals = before;
+    thread_carried = outer;
+    unref(variables);
+    return code;
+}
+
+static const struct asyncio__carrier carrier = {
+    .take = take,
+    .hold = ref,
+    .drop = unref,
+    .call = call,
+};
+
 // --- variables --------------------------------------------------------------
 
 void *asyncio_context_var_get(const struct asyncio_context_var *var)
@@ -210,6 +242,7 @@ int(asyncio_context_var_set)(const struct asyncio_context_var *var, void *value,
     if (err < 0) return err;
     atomic_store_explicit(&asyncio__variables_in_use, true,
                           memory_order_relaxed);
+    atomic_store_explicit(&asyncio__carrier, &carrier, memory_order_release);
     if (options && options->token) *options->token = token;
     return 0;
 }
