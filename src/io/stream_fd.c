@@ -160,6 +160,7 @@ bool asyncio__fds_can_end(const struct asyncio__stream_fds *fds)
 static void let_go(struct asyncio_stream *stream, bool keep_open, int fd)
 {
     if (fd < 0) return;
+    asyncio__poller_forget(stream->loop->poller, fd);
     asyncio__loop_disown(stream->loop, fd);
     if (!keep_open) asyncio__sys_close(fd);
 }

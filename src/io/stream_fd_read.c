@@ -5,13 +5,15 @@
 // have left the processor's caches before its task looks at it, if that is
 // much. So who is sent much waits until something is there, and moves the bytes
 // when it runs, right before it uses them. The same goes for a poller that has
-// to ask the system first whether there is something (epoll): there one call of
-// the system is saved, too.
+// to ask the system first whether there is something (epoll): there two calls
+// of the system are saved, too, the one that finds nothing and, most of the
+// time, the one that says what is waited for.
 //
 //     RECV:   read -> the poller receives -> did_read -> the task runs
 //     POLL:   read -> the poller waits -> ready -> the task runs, and receives
 //
-// A protocol has no task that would run, and is served by RECV.
+// A protocol has no task that would run, and is served by RECV; or, with such a
+// poller, as soon as that says that there is something.
 
 #include "io/stream.h"
 
@@ -119,6 +121,27 @@ static void readable(struct asyncio__op *op)
         asyncio__stream_readable(stream);
 }
 
+// The same for a protocol. What was there may be gone: then it waits again, if
+// it still wants to.
+static void receivable(struct asyncio__op *op)
+{
+    struct asyncio_stream *stream =
+        list_entry(op, struct asyncio_stream, fds.read_op);
+    int got = op->result;
+    if (got >= 0) got = receive_now(&stream->fds, op->buffer, op->len);
+    asyncio_stream_did_read(stream, got == -EAGAIN ? -ECANCELED : got);
+}
+
+static int await_input(struct asyncio_stream *stream)
+{
+    struct asyncio__op *op = &stream->fds.read_op;
+    op->code = ASYNCIO__OP_POLL;
+    op->done = stream->protocol ? receivable : readable;
+    op->events = POLLIN;
+    op->flags = ASYNCIO__POLL_AGAIN;
+    return submit(stream);
+}
+
 int asyncio__fds_read(struct asyncio_stream *stream, void *arg, void *buffer,
                       size_t size)
 {
@@ -130,18 +153,14 @@ int asyncio__fds_read(struct asyncio_stream *stream, void *arg, void *buffer,
         int got = try_read(fds, buffer, size);
         if (got != -EAGAIN) return got;
     }
-    fds->read_op =
-        (struct asyncio__op){.fd = fds->read_fd, .pace = fds->read_op.pace};
-    if (calls && !stream->protocol) {
-        fds->read_op.code = ASYNCIO__OP_POLL;
-        fds->read_op.done = readable;
-        fds->read_op.events = POLLIN;
-        return submit(stream);
-    }
+    fds->read_op = (struct asyncio__op){.fd = fds->read_fd,
+                                        .buffer = buffer,
+                                        .len = (uint32_t)size,
+                                        .pace = fds->read_op.pace};
+    if (calls && (!stream->protocol || stream->io->tries_first))
+        return await_input(stream);
     fds->read_op.code = socket ? ASYNCIO__OP_RECV : ASYNCIO__OP_READ;
     fds->read_op.done = ended;
-    fds->read_op.buffer = buffer;
-    fds->read_op.len = (uint32_t)size;
     if (!socket) fds->read_op.offset = -1;
     return submit(stream);
 }

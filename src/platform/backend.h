@@ -18,6 +18,8 @@ struct asyncio__poller_kind {
     int (*submit)(struct asyncio__poller *poller, struct asyncio__op *op);
     // The operation is CANCELLING already, and not a CLOSE.
     void (*cancel)(struct asyncio__poller *poller, struct asyncio__op *op);
+    // Undoes what POLL_AGAIN may have left; NULL: nothing.
+    void (*forget)(struct asyncio__poller *poller, int fd);
     // Collects what has ended. Does not sleep if something is finished.
     int (*wait)(struct asyncio__poller *poller, int64_t timeout_ns);
     // Not asked if something is finished.

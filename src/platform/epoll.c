@@ -1,13 +1,7 @@
 // The poller on epoll, for kernels and containers without io_uring.
 //
-// What can be polled waits in the entry of its descriptor; epoll knows the
-// union of what the operations there wait for. Every registration is one-shot
-// and is renewed by each submit: a kernel that answers "not registered" tells
-// us that the number belongs to a new file. A registration carries the
-// generation of its entry, so that an event of an older file with the same
-// number (a duplicate keeps it alive) is known for what it is.
-//
-//     pages[fd / 256] -> entries[fd % 256] -> { generation, ops }
+// What can be polled waits in the entry of its descriptor (epoll_entry.c), and
+// is told there of events.
 //
 // Files are always ready for epoll, and block all the same: they are given to
 // the threads of a lane. Sockets are tried at once, before anybody asks whether
@@ -25,21 +19,8 @@
 #include "platform/clock.h"
 #include "platform/sys.h"
 
-#define PAGE_ENTRIES 256
-#define EVENTS       256 // taken from the kernel at once
-#define LOOKS_SAVED  16  // waits in a row that do not ask it
-
-// The key of wake_fd; no other key has such a descriptor in its lower half.
-#define KEY_WAKE UINT64_MAX
-
-struct entry {
-    struct asyncio_link ops;
-    uint32_t generation; // of the registration that the kernel holds
-};
-
-struct asyncio__epoll_page {
-    struct entry entries[PAGE_ENTRIES];
-};
+#define EVENTS      256 // taken from the kernel at once
+#define LOOKS_SAVED 16  // waits in a row that do not ask it
 
 static struct asyncio__epoll *epoll_of(struct asyncio__poller *poller)
 {
@@ -49,99 +30,6 @@ static struct asyncio__epoll *epoll_of(struct asyncio__poller *poller)
 static struct asyncio__op *op_of(struct asyncio_link *link)
 {
     return list_entry(link, struct asyncio__op, link);
-}
-
-// ---- The table of descriptors -----------------------------------------------
-
-static struct entry *entry_of(struct asyncio__epoll *e, int fd)
-{
-    size_t page = (size_t)fd / PAGE_ENTRIES;
-    if (page >= e->page_count || !e->pages[page]) return NULL;
-    return &e->pages[page]->entries[fd % PAGE_ENTRIES];
-}
-
-static int make_page(struct asyncio__epoll *e, size_t page)
-{
-    if (page >= e->page_count) {
-        size_t count = e->page_count ? e->page_count * 2 : 16;
-        if (count <= page) count = page + 1;
-        void *grown = asyncio__realloc_array(e->pages, e->page_count, count,
-                                             sizeof *e->pages);
-        if (!grown) return -ENOMEM;
-        e->pages = grown;
-        e->page_count = count;
-    }
-    e->pages[page] = asyncio__alloc(sizeof *e->pages[page]);
-    return e->pages[page] ? 0 : -ENOMEM;
-}
-
-// Finds the entry of `fd`. The table grows only for a descriptor that exists: a
-// change of what is not registered yet makes the kernel say so.
-static int find_entry(struct asyncio__epoll *e, int fd, struct entry **entry)
-{
-    struct epoll_event nothing = {0};
-    if (fd < 0) return -EBADF;
-
-    if (!entry_of(e, fd)) {
-        int err = asyncio__sys_epoll_ctl(e->epfd, EPOLL_CTL_MOD, fd, &nothing);
-        if (err < 0 && err != -ENOENT) return err;
-        err = make_page(e, (size_t)fd / PAGE_ENTRIES);
-        if (err < 0) return err;
-    }
-    *entry = entry_of(e, fd);
-    return 0;
-}
-
-static uint64_t key_of(int fd, const struct entry *entry)
-{
-    return (uint64_t)entry->generation << 32 | (uint32_t)fd;
-}
-
-// Tells epoll, for one event, what the operations of an entry wait for, and
-// what one more does.
-static int tell(struct asyncio__epoll *e, int how, int fd, struct entry *entry,
-                uint32_t more)
-{
-    struct epoll_event event = {.events = more | EPOLLONESHOT,
-                                .data.u64 = key_of(fd, entry)};
-
-    list_for_each (link, &entry->ops)
-        event.events |= op_of(link)->events;
-    return asyncio__sys_epoll_ctl(e->epfd, how, fd, &event);
-}
-
-static void take(struct asyncio__epoll *e, struct asyncio__op *op, int result)
-{
-    list_remove(&op->link);
-    asyncio__poller_finish(&e->base, op, result);
-}
-
-static void take_all(struct asyncio__epoll *e, struct entry *entry, int result)
-{
-    list_for_each_safe (link, after, &entry->ops)
-        take(e, op_of(link), result);
-}
-
-// Those answers to a change of what was registered which say that the user has
-// closed the descriptor under the operations that wait for it: the number means
-// nothing, something else, or a file.
-static bool says_closed(int err)
-{
-    return err == -EBADF || err == -ENOENT || err == -EPERM;
-}
-
-static int add(struct asyncio__epoll *e, struct entry *entry,
-               struct asyncio__op *op)
-{
-    int err = tell(e, EPOLL_CTL_MOD, op->fd, entry, op->events);
-
-    if (says_closed(err)) take_all(e, entry, -EBADF);
-    if (err == -ENOENT) {
-        entry->generation++;
-        err = tell(e, EPOLL_CTL_ADD, op->fd, entry, op->events);
-    }
-    if (err == 0) list_add_tail(&entry->ops, &op->link);
-    return err;
 }
 
 // ---- Events -----------------------------------------------------------------
@@ -164,7 +52,7 @@ static bool try_transfer(struct asyncio__epoll *e, struct asyncio__op *op)
     int result = asyncio__op_is_of_socket(op) ? asyncio__epoll_socket(op)
                                               : asyncio__epoll_transfer(op);
     if (result == -EINTR || asyncio__op_goes_on(op, &result)) return false;
-    take(e, op, result);
+    asyncio__epoll_take(e, op, result);
     return true;
 }
 
@@ -187,7 +75,7 @@ static void give_event(struct asyncio__epoll *e, struct asyncio__op *op,
     if (!events) return;
 
     if (op->code == ASYNCIO__OP_POLL) {
-        take(e, op, (int)events);
+        asyncio__epoll_take(e, op, (int)events);
         return;
     }
     if (try_transfer(e, op)) return;
@@ -198,16 +86,14 @@ static void give_event(struct asyncio__epoll *e, struct asyncio__op *op,
 static void give_events(struct asyncio__epoll *e,
                         const struct epoll_event *event)
 {
-    int fd = (int)(uint32_t)event->data.u64;
-    struct entry *entry = entry_of(e, fd);
-    if (event->data.u64 != key_of(fd, entry)) return;
+    int fd = asyncio__epoll_fd(event->data.u64);
+    struct asyncio__epoll_entry *entry =
+        asyncio__epoll_meets(e, event->data.u64);
+    if (!entry) return;
 
     list_for_each_safe (link, after, &entry->ops)
         give_event(e, op_of(link), event->events);
-
-    if (list_empty(&entry->ops)) return;
-    int err = tell(e, EPOLL_CTL_MOD, fd, entry, 0);
-    if (err < 0) take_all(e, entry, says_closed(err) ? -EBADF : err);
+    if (!entry->kept) asyncio__epoll_go_on(e, fd, entry);
 }
 
 static bool may_sleep(struct asyncio__epoll *e)
@@ -230,6 +116,7 @@ static int ask_kernel(struct asyncio__epoll *e, int64_t timeout_ns)
     struct timespec timeout = {.tv_sec = timeout_ns / 1000000000,
                                .tv_nsec = timeout_ns % 1000000000};
 
+    if (e->haunted) asyncio__epoll_move_out(e);
     int n = asyncio__sys_epoll_pwait2(e->epfd, events, EVENTS,
                                       timeout_ns < 0 ? NULL : &timeout);
     asyncio__lane_woke(&e->files);
@@ -238,7 +125,8 @@ static int ask_kernel(struct asyncio__epoll *e, int64_t timeout_ns)
     for (int i = 0; i < n; i++) {
         // The counter of wake_fd is never read: edge-triggered, each write to
         // it is an event of its own.
-        if (events[i].data.u64 != KEY_WAKE) give_events(e, &events[i]);
+        if (events[i].data.u64 != ASYNCIO__EPOLL_WAKE)
+            give_events(e, &events[i]);
     }
     return n < 0 && n != -EINTR ? n : 0;
 }
@@ -283,11 +171,9 @@ static int submit_always_ready(struct asyncio__epoll *e, struct asyncio__op *op)
 
 static int submit_waiting(struct asyncio__epoll *e, struct asyncio__op *op)
 {
-    struct entry *entry;
     if (op->code != ASYNCIO__OP_POLL) op->events = asyncio__op_readiness(op);
 
-    int err = find_entry(e, op->fd, &entry);
-    if (err == 0) err = add(e, entry, op);
+    int err = asyncio__epoll_add(e, op);
     if (err == 0) return 0;
 
     if (err == -EPERM) return submit_always_ready(e, op);
@@ -299,7 +185,7 @@ static int submit_waiting(struct asyncio__epoll *e, struct asyncio__op *op)
 // Whether others wait already for what this one would take.
 static bool comes_later(struct asyncio__epoll *e, const struct asyncio__op *op)
 {
-    struct entry *entry = op->fd < 0 ? NULL : entry_of(e, op->fd);
+    const struct asyncio__epoll_entry *entry = asyncio__epoll_at(e, op->fd);
     if (!entry) return false;
     list_for_each (link, &entry->ops)
         if (op_of(link)->events & asyncio__op_readiness(op)) return true;
@@ -320,6 +206,7 @@ static int epoll_submit(struct asyncio__poller *poller, struct asyncio__op *op)
 {
     struct asyncio__epoll *e = epoll_of(poller);
 
+    if (asyncio__epoll_join(e, op)) return 0;
     if (asyncio__op_is_of_socket(op)) return submit_socket(e, op);
     if (op->code == ASYNCIO__OP_POLL || asyncio__op_transfers(op))
         return submit_waiting(e, op);
@@ -329,8 +216,8 @@ static int epoll_submit(struct asyncio__poller *poller, struct asyncio__op *op)
     return 0;
 }
 
-// The registration stays until its one event, which then finds nobody, or until
-// the next submit.
+// The registration stays until its next event, which then finds nobody, or
+// until the next submit.
 static void epoll_cancel(struct asyncio__poller *poller, struct asyncio__op *op)
 {
     struct asyncio__epoll *e = epoll_of(poller);
@@ -338,9 +225,14 @@ static void epoll_cancel(struct asyncio__poller *poller, struct asyncio__op *op)
                  (asyncio__op_transfers(op) && op->events);
 
     if (waits)
-        take(e, op, -ECANCELED);
+        asyncio__epoll_take(e, op, -ECANCELED);
     else
         asyncio__lane_retract(&e->files, op);
+}
+
+static void epoll_forget(struct asyncio__poller *poller, int fd)
+{
+    asyncio__epoll_drop(epoll_of(poller), fd);
 }
 
 static size_t epoll_working(const struct asyncio__poller *poller)
@@ -361,9 +253,7 @@ static void epoll_close(struct asyncio__poller *poller)
 
     // First: until they are joined, threads may look at the rest.
     asyncio__lane_close(&e->files);
-    for (size_t i = 0; i < e->page_count; i++)
-        asyncio__free(e->pages[i]);
-    asyncio__free(e->pages);
+    asyncio__epoll_free_entries(e);
     asyncio__sys_close(e->wake_fd);
     asyncio__sys_close(e->epfd);
     asyncio__free(e);
@@ -374,6 +264,7 @@ static const struct asyncio__poller_kind kind = {
     .close = epoll_close,
     .submit = epoll_submit,
     .cancel = epoll_cancel,
+    .forget = epoll_forget,
     .wait = epoll_wait_for,
     .news = epoll_news,
     .working = epoll_working,
@@ -383,19 +274,16 @@ static const struct asyncio__poller_kind kind = {
 
 int asyncio__epoll_open(struct asyncio__poller **poller)
 {
-    struct epoll_event wakes = {.events = EPOLLIN | (uint32_t)EPOLLET,
-                                .data.u64 = KEY_WAKE};
     struct asyncio__epoll *e = asyncio__alloc(sizeof *e);
     if (!e) return -ENOMEM;
 
     e->base.kind = &kind;
     e->files.poller = &e->base;
     e->retry_ns = INT64_MAX;
-    int err = e->epfd = asyncio__sys_epoll_create1(0);
+    e->pid = asyncio__sys_getpid();
+    int err = e->wake_fd = asyncio__sys_eventfd(0, EFD_NONBLOCK);
     if (err < 0) goto free_epoll;
-    err = e->wake_fd = asyncio__sys_eventfd(0, EFD_NONBLOCK);
-    if (err < 0) goto close_epfd;
-    err = asyncio__sys_epoll_ctl(e->epfd, EPOLL_CTL_ADD, e->wake_fd, &wakes);
+    err = e->epfd = asyncio__epoll_instance(e);
     if (err < 0) goto close_wake;
 
     *poller = &e->base;
@@ -403,8 +291,6 @@ int asyncio__epoll_open(struct asyncio__poller **poller)
 
 close_wake:
     asyncio__sys_close(e->wake_fd);
-close_epfd:
-    asyncio__sys_close(e->epfd);
 free_epoll:
     asyncio__free(e);
     return err;

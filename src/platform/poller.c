@@ -99,6 +99,11 @@ void asyncio__poller_cancel(struct asyncio__poller *poller,
     if (op->code != ASYNCIO__OP_CLOSE) poller->kind->cancel(poller, op);
 }
 
+void asyncio__poller_forget(struct asyncio__poller *poller, int fd)
+{
+    if (poller->kind->forget) poller->kind->forget(poller, fd);
+}
+
 int asyncio__op_meaning(const struct asyncio__op *op, int result)
 {
     bool cancelling = op->state == ASYNCIO__OP_CANCELLING;

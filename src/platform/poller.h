@@ -24,7 +24,8 @@
 
 enum asyncio__op_code {
     ASYNCIO__OP_NONE,
-    ASYNCIO__OP_POLL,    // wait until fd is ready for `events` (POLLIN, ...)
+    ASYNCIO__OP_POLL,    // wait until fd is ready for `events` (POLLIN, ...),
+                         // flags: ASYNCIO__POLL_AGAIN or 0
     ASYNCIO__OP_OPEN,    // open `path` with flags and mode below folder fd
     ASYNCIO__OP_READ,    // read up to len bytes at offset, -1 is the position
     ASYNCIO__OP_WRITE,   // write up to len bytes at offset, -1 is the position
@@ -158,6 +159,12 @@ struct asyncio__lent {
 
 #define ASYNCIO__RECV_MORE 1U // in flags of RECV_LENT
 
+// In flags of POLL, for POLLIN alone: the same is likely to be asked for again
+// and again, and asyncio__poller_forget is called before the descriptor is
+// closed or others get it. If it is closed earlier all the same, such a poll
+// may end when cancelled only.
+#define ASYNCIO__POLL_AGAIN 1U
+
 struct asyncio__poller_kind;
 
 // The first member of each backend's own struct. Its fields are for pollers,
@@ -211,6 +218,10 @@ bool asyncio__poller_take(struct asyncio__poller *poller,
 // A second cancel, and one of an operation that is not submitted, is ignored.
 void asyncio__poller_cancel(struct asyncio__poller *poller,
                             struct asyncio__op *op);
+
+// Nobody polls this descriptor with ASYNCIO__POLL_AGAIN any more; no such
+// operation is pending.
+void asyncio__poller_forget(struct asyncio__poller *poller, int fd);
 
 // Whether it has RECV_LENT, which may say -EOPNOTSUPP all the same when it is
 // submitted for the first time.
