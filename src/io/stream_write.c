@@ -8,6 +8,8 @@
 //
 // Much at once, with nothing before it, is offered to the system from where it
 // lies; what that has no room for is copied. So nobody waits for it either.
+// With a poller that has to ask the system first (epoll), all is offered like
+// that.
 
 #include "io/stream.h"
 
@@ -223,11 +225,13 @@ void asyncio_stream_did_write(struct asyncio_stream *stream, int result)
 // --- taking -----------------------------------------------------------------
 
 // Makes as many chunks as the bytes need that do not fit into the last one; a
-// small one for little, with nothing unsent before it.
+// small one for little, with nothing unsent before it. Where the system was
+// asked first, so that what is left is rare, all have the one size.
 static int make_room(struct asyncio_stream *stream, size_t need,
                      struct asyncio_link *more)
 {
-    bool small = need <= ASYNCIO__CHUNK_SMALL && stream->unsent == 0;
+    bool small = need <= ASYNCIO__CHUNK_SMALL && stream->unsent == 0 &&
+                 !stream->io->tries_first;
     while (need > 0) {
         struct asyncio__chunk *chunk = asyncio__chunk_get(
             stream->io, small ? ASYNCIO__CHUNK_SMALL : ASYNCIO__CHUNK_SIZE);
@@ -293,9 +297,16 @@ static size_t send_directly(struct asyncio_stream *stream,
         return len;
     }
     size_t spare = chunks_for(len) - chunks_for(len - (size_t)sent);
-    while (spare-- > 0)
+    while (spare-- > 0 && !list_empty(chunks))
         asyncio__chunk_put(stream->io, chunk_of(list_pop(chunks)));
     return (size_t)sent;
+}
+
+// Whether the system is to be asked before anything is copied.
+static bool goes_directly(const struct asyncio_stream *stream, size_t len)
+{
+    return stream->unsent == 0 &&
+           (len >= DIRECT_LEAST || stream->io->tries_first);
 }
 
 ASYNCIO__APART static int take_any(struct asyncio_stream *stream,
@@ -308,12 +319,17 @@ ASYNCIO__APART static int take_any(struct asyncio_stream *stream,
     if (len == 0) return 0;
 
     size_t room = last ? chunk_of(last)->size - chunk_of(last)->end : 0;
-    int err = make_room(stream, len > room ? len - room : 0, &more);
+    size_t need = len > room ? len - room : 0, sent = 0;
+    bool directly = goes_directly(stream, len);
+    // A chunk that is spare will still be there when the system was asked.
+    bool certain =
+        directly && len <= ASYNCIO__CHUNK_SIZE && stream->io->spare.count > 0;
+    int err = certain ? 0 : make_room(stream, need, &more);
     if (err < 0) return err;
-    size_t sent = 0;
-    if (stream->unsent == 0 && len >= DIRECT_LEAST)
-        sent = send_directly(stream, parts, count, len, &more);
+    if (directly) sent = send_directly(stream, parts, count, len, &more);
     if (sent == len) return 0;
+    if (certain) err = make_room(stream, len - sent, &more);
+    assert(err == 0);
     if (!last) last = list_first(&more);
     list_splice(&stream->chunks, &more);
     copy_rest(chunk_of(last), parts, count, sent);
@@ -324,12 +340,13 @@ ASYNCIO__APART static int take_any(struct asyncio_stream *stream,
 }
 
 // Takes all of it, or nothing. Most is little, in one piece, with nothing
-// unsent before it.
+// unsent before it, and the system is not asked first.
 static int take(struct asyncio_stream *stream, const struct iovec *parts,
                 size_t count)
 {
     bool little = count == 1 && parts->iov_len - 1 < ASYNCIO__CHUNK_SMALL;
-    if (!little || stream->unsent > 0) return take_any(stream, parts, count);
+    if (!little || stream->unsent > 0 || stream->io->tries_first)
+        return take_any(stream, parts, count);
 
     struct asyncio__chunk *chunk =
         asyncio__chunk_get(stream->io, ASYNCIO__CHUNK_SMALL);
