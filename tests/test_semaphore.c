@@ -484,7 +484,7 @@ TEST(unit_that_comes_back_is_lent_to_the_next_at_once)
     if (asyncio_limiter_acquire_nowait(&limiter, &holder) < 0) return;
     struct asyncio_task *task =
         asyncio_create_task(borrow_for_a_while, &limiter);
-    EXPECT_EQ(asyncio_sleep(0), 0);
+    EXPECT_EQ(asyncio_sleep(0.5), 0);
     EXPECT_EQ(asyncio_limiter_release(&limiter, &holder), 0);
     EXPECT_EQ(asyncio_limiter_borrowed(&limiter), 1);
     int err = asyncio_limiter_acquire_nowait(&limiter, &third);
