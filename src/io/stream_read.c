@@ -110,7 +110,10 @@ void asyncio_stream_did_read(struct asyncio_stream *stream, int result)
         stream->reader = NULL;
         int told = meaning(stream, result);
         if (stream->state == ASYNCIO__STREAM_OPEN) took(stream, result);
-        if (task) asyncio__wake(task, told);
+        if (task) {
+            asyncio__fetch_frames(task);
+            asyncio__wake(task, told);
+        }
     }
     asyncio__stream_settle(stream);
 }
