@@ -391,6 +391,7 @@ TEST(one_trace_at_a_time)
     asyncio_trace_mark("nowhere");
     if (!begin_trace()) return;
     EXPECT_EQ(asyncio_trace_start(path), -EALREADY);
+    asyncio_trace_mark(NULL);
     end_trace();
     EXPECT_EQ(LINES("nowhere"), 0);
     if (!begin_trace()) return;

@@ -61,9 +61,10 @@ struct asyncio_protocol {
 // first. connection_made is called for the first one of a stream. NULL gives
 // the reading back to tasks.
 //
-// returns   0; -EINVAL without a way to receive; -EBUSY while a task reads;
-//           -EBADF for a stream that is closed; -EFAULT if one of them lies in
-//           the frames of the compact task that calls
+// returns   0; -EINVAL without a way to receive; -EBUSY while a task reads, or,
+//           for NULL, while reading for the protocol is under way: pause that
+//           before; -EBADF for a stream that is closed; -EFAULT if one of them
+//           lies in the frames of the compact task that calls
 // like      transport.set_protocol
 ASYNCIO_API int
 asyncio_stream_set_protocol(struct asyncio_stream *stream,

@@ -61,7 +61,7 @@ int asyncio_trace_stop(void)
 
 void asyncio_trace_mark(const char *text)
 {
-    if (!asyncio__tracing()) return;
+    if (!text || !asyncio__tracing()) return;
     asyncio__trace_event(&(struct asyncio__trace_event){
         .phase = 'i',
         .category = "mark",
