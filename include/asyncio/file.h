@@ -36,7 +36,9 @@ ASYNCIO_API ASYNCIO_SUSPENDS int asyncio_openat(int folder, const char *path,
 ASYNCIO_API ASYNCIO_SUSPENDS int asyncio_close(int fd);
 
 // Read or write up to `size` bytes at the descriptor's position, or at
-// `offset`. What one call moves is bounded by INT_MAX.
+// `offset`. What one call moves is bounded by INT_MAX. A write to a pipe that
+// nobody reads is -EPIPE and raises SIGPIPE, as write(2) does: a program that
+// writes to pipes ignores that signal, or uses a stream, which raises none.
 ASYNCIO_API ASYNCIO_SUSPENDS int asyncio_read(int fd, void *buffer,
                                               size_t size);
 ASYNCIO_API ASYNCIO_SUSPENDS int asyncio_write(int fd, const void *buffer,
