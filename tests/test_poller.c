@@ -722,10 +722,13 @@ TEST_PLAIN(what_the_poller_makes_is_in_the_mode_that_it_wants)
 }
 
 // --- order ------------------------------------------------------------------
+//
+// What moves here is exact, and would not be with a fault: the fault loops are
+// left to streams, which go the same ways.
 
 // What waits for others is told to the kernel last, and may be cancelled before
 // that: then it has taken nothing.
-TEST_PLAIN(what_is_cancelled_at_once_has_not_begun)
+TEST_PLAIN(what_is_cancelled_at_once_has_not_begun, .faulty = true)
 {
     int fds[2];
     char bytes[4] = "";
@@ -755,7 +758,7 @@ TEST_PLAIN(what_is_cancelled_at_once_has_not_begun)
 
 // Of two that receive, the one that asked first is served first, whatever was
 // asked for between them, and whatever kind they are.
-TEST_PLAIN(who_receives_first_is_served_first)
+TEST_PLAIN(who_receives_first_is_served_first, .faulty = true)
 {
     int fds[2];
     char bytes[3] = "";
@@ -780,7 +783,7 @@ TEST_PLAIN(who_receives_first_is_served_first)
 
 // A poller may let a receive wait first that found nothing the last time. That
 // is a guess, and whatever is there is not missed by it.
-TEST_PLAIN(a_receive_that_waits_first_misses_nothing)
+TEST_PLAIN(a_receive_that_waits_first_misses_nothing, .faulty = true)
 {
     int fds[2];
     char bytes[4] = "";
@@ -814,7 +817,7 @@ TEST_PLAIN(a_receive_that_waits_first_misses_nothing)
 
 // A descriptor that is closed behind a receive, in the same turn, is not the
 // one that comes to have its number.
-TEST_PLAIN(a_receive_before_a_close_is_of_what_is_closed)
+TEST_PLAIN(a_receive_before_a_close_is_of_what_is_closed, .faulty = true)
 {
     int fds[2];
     char bytes[4] = "";
@@ -894,6 +897,7 @@ TEST_PLAIN(wake_up_is_heard_after_the_kernel_refused_to_look, .faulty = true)
 
     EXPECT_EQ(asyncio_testing_fail_at("syscall", 1), 0);
     EXPECT_EQ(asyncio__poller_wait(poller, 0), 0);
+    EXPECT_EQ(asyncio_testing_fail_at("syscall", 0), 0); // sim asks no kernel
     asyncio__poller_wake(poller);
     for (int i = 0; i < MANY; i++) {
         ops[i] = op_of(ASYNCIO__OP_READ, fds[0], &bytes[i], 1);
@@ -936,7 +940,7 @@ TEST_PLAIN(handing_over_early_is_made_again_if_interrupted, .faulty = true)
 }
 
 // More than a ring has entries for, of what is handed over last.
-TEST_PLAIN(more_may_receive_than_the_ring_has_entries)
+TEST_PLAIN(more_may_receive_than_the_ring_has_entries, .faulty = true)
 {
     int fds[2];
     static char bytes[MANY];
