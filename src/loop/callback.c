@@ -180,7 +180,7 @@ static inline int arm_waiting(struct asyncio_loop *loop, double delay,
     if (err < 0) return err;
 
     handle->when_ = delay;
-    handle->tick_ns_ = asyncio__clock_tick_ns();
+    handle->tick_ns_ = asyncio__timer_tick_ns(&loop->timers);
     handle->carried_ = asyncio__carry();
     handle->state_ = HANDLE_ARMED;
     struct asyncio__timer *timer = &core_of(handle)->timer;

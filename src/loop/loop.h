@@ -393,8 +393,9 @@ static inline int64_t asyncio__loop_now(struct asyncio_loop *loop)
 {
     int64_t now_ns = loop->clock ? asyncio__testing_clock_now(loop->clock)
                                  : asyncio__clock_real_ns();
+    loop->timers.read_ns = now_ns;
     if (!list_empty(&loop->timers.waiting))
-        asyncio__timers_clock_read(&loop->timers, now_ns);
+        asyncio__timers_clock_read(&loop->timers);
     return now_ns;
 }
 

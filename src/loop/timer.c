@@ -101,10 +101,9 @@ void asyncio__timer_arm(struct asyncio__timers *timers,
         place_due(timers, timer);
 }
 
-void asyncio__timers_clock_read(struct asyncio__timers *timers, int64_t now_ns)
+void asyncio__timers_clock_read(struct asyncio__timers *timers)
 {
     struct asyncio_link *link;
-    timers->read_ns = now_ns;
     while ((link = list_pop(&timers->waiting))) {
         timers->count--;
         asyncio__sys_gone(ASYNCIO__TIMER, (uintptr_t)timer_of(link));

@@ -32,7 +32,7 @@ struct asyncio__timers {
     struct asyncio_link slots[ASYNCIO__WHEEL_LEVELS][64];
     struct asyncio_link due;     // armed for the past, in order
     struct asyncio_link waiting; // asyncio__timer.link: for the clock
-    int64_t read_ns;             // what the clock showed them
+    int64_t read_ns;             // what the clock showed last
 };
 
 // Arms the timer for `when_ns`, which may be in the past, but not
@@ -60,7 +60,15 @@ static inline void asyncio__timer_arm_waiting(struct asyncio__timers *timers,
 // Whoever arms it so keeps the latest tick of the system's clock. From the
 // reading on its time counts, which is never too early; and from two ticks
 // after that one at the latest, however long a step computes before the pass
-// ends.
+// ends. A system that was not run for a while, as a virtual machine, has late
+// ticks: what the loop has read itself is no earlier than that.
+static inline int64_t
+asyncio__timer_tick_ns(const struct asyncio__timers *timers)
+{
+    int64_t tick_ns = asyncio__clock_tick_ns();
+    return tick_ns > timers->read_ns ? tick_ns : timers->read_ns;
+}
+
 static inline int64_t asyncio__timer_latest_begin_ns(int64_t tick_ns)
 {
     return tick_ns + 2 * ASYNCIO__TICK_NS_MAX;
@@ -86,8 +94,8 @@ static inline void asyncio__timer_disarm_soon(struct asyncio__timers *timers,
     asyncio__sys_gone(ASYNCIO__TIMER, (uintptr_t)timer);
 }
 
-// The clock was read: all that waited for it are called.
-void asyncio__timers_clock_read(struct asyncio__timers *timers, int64_t now_ns);
+// The clock was read, see `read_ns`: all that waited for it are called.
+void asyncio__timers_clock_read(struct asyncio__timers *timers);
 
 static inline bool asyncio__timer_armed(const struct asyncio__timer *timer)
 {

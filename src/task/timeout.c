@@ -176,11 +176,12 @@ int asyncio_timeout_enter(struct asyncio_timeout *limit, double seconds)
     if (!task || limit->state_ != TIMEOUT_IDLE ||
         !asyncio__loop_may_wait(task->future.loop_, seconds))
         return enter_exactly(limit, seconds);
+    struct asyncio__timers *timers = &task->future.loop_->timers;
     enter(limit, task);
     limit->when_ = seconds;
-    limit->tick_ns_ = asyncio__clock_tick_ns();
+    limit->tick_ns_ = asyncio__timer_tick_ns(timers);
     timer_of(limit)->fire = clock_read;
-    asyncio__timer_arm_waiting(timers_of(limit), timer_of(limit));
+    asyncio__timer_arm_waiting(timers, timer_of(limit));
     return 0;
 }
 
