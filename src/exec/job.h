@@ -98,6 +98,9 @@ void asyncio__job_unref(struct asyncio__job *job);
 void asyncio__job_interrupt(struct asyncio__job *job);
 extern struct asyncio__cancel_hook asyncio__job_asked;
 
+// True on a thread of a pool whose job was asked to end.
+bool asyncio__job_was_asked(void);
+
 // On a thread of a pool, around a wait for a loop: has `hook` called when the
 // job that runs there is asked to end, or now if it was. The second returns
 // whether the hook was not called, and will not be. Elsewhere they do nothing.

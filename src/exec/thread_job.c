@@ -32,6 +32,12 @@ const struct asyncio_loop *asyncio__job_loop(void)
     return current_job ? current_job->loop : NULL;
 }
 
+bool asyncio__job_was_asked(void)
+{
+    return current_job &&
+           atomic_load(&current_job->awaits) == &asyncio__job_asked;
+}
+
 void asyncio__job_begin_await(struct asyncio__cancel_hook *hook)
 {
     struct asyncio__cancel_hook *none = NULL;

@@ -264,6 +264,7 @@ int(asyncio_from_thread_run)(struct asyncio_loop *loop, int (*fn)(void *arg),
 {
     struct submission *submission;
     if (asyncio__running_loop) return -EDEADLK;
+    if (asyncio__job_was_asked()) return -ECANCELED; // it would begin first
     int err = make_whole(loop, fn, arg, options, false, &submission);
     if (err < 0) return err;
     struct asyncio_thread_future *future =
