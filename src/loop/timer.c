@@ -53,13 +53,28 @@ static int64_t slot_start(const struct asyncio__timers *timers, unsigned level,
     return (int64_t)(above | (uint64_t)slot << shift);
 }
 
+static struct asyncio_link *list_of(struct asyncio__timer_slot *slot,
+                                    int64_t when_ns)
+{
+    return &slot->lists[(uint64_t)when_ns % ASYNCIO__SLOT_LISTS];
+}
+
 static void place(struct asyncio__timers *timers, struct asyncio__timer *timer)
 {
     unsigned level = level_of(timers->now_ns, timer->when_ns);
     unsigned slot = slot_of(level, timer->when_ns);
-    list_add_tail(&timers->slots[level][slot], &timer->link);
+    list_add_tail(list_of(&timers->slots[level][slot], timer->when_ns),
+                  &timer->link);
     timers->used[level] |= UINT64_C(1) << slot;
     timers->levels |= UINT64_C(1) << level;
+}
+
+// Some timer of the slot, or NULL.
+static struct asyncio_link *slot_first(const struct asyncio__timer_slot *slot)
+{
+    for (int i = 0; i < ASYNCIO__SLOT_LISTS; i++)
+        if (!list_empty(&slot->lists[i])) return list_first(&slot->lists[i]);
+    return NULL;
 }
 
 static void slot_emptied(struct asyncio__timers *timers, unsigned level,
@@ -123,8 +138,11 @@ void asyncio__timer_disarm(struct asyncio__timers *timers,
     timers->count--;
     asyncio__sys_gone(ASYNCIO__TIMER, (uintptr_t)timer);
     if (!alone || timer->when_ns <= timers->now_ns) return; // or in no slot
-    size_t index = (size_t)(head - timers->slots[0]);
-    slot_emptied(timers, (unsigned)index / SLOTS, (unsigned)index % SLOTS);
+    size_t index =
+        (size_t)(head - timers->slots[0][0].lists) / ASYNCIO__SLOT_LISTS;
+    unsigned level = (unsigned)index / SLOTS, slot = (unsigned)index % SLOTS;
+    if (!slot_first(&timers->slots[level][slot]))
+        slot_emptied(timers, level, slot);
 }
 
 int64_t asyncio__timers_next(const struct asyncio__timers *timers)
@@ -137,9 +155,12 @@ int64_t asyncio__timers_next(const struct asyncio__timers *timers)
     unsigned slot = (unsigned)__builtin_ctzll(timers->used[level]);
     int64_t first = ASYNCIO__NEVER;
     int searched = 0;
-    list_for_each (link, &timers->slots[level][slot]) {
-        if (++searched > SEARCH_MAX) return slot_start(timers, level, slot);
-        if (timer_of(link)->when_ns < first) first = timer_of(link)->when_ns;
+    for (int i = 0; i < ASYNCIO__SLOT_LISTS; i++) {
+        list_for_each (link, &timers->slots[level][slot].lists[i]) {
+            if (++searched > SEARCH_MAX) return slot_start(timers, level, slot);
+            if (timer_of(link)->when_ns < first)
+                first = timer_of(link)->when_ns;
+        }
     }
     return first;
 }
@@ -152,11 +173,25 @@ static void fetch_owner(const struct asyncio__timer *timer)
         __builtin_prefetch((const char *)timer - 64 * (ptrdiff_t)i, 1);
 }
 
-// Puts the first of `inside` into `sorted`, behind those that are due at the
-// same time. False: its place is too far from the end.
-static bool sort_first(struct asyncio_link *inside, struct asyncio_link *sorted)
+// The list whose first is due first, or NULL.
+static struct asyncio_link *earliest(struct asyncio__timer_slot *slot)
 {
-    struct asyncio_link *link = list_first(inside);
+    struct asyncio_link *found = NULL;
+    int64_t first = ASYNCIO__NEVER;
+    for (int i = 0; i < ASYNCIO__SLOT_LISTS; i++) {
+        struct asyncio_link *link = list_first(&slot->lists[i]);
+        if (!link || timer_of(link)->when_ns >= first) continue;
+        first = timer_of(link)->when_ns;
+        found = &slot->lists[i];
+    }
+    return found;
+}
+
+// Puts the first of `list` into `sorted`, behind those that are due at the same
+// time. False: its place is too far from the end.
+static bool sort_first(struct asyncio_link *list, struct asyncio_link *sorted)
+{
+    struct asyncio_link *link = list_first(list);
     struct asyncio_link *place = sorted, *before = list_last(sorted);
     for (int steps = 0; before && before != sorted; steps++) {
         if (timer_of(before)->when_ns <= timer_of(link)->when_ns) break;
@@ -172,27 +207,46 @@ static bool sort_first(struct asyncio_link *inside, struct asyncio_link *sorted)
     return true;
 }
 
+// Puts those who stand in order in front of the others.
+static void unsort(struct asyncio__timer_slot *slot,
+                   struct asyncio_link *sorted)
+{
+    struct asyncio_link *link;
+    while ((link = list_last(sorted))) {
+        list_remove(link);
+        list_add_head(list_of(slot, timer_of(link)->when_ns), link);
+    }
+}
+
 // Moves a slot to `expired` of which all is due. Sorting what is few, or nearly
 // in order, costs less than to go through one level after the other. False: it
 // is neither, and is as it was, but for some that stand in order.
 static bool take_slot(struct asyncio__timers *timers, unsigned level,
                       unsigned slot, struct asyncio_link *expired)
 {
-    struct asyncio_link *inside = &timers->slots[level][slot];
-    struct asyncio_link sorted = {NULL, NULL};
-    bool all = true;
-    while (all && !list_empty(inside)) {
-        fetch_owner(timer_of(list_first(inside)));
-        all = sort_first(inside, &sorted);
+    struct asyncio__timer_slot *inside = &timers->slots[level][slot];
+    struct asyncio_link sorted = {NULL, NULL}, *list;
+    while ((list = earliest(inside))) {
+        fetch_owner(timer_of(list_first(list)));
+        if (!sort_first(list, &sorted)) {
+            unsort(inside, &sorted);
+            return false;
+        }
     }
-    if (all) {
-        list_splice(expired, &sorted);
-        slot_emptied(timers, level, slot);
+    list_splice(expired, &sorted);
+    slot_emptied(timers, level, slot);
+    return true;
+}
+
+static void move_down(struct asyncio__timers *timers, struct asyncio_link *link,
+                      struct asyncio_link *expired)
+{
+    if (timer_of(link)->when_ns > timers->now_ns) {
+        place(timers, timer_of(link));
     } else {
-        list_splice(&sorted, inside);
-        list_splice(inside, &sorted);
+        fetch_owner(timer_of(link));
+        list_add_tail(expired, link);
     }
-    return all;
 }
 
 // Enters the slot that comes next, moving what is due to `expired` and the rest
@@ -200,19 +254,16 @@ static bool take_slot(struct asyncio__timers *timers, unsigned level,
 static void enter_slot(struct asyncio__timers *timers, unsigned level,
                        unsigned slot, struct asyncio_link *expired)
 {
-    struct asyncio_link inside = {NULL, NULL};
-    list_splice(&inside, &timers->slots[level][slot]);
+    struct asyncio__timer_slot inside = {0};
+    for (int i = 0; i < ASYNCIO__SLOT_LISTS; i++)
+        list_splice(&inside.lists[i], &timers->slots[level][slot].lists[i]);
     slot_emptied(timers, level, slot);
 
     struct asyncio_link *link;
-    while ((link = list_pop(&inside))) {
-        if (timer_of(link)->when_ns > timers->now_ns) {
-            place(timers, timer_of(link));
-        } else {
-            fetch_owner(timer_of(link));
-            list_add_tail(expired, link);
-        }
-    }
+    while (slot_first(&inside))
+        for (int i = 0; i < ASYNCIO__SLOT_LISTS; i++)
+            if ((link = list_pop(&inside.lists[i])))
+                move_down(timers, link, expired);
 }
 
 static void advance(struct asyncio__timers *timers, int64_t now_ns,
@@ -300,5 +351,5 @@ struct asyncio__timer *asyncio__timers_any(const struct asyncio__timers *timers)
     if (!timers->levels) return NULL;
     unsigned level = (unsigned)__builtin_ctzll(timers->levels);
     unsigned slot = (unsigned)__builtin_ctzll(timers->used[level]);
-    return timer_of(list_first(&timers->slots[level][slot]));
+    return timer_of(slot_first(&timers->slots[level][slot]));
 }

@@ -24,12 +24,21 @@ struct asyncio__timer {
 
 #define ASYNCIO__WHEEL_LEVELS 11 // 6 bits each: all of an int64_t
 
+// A slot's timers, in several lists: where each is in memory is known from the
+// one before it alone, so whoever walks through them goes down all lists at
+// once. Those of one deadline are in the same one.
+#define ASYNCIO__SLOT_LISTS 4
+
+struct asyncio__timer_slot {
+    struct asyncio_link lists[ASYNCIO__SLOT_LISTS];
+};
+
 struct asyncio__timers {
     int64_t now_ns;  // every timer that was due then has left the wheel
     size_t count;    // armed
     uint64_t levels; // bit n: some slot of level n is in use
     uint64_t used[ASYNCIO__WHEEL_LEVELS]; // bit n: slot n is in use
-    struct asyncio_link slots[ASYNCIO__WHEEL_LEVELS][64];
+    struct asyncio__timer_slot slots[ASYNCIO__WHEEL_LEVELS][64];
     struct asyncio_link due;     // armed for the past, in order
     struct asyncio_link waiting; // asyncio__timer.link: for the clock
     int64_t read_ns;             // what the clock showed last
