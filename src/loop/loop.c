@@ -206,6 +206,7 @@ int asyncio_loop_close(struct asyncio_loop *loop)
     if (loop->floor) loop->floor->drop(loop);
     asyncio__callbacks_drop(loop);
     loop->spare_blocks = NULL;
+    memset(loop->spare_compact, 0, sizeof loop->spare_compact);
     asyncio__poller_close(loop->poller);
     loop->poller = NULL;
     asyncio__stacks_close(loop->stacks);

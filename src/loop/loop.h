@@ -101,6 +101,8 @@ enum asyncio__detour {
     ASYNCIO__INDIRECT = 4,
 };
 
+#define ASYNCIO__SPARE_LISTS 4 // of blocks
+
 enum asyncio__loop_state {
     ASYNCIO__LOOP_IDLE,
     ASYNCIO__LOOP_RUNNING,
@@ -174,6 +176,10 @@ struct asyncio_loop {
     bool freed;           // asyncio_loop_free waits for the last of them
     uint64_t newest_task; // the number of the one made last
     struct asyncio_link *spare_blocks; // of tasks, for reuse, by `next`
+    // Those that compact tasks left, the latest first: they are in these lists
+    // in turn, so that it is known which the next few are.
+    struct asyncio_link *spare_compact[ASYNCIO__SPARE_LISTS];
+    unsigned spare_turn;               // of the list that has the latest
     struct asyncio__arena task_blocks; // those, and the ones in use
     // A stack that no task has, and where its last one has ended on it: the
     // next one may go on from there. NULL: there is none.

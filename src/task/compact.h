@@ -32,6 +32,7 @@
 // Says of a new task that it is compact.
 static inline void asyncio__task_make_compact(struct asyncio_task *task)
 {
+    task->future.flags_ |= ASYNCIO__TASK_IS_COMPACT;
     task->compact = true;
     task->eager = false;
     task->state = ASYNCIO__TASK_NEW | ASYNCIO__TASK_COMPACT;

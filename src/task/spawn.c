@@ -104,9 +104,34 @@ static uint64_t next_number(void)
     ((sizeof(struct asyncio_task) + ASYNCIO__ARENA_UNIT - 1) /                 \
      ASYNCIO__ARENA_UNIT * ASYNCIO__ARENA_UNIT)
 
+static void push_compact(struct asyncio_loop *loop, struct asyncio_link *link)
+{
+    loop->spare_turn = (loop->spare_turn - 1) % ASYNCIO__SPARE_LISTS;
+    struct asyncio_link **list = &loop->spare_compact[loop->spare_turn];
+    link->next = *list;
+    *list = link;
+}
+
+// Compact tasks come by the thousands and end in any order, so that these
+// blocks may be anywhere: the one that is to be taken next but three is asked
+// for now.
+static struct asyncio_link *pop_compact(struct asyncio_loop *loop)
+{
+    struct asyncio_link **list = &loop->spare_compact[loop->spare_turn];
+    struct asyncio_link *link = *list;
+    if (!link) return NULL;
+    *list = link->next;
+    loop->spare_turn = (loop->spare_turn + 1) % ASYNCIO__SPARE_LISTS;
+    __builtin_prefetch(*list, 1);
+    return link;
+}
+
+// A block where none is spare of one's own kind.
 ASYNCIO__APART static struct asyncio_task *
 usual_block(struct asyncio_loop *loop)
 {
+    struct asyncio_link *link = pop_compact(loop);
+    if (link) return (void *)link;
     struct asyncio_task *task =
         asyncio__arena_get(&loop->task_blocks, USUAL_SIZE);
     if (task) task->future.flags_ = ASYNCIO__TASK_SPARE;
@@ -131,6 +156,14 @@ static inline struct asyncio_task *new_block(struct asyncio_loop *loop)
     struct asyncio_link *link = loop->spare_blocks;
     if (!link) return usual_block(loop);
     loop->spare_blocks = link->next;
+    assert(has_nothing_more((struct asyncio_task *)(void *)link));
+    return (void *)link;
+}
+
+static struct asyncio_task *new_compact_block(struct asyncio_loop *loop)
+{
+    struct asyncio_link *link = pop_compact(loop);
+    if (!link) return new_block(loop);
     assert(has_nothing_more((struct asyncio_task *)(void *)link));
     return (void *)link;
 }
@@ -163,7 +196,7 @@ ASYNCIO__APART static struct asyncio_task *
 new_block_with_extra(struct asyncio_loop *loop, const void *arg,
                      const struct asyncio_task_options *options)
 {
-    if (is_plainly_compact(loop, options)) return new_block(loop);
+    if (is_plainly_compact(loop, options)) return new_compact_block(loop);
     if (refusal(loop, arg, options) < 0) return NULL;
     struct extra extra = extra_of(options);
     size_t more = extra.call + extra.copy + extra.name;
@@ -368,6 +401,19 @@ static void drop_more(struct asyncio_task *task)
     asyncio__clear((char *)task + MORE_BEGINS, MORE_ENDS - MORE_BEGINS);
 }
 
+// The block's first words are its future's list, which is empty.
+static inline void free_spare(struct asyncio_loop *loop,
+                              struct asyncio_task *task)
+{
+    struct asyncio_link *link = &task->future.waiters_;
+    if (task->future.flags_ & ASYNCIO__TASK_IS_COMPACT) {
+        push_compact(loop, link);
+        return;
+    }
+    link->next = loop->spare_blocks;
+    loop->spare_blocks = link;
+}
+
 void asyncio__task_free(struct asyncio_task *task)
 {
     struct asyncio_loop *loop = task->future.loop_;
@@ -376,9 +422,7 @@ void asyncio__task_free(struct asyncio_task *task)
     if (task->future.failure_) asyncio__failure_unref(task->future.failure_);
     if (asyncio__task_has_more(task)) drop_more(task);
     if (task->future.flags_ & ASYNCIO__TASK_SPARE) {
-        // The block's first words: its future's list, which is empty.
-        task->future.waiters_.next = loop->spare_blocks;
-        loop->spare_blocks = &task->future.waiters_;
+        free_spare(loop, task);
     } else {
         asyncio__free(task);
     }

@@ -40,8 +40,10 @@ enum asyncio__future_flags {
     ASYNCIO__TASK_HAS_MORE = 4,
     // the block is of the usual size and kept for reuse,
     ASYNCIO__TASK_SPARE = 8,
-    // and a spawn has failed: static, of no loop.
+    // and a spawn has failed: static, of no loop;
     ASYNCIO__TASK_IMMORTAL = 16,
+    // `compact`, where that is too far away.
+    ASYNCIO__TASK_IS_COMPACT = 32,
 };
 
 // A place in a line, for what asks more of its waiters than a step: channels,
