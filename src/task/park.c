@@ -317,7 +317,10 @@ int asyncio__checkpoint_stop(struct asyncio_loop *loop)
 
 static void sleep_over(struct asyncio__timer *timer)
 {
-    asyncio__wake(list_entry(timer, struct asyncio_task, timer), 0);
+    struct asyncio_task *task = list_entry(timer, struct asyncio_task, timer);
+    if (task->compact && task->future.loop_->blocks >= CROWD)
+        asyncio__fetch_frames(task);
+    asyncio__wake(task, 0);
 }
 
 static bool cancel_sleep(struct asyncio_task *task,

@@ -84,13 +84,16 @@ int asyncio__park(const struct asyncio__wait_kind *kind, void *object,
 // loop's thread.
 void asyncio__wake(struct asyncio_task *task, int result);
 
-// Asks for what a parked task has on its stack where it stands, and will need
-// next: for whoever wakes many in a row, none of which has run for long. They
-// come from memory together then, and not each as its turn comes.
+// Asks for what a parked task has on its stack where it stands, or in its
+// image, and will need next: for whoever wakes many in a row, none of which has
+// run for long. They come from memory together then, and not each as its turn
+// comes.
 static inline void asyncio__fetch_frames(const struct asyncio_task *task)
 {
-    const char *frames = task->context.sp;
-    for (int line = -3; line < 5; line++)
+    // What it calls next is below where it stands; of an image, not yet there.
+    const char *frames =
+        task->compact ? (const char *)task->image : task->context.sp;
+    for (int line = task->compact ? 0 : -3; line < 5; line++)
         __builtin_prefetch(frames + 64 * (ptrdiff_t)line, 1);
 }
 
