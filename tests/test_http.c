@@ -429,18 +429,35 @@ TEST(a_file_that_cannot_be_written_is_named, .real_time = true)
     stop();
 }
 
+static bool put(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+    if (!file) return false;
+    fputs(text, file);
+    return fclose(file) == 0;
+}
+
+// Whoever has no number in the namespace may make no files there.
+static bool map_to_itself(const char *name, unsigned number)
+{
+    char path[64], text[64];
+    snprintf(path, sizeof path, "/proc/self/%s", name);
+    snprintf(text, sizeof text, "%u %u 1", number, number);
+    return put(path, text);
+}
+
 // Puts a file system of `size` on `folder`, which only this process sees. False
 // where that is not allowed.
 static bool mount_small(const char *folder, const char *size)
 {
     uid_t user = geteuid();
+    gid_t group = getegid();
     if (unshare(CLONE_NEWNS | (user == 0 ? 0 : CLONE_NEWUSER)) < 0)
         return false;
-    if (user != 0) {
-        FILE *map = fopen("/proc/self/uid_map", "we");
-        if (map) fprintf(map, "%u %u 1", user, user);
-        if (!map || fclose(map) != 0) return false;
-    }
+    if (user != 0 && !(map_to_itself("uid_map", user) &&
+                       put("/proc/self/setgroups", "deny") &&
+                       map_to_itself("gid_map", group)))
+        return false;
     return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
            mount("small", folder, "tmpfs", 0, size) == 0;
 }

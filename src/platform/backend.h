@@ -46,7 +46,8 @@ struct asyncio__poller_kind {
     int (*pipe)(struct asyncio__poller *poller, int fds[2], int flags);
 };
 
-int asyncio__uring_open(struct asyncio__poller **poller);
+// One who insists has nothing to fall back on.
+int asyncio__uring_open(struct asyncio__poller **poller, bool insists);
 int asyncio__epoll_open(struct asyncio__poller **poller);
 int asyncio__sim_open(struct asyncio__poller **poller);
 

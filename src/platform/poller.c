@@ -39,13 +39,14 @@ int asyncio__poller_open(struct asyncio__poller **poller,
     if (choice == ASYNCIO__BACKEND_AUTO) choice = named_backend();
     if (choice < 0) return choice;
 
-    if (choice == ASYNCIO__BACKEND_URING) return asyncio__uring_open(poller);
+    if (choice == ASYNCIO__BACKEND_URING)
+        return asyncio__uring_open(poller, true);
     if (choice == ASYNCIO__BACKEND_EPOLL) return asyncio__epoll_open(poller);
     if (choice == ASYNCIO__BACKEND_SIM) return asyncio__sim_open(poller);
 
     // Containers deny rings, old kernels lack them, a limit on locked memory
     // may leave no room: whatever the reason, epoll says the same.
-    int err = asyncio__uring_open(poller);
+    int err = asyncio__uring_open(poller, false);
     return err < 0 ? asyncio__epoll_open(poller) : 0;
 }
 

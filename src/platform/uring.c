@@ -26,6 +26,9 @@
 #define SQ_ENTRIES 256
 #define CQ_ENTRIES 4096
 
+#define REST_NS   1000000
+#define RESTS_MAX 1000
+
 // Those to be queued last, and those that nobody minds being queued before them
 // although they were asked for later: they neither take what is received nor
 // change what the descriptor is.
@@ -284,7 +287,20 @@ static int open_ring(struct asyncio__uring *u)
     return -ENOSYS;
 }
 
-int asyncio__uring_open(struct asyncio__poller **poller)
+// Rings count against what their user may lock in memory, and the kernel takes
+// a while to undo those that were closed: whoever insists waits for it.
+static int open_ring_for(struct asyncio__uring *u, bool insists)
+{
+    int err = open_ring(u);
+    for (int rests = 0; err == -ENOMEM && insists && rests < RESTS_MAX;
+         rests++) {
+        asyncio__sys_rest(REST_NS);
+        err = open_ring(u);
+    }
+    return err;
+}
+
+int asyncio__uring_open(struct asyncio__poller **poller, bool insists)
 {
     struct asyncio__uring *u = asyncio__alloc(sizeof *u);
     if (!u) return -ENOMEM;
@@ -295,7 +311,7 @@ int asyncio__uring_open(struct asyncio__poller **poller)
     int err = asyncio__sys_eventfd(0, 0);
     if (err < 0) goto free_uring;
     u->wake_fd = err;
-    err = open_ring(u);
+    err = open_ring_for(u, insists);
     if (err < 0) goto close_wake;
 
     *poller = &u->base;
