@@ -11,6 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "gates.h"
+#include "loop/loop.h"
+#include "platform/sys.h"
 #include "runner/runner.h"
 
 struct pair {
@@ -191,7 +194,7 @@ struct other_thread {
     struct asyncio_future future;
     struct asyncio_task *victim;
     pthread_t thread;
-    pid_t loops_thread;
+    atomic_bool over; // nobody waits for it any more
 };
 
 static int finish(void *arg)
@@ -214,17 +217,18 @@ static bool is_asleep(pid_t process, pid_t thread)
     return state != 'R' && state != 'D';
 }
 
-// Lets the loop fall asleep: by then it was asked whether it is stuck.
 static void wait_until_asleep(pid_t process, pid_t thread)
 {
     while (!is_asleep(process, thread))
         sched_yield();
 }
 
+// Lets the loop fall asleep: by then it was asked whether it is stuck.
 static void *post_late(void *arg)
 {
     struct other_thread *other = arg;
-    wait_until_asleep(getpid(), other->loops_thread);
+    while (!atomic_load(&other->loop->sleeping) && !atomic_load(&other->over))
+        sched_yield();
     while (asyncio_call_soon_threadsafe(other->loop, finish, other) == -ENOMEM)
         sched_yield(); // somebody has to call
     return NULL;
@@ -234,10 +238,10 @@ static int wait_for_thread(void *arg)
 {
     struct other_thread *other = arg;
     other->loop = asyncio_get_running_loop();
-    other->loops_thread = gettid();
     if (pthread_create(&other->thread, NULL, post_late, other) != 0)
         return -EAGAIN;
     int value = asyncio_await(&other->future);
+    atomic_store(&other->over, true);
     pthread_join(other->thread, NULL);
     return value;
 }
@@ -278,6 +282,60 @@ TEST_PLAIN(circle_that_a_thread_may_end_is_reported_in_debug_mode_alone,
     EXPECT_EQ(asyncio_run(circle_and_a_thread, &again, .debug = true), 7);
     EXPECT_CONTAINS(expect_report(-EDEADLK),
                     "only another thread could wake them");
+}
+
+// The only other thread posts, and is gone, between the loop's look at what was
+// posted and its count of the threads.
+static struct other_thread racing;
+static sem_t may_post;
+
+static void *post_when_told(void *arg)
+{
+    (void)arg;
+    down(&may_post);
+    EXPECT_EQ(asyncio_call_soon_threadsafe(racing.loop, finish, &racing), 0);
+    return NULL;
+}
+
+static int before_threads_are_counted(enum asyncio__sys_call call,
+                                      const char *site, size_t *len)
+{
+    (void)call;
+    (void)len;
+    if (strcmp(site, "asyncio__sys_threads") != 0 || !racing.loop) return 0;
+    sem_post(&may_post);
+    pthread_join(racing.thread, NULL);
+    racing.loop = NULL;
+    return 0;
+}
+
+static int wait_in_a_circle(void *arg)
+{
+    struct pair pair = {0};
+    (void)arg;
+    racing.loop = asyncio_get_running_loop();
+    int err = -pthread_create(&racing.thread, NULL, post_when_told, NULL);
+    if (!EXPECT_EQ(err, 0)) return err;
+    pair.a = asyncio_create_task(await_other, &pair.b, .name = "a");
+    pair.b = asyncio_create_task(await_other, &pair.a, .name = "b");
+    racing.victim = pair.a;
+    err = asyncio_await(pair.a);
+    asyncio_ignore(asyncio_await(pair.b));
+    asyncio_task_release(pair.a);
+    asyncio_task_release(pair.b);
+    return err;
+}
+
+TEST_PLAIN(thread_that_has_posted_before_it_went_is_not_forgotten,
+           .faulty = true)
+{
+    static struct asyncio__sys_hooks hooks;
+    hooks = *asyncio__sys_hooks;
+    hooks.before = before_threads_are_counted;
+    asyncio__sys_hooks = &hooks;
+    sem_init(&may_post, 0, 0);
+    EXPECT_EQ(asyncio_run(wait_in_a_circle, NULL), -ECANCELED);
+    EXPECT_SAME(racing.loop, NULL);
 }
 
 static int wait_for_signal(void *arg)

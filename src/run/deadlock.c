@@ -140,6 +140,8 @@ void asyncio__deadlock_check(struct asyncio_loop *loop)
                   asyncio__trace_threads();
     bool alone = threads == 1;
     if (!alone && !loop->debug) return;
+    // A thread that is gone may have posted before it went.
+    if (asyncio__loop_has_posts(loop)) return;
     circle.alone = alone;
     if (find_circle(&circle, loop) < 0) return;
     if (!circle.first && alone && loop->debug) take_all(&circle, loop);
