@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -97,18 +98,39 @@ static bool is_no_longer_ours(const char *thread)
     return (name && strncmp(name, "(iou-", 5) == 0) || marks & EXITING;
 }
 
+struct census {
+    nlink_t before; // how many the kernel knew of when the list began
+    nlink_t listed;
+    int ours; // of these
+};
+
+static bool take_census(struct census *census)
+{
+    struct stat about = {0};
+    DIR *folder = opendir("/proc/self/task");
+    if (!folder) return false;
+
+    *census = (struct census){0};
+    if (fstat(dirfd(folder), &about) == 0) census->before = about.st_nlink;
+    struct dirent *entry;
+    while ((entry = readdir(folder))) {
+        census->listed++; // "." and ".." are links, too
+        if (entry->d_name[0] != '.' && !is_no_longer_ours(entry->d_name))
+            census->ours++;
+    }
+    closedir(folder);
+    return true;
+}
+
+// The kernel ends the list early when a thread ends that it has just named. So
+// one is only believed that has as many as there were before it.
 static int count_threads(void)
 {
-    DIR *folder = opendir("/proc/self/task");
-    if (!folder) return -1;
-
-    int count = 0;
-    struct dirent *entry;
-    while ((entry = readdir(folder)))
-        if (entry->d_name[0] != '.' && !is_no_longer_ours(entry->d_name))
-            count++;
-    closedir(folder);
-    return count;
+    struct census census;
+    do {
+        if (!take_census(&census)) return -1;
+    } while (census.listed < census.before);
+    return census.ours;
 }
 
 int asyncio__sys_threads(void)
