@@ -14,7 +14,6 @@
 static void begin_debug(void)
 {
     struct asyncio_loop *loop = asyncio_get_running_loop();
-    asyncio_loop_set_slow_callback_duration(loop, ASYNCIO_FOREVER);
     EXPECT_EQ(asyncio_loop_set_debug(loop, true), 0);
     EXPECT_EQ(asyncio_sleep(0), 0);
 }

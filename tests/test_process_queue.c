@@ -393,7 +393,6 @@ TEST(pool_of_processes_is_used_on_its_loops_thread_only)
     struct asyncio_executor *pool = make_pool(1);
     struct asyncio_loop *loop = asyncio_get_running_loop();
     EXPECT_OR_RETURN(pool);
-    asyncio_loop_set_slow_callback_duration(loop, ASYNCIO_FOREVER);
     EXPECT_EQ(asyncio_loop_set_debug(loop, true), 0);
     EXPECT_GE(asyncio_run_in_executor(pool, count_call, NULL), 0);
     EXPECT_EQ(asyncio_to_thread(misuse_pool, pool), 0);

@@ -208,9 +208,6 @@ static int read_tickets(struct two *two)
 static int make_by(struct stream_pair *pair, int maximum)
 {
     pair->both_ways = true;
-    // Keys take their time, and debug mode is not about that here.
-    struct asyncio_loop *loop = asyncio_get_running_loop();
-    EXPECT_EQ(asyncio_loop_set_slow_callback_duration(loop, 10), 0);
     struct two *two = calloc(1, sizeof *two);
     if (!two) return -ENOMEM;
     pair->more = two;

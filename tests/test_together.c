@@ -300,7 +300,6 @@ TEST(circle_that_a_thread_opens_by_a_channel_is_no_deadlock, .stuck = true)
     struct circle circle = {.loops_thread = gettid()};
     struct asyncio_loop *loop = asyncio_get_running_loop();
     if (asyncio_loop_set_debug(loop, true) < 0) return;
-    asyncio_loop_set_slow_callback_duration(loop, ASYNCIO_FOREVER);
     EXPECT_OR_RETURN(make_channel(0));
     if (asyncio_thread_sender_create(&circle.sender, &out) == 0) {
         pthread_t thread;

@@ -145,7 +145,6 @@ static int misuse_scopes(void *arg)
 static void let_a_thread_try(int (*misuse)(void *arg))
 {
     struct asyncio_loop *loop = asyncio_get_running_loop();
-    asyncio_loop_set_slow_callback_duration(loop, ASYNCIO_FOREVER);
     EXPECT_EQ(asyncio_loop_set_debug(loop, true), 0);
     struct asyncio_semaphore semaphore = ASYNCIO_SEMAPHORE(0);
     struct things things = {.loop = loop, .semaphore = &semaphore};
@@ -240,7 +239,6 @@ TEST(report_from_another_thread_is_not_lost_and_not_for_the_handler)
 {
     int code = 0;
     struct asyncio_loop *loop = asyncio_get_running_loop();
-    asyncio_loop_set_slow_callback_duration(loop, ASYNCIO_FOREVER);
     EXPECT_EQ(asyncio_loop_set_debug(loop, true), 0);
     EXPECT_EQ(asyncio_set_exception_handler(note_code, &code), 0);
     EXPECT_EQ(asyncio_to_thread(report_from_here, loop), 0);
@@ -345,7 +343,6 @@ TEST(what_tasks_wait_for_is_used_on_their_thread_only)
     void *slots[2];
     struct shared shared = {0};
     struct asyncio_loop *loop = asyncio_get_running_loop();
-    asyncio_loop_set_slow_callback_duration(loop, ASYNCIO_FOREVER);
     EXPECT_EQ(asyncio_loop_set_debug(loop, true), 0);
     EXPECT_EQ(asyncio_queue_init(&shared.queue, slots, 2), 0);
     EXPECT_OR_RETURN(asyncio_lock_acquire_nowait(&shared.lock) == 0);
@@ -434,7 +431,6 @@ TEST(scopes_owner_locks_conditions_and_channels_are_their_loops_own)
 {
     struct late late = {0};
     struct asyncio_loop *loop = asyncio_get_running_loop();
-    asyncio_loop_set_slow_callback_duration(loop, ASYNCIO_FOREVER);
     EXPECT_OR_RETURN(asyncio_loop_set_debug(loop, true) == 0);
     EXPECT_OR_RETURN(asyncio_channel_create(&late.out, &late.in, 0) == 0);
     EXPECT_OR_RETURN(asyncio_owner_lock_acquire_nowait(&late.owner_lock) == 0);
@@ -644,7 +640,6 @@ static void let_a_thread_wait(int (*misuse)(void *arg))
     void *slots[1];
     struct awaited awaited;
     struct asyncio_loop *loop = asyncio_get_running_loop();
-    asyncio_loop_set_slow_callback_duration(loop, ASYNCIO_FOREVER);
     EXPECT_OR_RETURN(asyncio_loop_set_debug(loop, true) == 0);
     if (!EXPECT_EQ(make_awaited(&awaited, slots), 0)) {
         destroy_awaited(&awaited);

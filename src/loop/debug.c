@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "loop/testing.h"
 #include "platform/sys.h"
 
 #define SLOW_NS INT64_C(100000000)
@@ -58,7 +59,8 @@ void asyncio__debug_settings(struct asyncio_loop *loop,
     if (flag == ASYNCIO_DEBUG_DEFAULT && !ask) flag = ASYNCIO_DEBUG_OFF;
     loop->debug = asyncio__debug_wanted(flag);
     loop->asks_environment = ask;
-    loop->slow_ns = SLOW_NS;
+    loop->slow_ns =
+        asyncio__testing.slow_ns ? asyncio__testing.slow_ns : SLOW_NS;
     if (options && options->slow_step > 0)
         duration(options->slow_step, &loop->slow_ns);
 }

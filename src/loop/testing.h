@@ -21,6 +21,8 @@ struct asyncio__testing {
     // A test's loop is about to sleep, and nothing of its own will ever end
     // that; or NULL.
     void (*stuck)(struct asyncio_loop *loop);
+    // What a step may take in loops that are not told; 0: the usual.
+    int64_t slow_ns;
     void (*task_step)(struct asyncio__step *); // how to tell a task from others
     asyncio_report_fn *report; // NULL, or in place of standard error
     void *report_arg;

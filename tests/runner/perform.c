@@ -31,13 +31,9 @@ const char *test_folder(void)
     return getenv("TMPDIR");
 }
 
-// In debug mode a machine that has much else to do would report slow steps. A
-// test of these says itself what is slow.
 static int main_task(void *arg)
 {
     const struct test *test = arg;
-    asyncio_loop_set_slow_callback_duration(asyncio_get_running_loop(),
-                                            ASYNCIO_FOREVER);
     test->body();
     return 0;
 }
@@ -135,6 +131,9 @@ static int set_up(const struct test__run *run)
     in_fault_loop = run->calls != NULL;
     asyncio_testing_clock_use(test->real_time ? NULL : &test_clock);
     asyncio_testing_seed(test->ordered ? 0 : run->seed);
+    // In debug mode a machine that has much else to do would report slow steps.
+    // A test of these says itself what is slow.
+    asyncio__testing.slow_ns = ASYNCIO__NEVER;
     asyncio_testing_reports(test__collect_report, NULL);
     asyncio_testing_on_failure(note_fault);
     asyncio_testing_on_cancel(note_cancel);
