@@ -4,10 +4,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "platform/trace_writer.h"
@@ -70,6 +72,8 @@ static void miss_closed(void)
 #define IO_WORKER 0x10u   // a ring's own, which ends when the kernel pleases
 #define KERNELS   0x4000u // the same, in newer kernels
 
+#define PATIENCE_S 2 // with a thread that is about to end
+
 static unsigned threads_now, threads_listed;
 
 // What stands in a stat file behind the name in brackets. False: it is gone.
@@ -124,6 +128,22 @@ static unsigned count_threads(void)
     return COUNTS_THREADS ? threads_now : 0;
 }
 
+// A thread that nobody joins has still some steps to go when it has said that
+// it ends. One that stays is waited for in vain.
+static unsigned count_lasting_threads(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    time_t until_s = now.tv_sec + PATIENCE_S;
+    unsigned threads;
+    do {
+        threads = count_threads();
+        if (threads > threads_before) sched_yield();
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (threads > threads_before && now.tv_sec < until_s);
+    return threads;
+}
+
 // ---- Children ---------------------------------------------------------------
 
 // Also one that has ended counts, as long as nobody has asked how.
@@ -157,7 +177,7 @@ void test__surroundings_compare(void)
     each_number("/proc/self/fd", miss_descriptor);
     miss_closed();
 
-    unsigned threads = count_threads();
+    unsigned threads = count_lasting_threads();
     if (threads > threads_before) {
         atomic_fetch_add(&test__outcome->leaks, threads - threads_before);
         test__note("leak: threads that still run: %u",
