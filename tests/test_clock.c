@@ -441,11 +441,16 @@ TEST(cushion_is_a_duration)
 
 TEST(wait_for_all_to_wait_works_with_the_systems_clock, .real_time = true)
 {
-    double seconds = 0.005;
-    struct asyncio_task *task = asyncio_create_task(yawn, &seconds);
+    double long_time = 3600, moment = 0.005;
+    struct asyncio_task *task = asyncio_create_task(yawn, &long_time);
     EXPECT_EQ(asyncio_testing_wait_all_tasks_blocked(0), 0);
     EXPECT_TRACE();
+    asyncio_task_cancel(task);
+    asyncio_ignore(asyncio_await(task));
+    asyncio_task_release(task);
+    EXPECT_TRACE("yawn");
     // No cushion is that soft: the sleeper wakes first.
+    task = asyncio_create_task(yawn, &moment);
     EXPECT_EQ(asyncio_testing_wait_all_tasks_blocked(0.01), 0);
     EXPECT_TRACE("yawn");
     asyncio_ignore(asyncio_await(task));
@@ -468,7 +473,7 @@ static int jump_an_hour(void *arg)
 // In a program that uses no clock of its own, and only if it is asked for.
 TEST_PLAIN(environment_can_ask_for_time_that_jumps, .real_time = true)
 {
-    struct asyncio_loop *loop;
+    struct asyncio_loop *loop = NULL;
     static struct asyncio_testing_clock usual;
     asyncio_testing_clock_use(NULL);
     setenv("ASYNCIO_CLOCK", "virtual", true);
@@ -477,10 +482,12 @@ TEST_PLAIN(environment_can_ask_for_time_that_jumps, .real_time = true)
     EXPECT_EQ(asyncio_new_event_loop(&loop, .ignore_environment = true), 0);
     EXPECT(asyncio_time() != 1000);
     EXPECT_EQ(asyncio_loop_free(loop), 0);
+    loop = NULL;
     setenv("ASYNCIO_CLOCK", "real", true);
     EXPECT_EQ(asyncio_new_event_loop(&loop), 0);
     EXPECT(asyncio_time() != 1000);
     EXPECT_EQ(asyncio_loop_free(loop), 0);
+    loop = NULL;
 
     // A clock that is in use comes first.
     setenv("ASYNCIO_CLOCK", "virtual", true);

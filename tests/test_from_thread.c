@@ -9,32 +9,50 @@
 #include "threads.h"
 
 static struct asyncio_loop *loop;
-static bool inside;      // a coroutine has begun
-static int answer;       // of it, as its job saw it
-static atomic_bool over; // the job that nobody waits for
+static int inside;        // coroutines that have begun
+static atomic_int answer; // of one, as its job saw it
+static atomic_bool over;  // the job that nobody waits for
+
+// What is to end when so many coroutines have begun.
+static int last;
+static struct asyncio_timeout *limit;
+static struct asyncio_cancel_scope *scope;
+
+static void count_inside(void)
+{
+    if (++inside != last) return;
+    if (limit) EXPECT_EQ(asyncio_timeout_reschedule(limit, asyncio_time()), 0);
+    if (scope)
+        EXPECT_EQ(asyncio_cancel_scope_set_deadline(scope, asyncio_time()), 0);
+}
+
+struct question {
+    bool begun, told;
+};
 
 static int wait_for_ever(void *arg)
 {
-    inside = true;
+    struct question *question = arg;
+    question->begun = true;
+    count_inside();
     int err = asyncio_sleep(ASYNCIO_FOREVER);
-    if (arg) *(bool *)arg = err == -ECANCELED;
+    question->told = err == -ECANCELED;
     return err;
 }
 
 static int ask_the_loop(void *arg)
 {
     (void)arg;
-    bool told = false; // in the frame of the job
-    answer = asyncio_from_thread_run(loop, wait_for_ever, &told);
-    EXPECT_EQ(told, answer == -ECANCELED);
-    return answer;
+    struct question question = {0}; // in the frame of the job
+    int code = asyncio_from_thread_run(loop, wait_for_ever, &question);
+    EXPECT_EQ(question.told, question.begun && code == -ECANCELED);
+    atomic_store(&answer, code);
+    return code;
 }
 
 static struct asyncio_task *begin_asking(struct call *call)
 {
     loop = asyncio_get_running_loop();
-    answer = 0;
-    inside = false;
     struct asyncio_task *task = begin_call(call);
     while (!inside && !asyncio_task_done(task))
         asyncio_ignore(asyncio_sleep(0.001));
@@ -64,23 +82,29 @@ TEST(cancelled_job_takes_the_coroutine_along_that_it_waits_for,
 TEST(time_limit_ends_a_job_that_waits_for_the_loop, .real_time = true)
 {
     loop = asyncio_get_running_loop();
-    EXPECT_EQ(asyncio_wait_for(asyncio_to_thread(ask_the_loop, NULL), 0.01),
-              -ETIMEDOUT);
+    ASYNCIO_WITH_TIMEOUT(mine, ASYNCIO_FOREVER);
+    limit = &mine;
+    last = 1;
+    int err = asyncio_to_thread(ask_the_loop, NULL);
+    EXPECT_EQ(asyncio_timeout_exit(&mine, err), -ETIMEDOUT);
     EXPECT_EQ(answer, -ECANCELED);
 }
 
 TEST(scope_ends_a_job_that_waits_for_the_loop, .real_time = true)
 {
     loop = asyncio_get_running_loop();
-    ASYNCIO_WITH_MOVE_ON_AFTER(scope, 0.01);
+    ASYNCIO_WITH_CANCEL_SCOPE(mine);
+    scope = &mine;
+    last = 1;
     int err = asyncio_to_thread(ask_the_loop, NULL);
     EXPECT_EQ(err, -ECANCELED);
-    EXPECT_EQ(asyncio_cancel_scope_exit(&scope, err), 0);
+    EXPECT_EQ(asyncio_cancel_scope_exit(&mine, err), 0);
+    EXPECT_EQ(answer, -ECANCELED);
 }
 
 static int clean_up_slowly(void *arg)
 {
-    inside = true;
+    count_inside();
     int err = asyncio_sleep(ASYNCIO_FOREVER);
     for (int i = 0; i < 5; i++)
         asyncio_ignore(asyncio_sleep(0));
@@ -159,9 +183,8 @@ static int item_asks(void *item)
     return ask_the_loop(NULL);
 }
 
-static int map_questions(void *arg)
+static int map_questions(void)
 {
-    (void)arg;
     int items[2] = {0};
     return asyncio_executor_map(NULL, item_asks, items, sizeof *items, 2);
 }
@@ -169,7 +192,11 @@ static int map_questions(void *arg)
 TEST(cancelled_map_ends_items_that_wait_for_the_loop, .real_time = true)
 {
     loop = asyncio_get_running_loop();
-    EXPECT_EQ(asyncio_wait_for(map_questions(NULL), 0.01), -ETIMEDOUT);
+    ASYNCIO_WITH_TIMEOUT(mine, 3); // if one of them cannot begin
+    limit = &mine;
+    last = 2;
+    int err = map_questions();
+    EXPECT_EQ(asyncio_timeout_exit(&mine, err), -ETIMEDOUT);
 }
 
 static int ask_in_vain(void *arg)

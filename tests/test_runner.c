@@ -283,7 +283,7 @@ static void wait_for_nobody(void)
 TEST_PLAIN(a_hang_names_the_tasks_that_wait)
 {
     inner.plain = false;
-    inner.limit = 0.2;
+    inner.limit = 2; // time to get there
     EXPECT_EQ(run_inner(wait_for_nobody), TEST__HUNG);
     EXPECT_WORDS("Task-1");
     test__run_close(&inner_run);
@@ -379,7 +379,7 @@ static void leave_grandchild(void)
 
 TEST_PLAIN(a_process_left_behind_by_a_child_is_seen_and_killed)
 {
-    inner.limit = 0.2;
+    inner.limit = 2; // time to end itself
     EXPECT_EQ(run_inner(leave_grandchild), TEST__LEAKED);
     EXPECT_WORDS("leak: a process that it started was still running");
     test__run_close(&inner_run);

@@ -13,6 +13,7 @@
 #define ARGS_MAX 8
 
 static char printed[16 * 1024];
+static double limit = 10; // of a run
 
 // Calls it with these words, which spaces separate.
 static int call(int (*fn)(void *arg), const char *words)
@@ -23,7 +24,8 @@ static int call(int (*fn)(void *arg), const char *words)
     for (char *word = strtok(text, " "); word && count < ARGS_MAX - 1;
          word = strtok(NULL, " "))
         args[count++] = word;
-    return asyncio_testing_main(count, args, fn, NULL, .seeds = 10, .limit = 1);
+    return asyncio_testing_main(count, args, fn, NULL, .seeds = 10,
+                                .limit = limit);
 }
 
 // In a process of its own, for a run in that very process that may end it.
@@ -99,7 +101,7 @@ static int wait_in_a_group(void *arg)
     return asyncio_task_group_exit(&group, 0);
 }
 
-TEST_PLAIN(careful_program_passes_every_run, .ordered = true)
+TEST_PLAIN(careful_program_passes_every_run, .ordered = true, .limit = 60)
 {
     const char *const commands[] = {
         "",
@@ -282,6 +284,7 @@ static int spin(void *arg)
 
 TEST_PLAIN(run_that_does_not_end_is_ended, .ordered = true)
 {
+    limit = 1;
     EXPECT_EQ(call_main(spin, "--seed 1"), 1);
     EXPECT_CONTAINS(printed, "did not end within its limit");
 }

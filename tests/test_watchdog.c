@@ -14,7 +14,7 @@
 
 #include "runner/runner.h"
 
-#define LIMIT 0.2 // seconds: a loop on a busy machine begins within them
+#define LIMIT 0.5 // seconds: a loop on a busy machine begins within them
 
 static _Atomic(unsigned) reports;
 static char text[600], task[80], site[200];
@@ -70,7 +70,7 @@ TEST_PLAIN(task_that_blocks_the_loop_is_named_with_its_stack, .real_time = true)
     EXPECT_EQ(asyncio_run(block_once, NULL, .watchdog = LIMIT), 0);
     EXPECT_EQ(reports, 1);
     EXPECT_EQ(code, -ETIMEDOUT);
-    EXPECT_CONTAINS(text, "the loop has not turned for 0.");
+    EXPECT_CONTAINS(text, "the loop has not turned for ");
     EXPECT_CONTAINS(text, "block_until < block_the_loop < block_once");
     EXPECT_CONTAINS(task, "Task-");
     EXPECT_CONTAINS(site, "test_watchdog.c:");
@@ -84,7 +84,7 @@ static int block_twice(void *arg)
     if (asyncio_set_exception_handler(take_report, NULL) < 0) return -EPERM;
     int err = block_the_loop(1);
     double began = now();
-    while (now() - began < 5 * LIMIT) // still the same blocking
+    while (now() - began < 3 * LIMIT) // still the same blocking
         continue;
     EXPECT_EQ(reports, 1);
     if (err == 0) err = asyncio_sleep(0);
@@ -107,7 +107,7 @@ static int block_in_a_child(void *arg)
 
 TEST_PLAIN(environment_asks_for_a_watchdog, .real_time = true)
 {
-    setenv("ASYNCIO_WATCHDOG", "0.05", 1);
+    setenv("ASYNCIO_WATCHDOG", "0.5", 1);
     EXPECT_EQ(asyncio_run(block_in_a_child, NULL), 0);
     EXPECT_EQ(reports, 1);
     EXPECT_STR(task, "the child");
