@@ -306,6 +306,36 @@ TEST(callback_that_is_queued_cannot_be_removed)
     EXPECT_TRACE("removed 0", "ran all the same");
 }
 
+TEST(reset_takes_callbacks_back)
+{
+    struct asyncio_future future = {0};
+    char word[] = "never";
+    EXPECT_EQ(asyncio_future_add_done_callback(&future, tell, word), 0);
+    asyncio_future_reset(&future);
+    EXPECT_EQ(asyncio_future_set_result(&future, 1), 0);
+    EXPECT_EQ(asyncio_sleep(0), 0);
+    EXPECT_TRACE();
+}
+
+static int await_it(void *arg)
+{
+    return asyncio_await((struct asyncio_future *)arg);
+}
+
+TEST(what_is_waited_for_is_not_reset)
+{
+    struct asyncio_future future = {0};
+    struct asyncio_task *task = asyncio_create_task(await_it, &future);
+    EXPECT_EQ(asyncio_sleep(0), 0);
+    asyncio_future_reset(&future);
+    EXPECT_CONTAINS(expect_report(-EBUSY), "cannot be reset");
+    asyncio_future_reset(asyncio_task_future(task));
+    EXPECT_CONTAINS(expect_report(-EBUSY), "cannot be reset");
+    EXPECT_EQ(asyncio_future_set_result(&future, 7), 0);
+    EXPECT_EQ(asyncio_await(task), 7);
+    asyncio_task_release(task);
+}
+
 TEST(callback_without_a_function_is_refused)
 {
     struct asyncio_future future = {0};
@@ -337,5 +367,13 @@ TEST_PLAIN(callback_is_dropped_if_its_loop_is_closed_before_the_future_is_done)
     EXPECT_EQ(asyncio_future_set_result(&future, 7), 0);
     EXPECT_EQ(asyncio_future_result(&future, &result), 0);
     EXPECT_EQ(result, 7);
+    EXPECT_TRACE();
+}
+
+TEST_PLAIN(future_whose_loop_was_closed_lets_go_of_its_callbacks)
+{
+    struct asyncio_future future = {0};
+    EXPECT_EQ(asyncio_run(add_tell, &future), 0);
+    asyncio_future_reset(&future);
     EXPECT_TRACE();
 }

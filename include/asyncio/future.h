@@ -42,8 +42,9 @@ ASYNCIO_API void asyncio_future_init_at(struct asyncio_future *future,
 // Lets go of what the words of its error occupy; for futures that may have
 // been given an error that has words, or been cancelled with a reason. (One
 // that is cancelled because its awaiter was has none.) The struct is pending
-// again afterwards. Nobody may be waiting. Accepts a zeroed one. In debug mode,
-// an error that nobody has looked at is reported.
+// again afterwards, without callbacks. Accepts a zeroed one. One that somebody
+// waits for, or is that of a task or a gather, is left alone, and that is
+// reported. In debug mode, an error that nobody has looked at is reported.
 ASYNCIO_API void asyncio_future_reset(struct asyncio_future *future);
 
 // Gives it a value, 0 or more.

@@ -5,7 +5,6 @@
 
 #include "task/future.h"
 
-#include <assert.h>
 #include <stdio.h>
 
 #include "loop/carry.h"
@@ -86,11 +85,41 @@ static void report_unseen(const struct asyncio_future *future)
                     asyncio__failure_text(future->failure_, future->result_));
 }
 
+// Takes back what would call `fn` with `arg`; for no function, every callback.
+static int remove_callbacks(struct asyncio_future *future,
+                            asyncio_future_fn *fn, void *arg)
+{
+    int removed = 0;
+    list_for_each_safe (link, after, &future->waiters_) {
+        struct asyncio__step *step =
+            list_entry(link, struct asyncio__step, link);
+        if (step->run != run_callback) continue;
+        struct callback *callback = callback_of(step);
+        if (fn && (callback->fn != fn || callback->arg != arg)) continue;
+        list_remove(link);
+        free_callback(callback);
+        removed++;
+    }
+    return removed;
+}
+
+// Whoever waits stands in its list; a task or a gather goes on behind it.
+static bool is_in_use(const struct asyncio_future *future)
+{
+    if (!future->kind_ && list_empty(&future->waiters_)) return false;
+    asyncio__report(asyncio_get_event_loop(), -EBUSY, NULL,
+                    future->kind_ ? NULL : future->reserved_,
+                    "a future that is waited for, or is that of a task or a "
+                    "gather, cannot be reset");
+    return true;
+}
+
 void asyncio_future_reset(struct asyncio_future *future)
 {
     if (!future) return;
-    assert(list_empty(&future->waiters_));
     if (asyncio__future_elsewhere(future, __func__)) return;
+    if (!future->kind_) remove_callbacks(future, NULL, NULL);
+    if (is_in_use(future)) return;
     report_unseen(future);
     asyncio__failure_unref(future->failure_);
     *future = (struct asyncio_future){0};
@@ -291,18 +320,7 @@ int asyncio_future_remove_done_callback(struct asyncio_future *future,
 {
     if (!future) return -EINVAL;
     if (asyncio__future_elsewhere(future, __func__)) return -EPERM;
-    int removed = 0;
-    list_for_each_safe (link, after, &future->waiters_) {
-        struct asyncio__step *step =
-            list_entry(link, struct asyncio__step, link);
-        if (step->run != run_callback) continue;
-        struct callback *callback = callback_of(step);
-        if (callback->fn != fn || callback->arg != arg) continue;
-        list_remove(link);
-        free_callback(callback);
-        removed++;
-    }
-    return removed;
+    return fn ? remove_callbacks(future, fn, arg) : 0;
 }
 
 static bool drop_callback(struct asyncio__step *step)
