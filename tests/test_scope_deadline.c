@@ -155,6 +155,24 @@ TEST(question_sees_a_deadline_that_has_passed, .real_time = true)
     EXPECT_EQ(asyncio_cancel_scope_exit(&scope, -ECANCELED), 0);
 }
 
+TEST(deadline_passes_before_the_scope_is_entered)
+{
+    struct asyncio_cancel_scope scope = {0};
+    double now = asyncio_time();
+    EXPECT_EQ(asyncio_cancel_scope_set_deadline(&scope, now + 1), 0);
+    EXPECT(!asyncio_cancel_scope_cancelled(&scope));
+    EXPECT_EQ(asyncio_cancel_scope_set_deadline(&scope, now), 0);
+    EXPECT(asyncio_cancel_scope_cancelled(&scope));
+    EXPECT_EQ(asyncio_cancel_scope_set_deadline(&scope, now + 1), -EINVAL);
+    EXPECT(asyncio_cancel_scope_cancelled(&scope));
+
+    EXPECT_EQ(asyncio_cancel_scope_enter(&scope), 0);
+    int err = asyncio_sleep(1);
+    EXPECT_EQ(err, -ECANCELED);
+    EXPECT_EQ(asyncio_cancel_scope_exit(&scope, err), 0);
+    EXPECT(asyncio_cancel_scope_caught(&scope));
+}
+
 TEST(ten_thousand_deadlines_are_one_timer)
 {
     CONFORMS("SCOPE-18");

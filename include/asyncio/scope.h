@@ -166,8 +166,9 @@ ASYNCIO_API void(asyncio_cancel_scope_cancel)(
         scope, ASYNCIO__OPTIONS(asyncio_cancel_options, __VA_ARGS__))
 
 // Whether this very scope was cancelled, by a call or by its deadline; one
-// whose deadline has passed while the task was busy is cancelled by the
-// question. And whether leaving it has turned a -ECANCELED into another code.
+// whose deadline has passed while the task was busy, or before it was entered,
+// is cancelled by the question. And whether leaving it has turned a -ECANCELED
+// into another code.
 //
 // like      trio's CancelScope.cancel_called, cancelled_caught
 ASYNCIO_API bool

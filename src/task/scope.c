@@ -312,13 +312,26 @@ void asyncio_cancel_scope_close(struct asyncio_cancel_scope *scope)
 
 // --- asking and changing ----------------------------------------------------
 
+// True if its deadline has passed and nobody has noticed: the task was busy, or
+// has not entered it yet.
+static bool is_late(const struct asyncio_cancel_scope *scope)
+{
+    if (has(scope, ASYNCIO__SCOPE_CANCELLED)) return false;
+    if (!has(scope, ASYNCIO__SCOPE_DEADLINE)) return false;
+    if (scope->state_ == SCOPE_LEFT) return false;
+
+    int64_t when_ns;
+    struct asyncio_loop *loop =
+        scope->state_ == SCOPE_OPEN ? loop_of(scope) : asyncio_get_event_loop();
+    if (!loop || asyncio__deadline_at(scope->deadline_, &when_ns) < 0)
+        return false;
+    return when_ns <= asyncio__loop_now(loop);
+}
+
 bool asyncio_cancel_scope_cancelled(struct asyncio_cancel_scope *scope)
 {
     scope = acting(scope);
-    struct asyncio__timer *timer = timer_of(scope);
-    if (scope->state_ == SCOPE_OPEN && asyncio__timer_armed(timer) &&
-        timer->when_ns <= asyncio__loop_now(loop_of(scope)))
-        time_is_up(timer);
+    if (is_late(scope)) time_is_up(timer_of(scope));
     return has(scope, ASYNCIO__SCOPE_CANCELLED);
 }
 
