@@ -55,7 +55,8 @@ static const char *find_one(const char *bytes, size_t len,
     return memmem(bytes, len, what, size);
 }
 
-// True if there is a separator; of several, the one that ends first.
+// True if there is a separator; of several, the one that ends first, and of
+// those that end together the shortest, in whatever order they were given.
 static bool find(const struct asyncio_stream *stream, struct search *search)
 {
     const char *bytes = stream->buffer + stream->head;
@@ -68,7 +69,8 @@ static bool find(const struct asyncio_stream *stream, struct search *search)
         if (!at) continue;
         size_t start = (size_t)(at - bytes);
         size_t end = start + separator->iov_len;
-        if (end >= search->end) continue;
+        if (end > search->end) continue;
+        if (end == search->end && start < search->start) continue;
         search->start = start;
         search->end = end;
     }

@@ -215,6 +215,15 @@ CHECK(of_several_separators_the_first_end_counts)
     put(&pair, "xABC");
     EXPECT_EQ(asyncio_stream_readuntil_any(pair.reader, out, 64, nested, 2), 3);
     expect_read(&pair, "C");
+    // Of two that end together the limit is that of the shorter one.
+    const struct iovec twins[] = {{"ome dataA", 9}, {"A", 1}, {"ome dataA", 9}};
+    EXPECT_EQ(asyncio_stream_set_limit(pair.reader, 3), 0);
+    put(&pair, "some dataA");
+    for (int i = 0; i < 2; i++)
+        EXPECT_EQ(
+            asyncio_stream_readuntil_any(pair.reader, out, 64, twins + i, 2),
+            -EMSGSIZE);
+    expect_read(&pair, "some dataA");
     unmake(maker, &pair);
 }
 
