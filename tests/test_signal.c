@@ -3,6 +3,8 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "runner/runner.h"
 
@@ -123,6 +125,39 @@ TEST_PLAIN(disposition_comes_back_when_the_loop_ends)
     EXPECT(is_default(SIGUSR2));
     raise(SIGUSR1);
     EXPECT_EQ(none, 0);
+}
+
+static int handle_one(void *arg)
+{
+    struct asyncio_future *got = arg;
+    if (asyncio_add_signal_handler(SIGUSR1, note, got) != 0) return -EIO;
+    raise(SIGUSR1);
+    return asyncio_wait_for(got, LONG);
+}
+
+// In a process forked by a task.
+static int handle_signals_in_child(void)
+{
+    struct asyncio_future got = {0};
+    if (!is_default(SIGUSR1) || !is_ignored(SIGUSR2)) return 1;
+    return asyncio_run(handle_one, &got) == 1 && calls == 1 ? 0 : 2;
+}
+
+TEST(forked_process_has_signals_of_its_own, .real_time = true)
+{
+    int status = -1;
+    struct asyncio_future got = {0};
+    signal(SIGUSR2, SIG_IGN);
+    EXPECT_EQ(asyncio_add_signal_handler(SIGUSR1, note, &got), 0);
+    EXPECT_EQ(asyncio_add_signal_handler(SIGUSR2, note, &got), 0);
+    pid_t child = fork();
+    if (child == 0) _exit(handle_signals_in_child());
+    EXPECT_OR_RETURN(child > 0);
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(calls, 0);
+    raise(SIGUSR1);
+    EXPECT_EQ(asyncio_wait_for(&got, LONG), 1);
 }
 
 TEST_PLAIN(signal_belongs_to_one_loop_at_a_time)

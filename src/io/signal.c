@@ -9,6 +9,7 @@
 
 #include <asyncio/signal.h>
 
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -114,6 +115,30 @@ static void loop_closes(struct asyncio__at_close *hook)
     asyncio__free(reception);
 }
 
+// A forked process has none of the parent's loops: there each signal does what
+// it did before, and a loop may handle it. Not by the calls that can be made to
+// fail: their locks may be held.
+static void forget_all(void)
+{
+    for (int signal = 1; signal < SIGNALS; signal++) {
+        struct entry *entry = &entries[signal];
+        atomic_store(&receptions[signal], NULL);
+        if (!atomic_exchange(&entry->loop, NULL)) continue;
+        sigaction(signal, &entry->before, NULL);
+        atomic_store(&entry->received, 0);
+        entry->carried = NULL;
+        entry->holder = NULL;
+    }
+    atomic_store(&handling, 0);
+}
+
+static int fork_err; // of the preparation below: 0, or -ENOMEM
+
+static void prepare_for_forks(void)
+{
+    fork_err = -pthread_atfork(NULL, NULL, forget_all);
+}
+
 static struct reception *reception_of(const struct asyncio_loop *loop)
 {
     list_for_each (link, &loop->at_close) {
@@ -127,8 +152,11 @@ static struct reception *reception_of(const struct asyncio_loop *loop)
 
 static int make_reception(struct asyncio_loop *loop, struct reception **out)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     *out = reception_of(loop);
     if (*out) return 0;
+    pthread_once(&once, prepare_for_forks);
+    if (fork_err < 0) return fork_err;
     struct reception *reception = asyncio__alloc(sizeof *reception);
     if (!reception) return -ENOMEM;
     reception->loop = loop;
@@ -204,6 +232,7 @@ int asyncio_remove_signal_handler(int signal)
 {
     struct asyncio_loop *loop = NULL;
     int err = asyncio__loop_find(&loop);
+    if (err == -ESHUTDOWN) return 0; // the loop has let go of all
     if (err < 0) return err;
     if (signal < 1 || signal >= SIGNALS) return -EINVAL;
     if (atomic_load(&entries[signal].loop) != loop) return 0;
