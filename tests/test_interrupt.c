@@ -310,6 +310,26 @@ TEST_PLAIN(second_ctrl_c_ends_the_process)
     EXPECT_EQ(WTERMSIG(status), SIGINT);
 }
 
+static int fork_and_interrupt(void *arg)
+{
+    int *status = arg;
+    pid_t child = fork();
+    if (child == 0) {
+        raise(SIGINT);
+        _exit(3); // not reached
+    }
+    if (child > 0) waitpid(child, status, 0);
+    return asyncio_sleep(0.01);
+}
+
+TEST_PLAIN(ctrl_c_ends_a_process_that_main_has_forked)
+{
+    int status = -1;
+    EXPECT_EQ(asyncio_run(fork_and_interrupt, &status), 0);
+    EXPECT(WIFSIGNALED(status));
+    EXPECT_EQ(WTERMSIG(status), SIGINT);
+}
+
 TEST_PLAIN(ctrl_c_that_finds_main_done_ends_the_process)
 {
     int status = fork_and_run(end_with_ctrl_c_on_its_way, false);

@@ -14,6 +14,7 @@
 
 #include "run/interrupt.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -86,10 +87,28 @@ static bool goes_to(void (*handler)(int signal))
            !(now.sa_flags & SA_SIGINFO) && now.sa_handler == handler;
 }
 
+// A forked process has no run: there our handler does what the default would.
+static void forget_run(void)
+{
+    atomic_store(&interrupt.state, IDLE);
+    atomic_store(&interrupt.handling, 0);
+    interrupt.request = NULL;
+}
+
+static int fork_err; // of the preparation below: 0, or -ENOMEM
+
+static void prepare_for_forks(void)
+{
+    fork_err = -pthread_atfork(NULL, NULL, forget_run);
+}
+
 int asyncio__interrupt_begin(struct asyncio_loop *loop)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     if (!asyncio__sys_is_first_thread()) return 0;
     if (!goes_to(SIG_DFL) && !goes_to(on_interrupt)) return 0;
+    pthread_once(&once, prepare_for_forks);
+    if (fork_err < 0) return fork_err;
     struct request *request = asyncio__alloc(sizeof *request);
     if (!request) return -ENOMEM;
     request->post.step.run = cancel_main;
