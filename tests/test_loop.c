@@ -260,6 +260,9 @@ static void expect_no_callbacks(struct asyncio_loop *loop, int *calls)
     EXPECT_EQ(asyncio_add_writer(1, count_call, calls), -ESHUTDOWN);
     EXPECT_EQ(asyncio_add_signal_handler(SIGUSR1, count_call, calls),
               -ESHUTDOWN);
+    EXPECT_EQ(asyncio_remove_reader(0), 0); // there is none
+    EXPECT_EQ(asyncio_remove_writer(1), 0);
+    EXPECT_EQ(asyncio_remove_signal_handler(SIGUSR1), 0);
     EXPECT_EQ(asyncio_to_thread(count_call, calls), -ESHUTDOWN);
     EXPECT_EQ(asyncio_run_in_executor(NULL, count_call, calls), -ESHUTDOWN);
     EXPECT_EQ(asyncio_loop_timers(loop), 0);

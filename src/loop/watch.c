@@ -270,6 +270,7 @@ static int remove_watch(int fd, bool write)
 {
     struct asyncio_loop *loop = NULL;
     int err = asyncio__loop_find(&loop);
+    if (err == -ESHUTDOWN) return 0; // the loop has let go of all
     if (err < 0) return err;
     return owns(loop, fd) ? -EBUSY : remove_from(loop, fd, write);
 }
