@@ -136,6 +136,24 @@ TEST(task_keeps_a_copy_of_its_argument)
     asyncio_task_release(task);
 }
 
+static int is_nothing(void *arg)
+{
+    return arg == NULL;
+}
+
+TEST(copy_of_no_argument_is_none)
+{
+    struct asyncio_task *task =
+        asyncio_create_task(is_nothing, NULL, .copy = 5, .name = "none");
+    EXPECT_EQ(asyncio_await(task), 1);
+    EXPECT_STR(asyncio_task_name(task), "none");
+    asyncio_task_release(task);
+
+    task = asyncio_create_task(is_nothing, &task, .copy = SIZE_MAX);
+    EXPECT_EQ(asyncio_await(task), -ENOMEM);
+    asyncio_task_release(task);
+}
+
 // --- the outcome ------------------------------------------------------------
 
 TEST(nobody_else_can_set_the_outcome_of_a_task)

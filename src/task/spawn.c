@@ -73,11 +73,12 @@ static size_t aligned(size_t size)
     return (size + unit - 1) / unit * unit;
 }
 
-static struct extra extra_of(const struct asyncio_task_options *options)
+static struct extra extra_of(const struct asyncio_task_options *options,
+                             const void *arg)
 {
     struct extra extra = {0};
     if (options->executor) extra.call = aligned(sizeof(struct executor_call));
-    extra.copy = aligned(options->copy);
+    if (arg) extra.copy = aligned(options->copy);
     if (options->name) extra.name = strlen(options->name) + 1;
     return extra;
 }
@@ -185,6 +186,7 @@ static int refusal(const struct asyncio_loop *loop, const void *arg,
     if (o->eager && o->lazy) return -EINVAL;
     if (o->compact && (o->eager || o->executor || o->stack_size > 0))
         return -EINVAL;
+    if (o->copy > SIZE_MAX / 2) return -ENOMEM; // sums of it stay right
     const void *lent = o->copy ? NULL : arg;
     bool reaches = asyncio__loop_lends(loop, lent) ||
                    asyncio__loop_lends(loop, o->context);
@@ -198,7 +200,7 @@ new_block_with_extra(struct asyncio_loop *loop, const void *arg,
 {
     if (is_plainly_compact(loop, options)) return new_compact_block(loop);
     if (refusal(loop, arg, options) < 0) return NULL;
-    struct extra extra = extra_of(options);
+    struct extra extra = extra_of(options, arg);
     size_t more = extra.call + extra.copy + extra.name;
     if (!more) return new_block(loop);
     return asyncio__alloc(aligned(sizeof(struct asyncio_task)) + more);
@@ -216,7 +218,7 @@ failed_spawn(const struct asyncio_loop *loop, const void *arg,
 ASYNCIO__COLD static void fill_extra(struct asyncio_task *task,
                                      const struct asyncio_task_options *options)
 {
-    struct extra extra = extra_of(options);
+    struct extra extra = extra_of(options, task->arg);
     char *place = (char *)task + aligned(sizeof *task);
     if (options->lazy) task->eager = false;
     if (options->compact) asyncio__task_make_compact(task);
