@@ -322,7 +322,7 @@ static int await_it(void *arg)
     return asyncio_await((struct asyncio_future *)arg);
 }
 
-TEST(what_is_waited_for_is_not_reset)
+TEST(what_is_waited_for_is_not_reset, .ordered = true)
 {
     struct asyncio_future future = {0};
     struct asyncio_task *task = asyncio_create_task(await_it, &future);
