@@ -20,9 +20,12 @@ def raise_timeout(*_):
 
 def run_one(test):
     """Returns the words after the name, None for a failure."""
-    signal.alarm(LIMIT_S)
     try:
-        test()
+        signal.alarm(LIMIT_S)
+        try:
+            test()
+        finally:
+            signal.alarm(0)  # which the alarm may come before
         return ""
     except Skip as reason:
         return f" # SKIP {reason}"
@@ -30,8 +33,6 @@ def run_one(test):
         for line in traceback.format_exc().splitlines():
             print("# " + line)
         return None
-    finally:
-        signal.alarm(0)
 
 
 def run(tests):

@@ -16,6 +16,7 @@ sys.path[:0] = [str(HERE.parent / "app"), str(HERE.parents[1] / "tools/trace")]
 import read  # noqa: E402
 import tap  # noqa: E402
 
+tap.LIMIT_S = 300  # a hundred thousand tasks, on a machine with other work
 TRACED = os.path.abspath(sys.argv[1])
 TIMELINE = str(HERE.parents[1] / "tools/trace/timeline.py")
 FOLDER = tempfile.TemporaryDirectory(prefix="asyncio-trace-")
