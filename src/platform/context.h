@@ -133,20 +133,24 @@ static inline struct asyncio__context *
 asyncio__context_switch(struct asyncio__context *from,
                         struct asyncio__context *to)
 {
-    int error_number = *from->error_number;
+    // In two words, for which no frame needs to be larger: errno, and in the
+    // upper half how many exceptions are on their way; and those caught.
+    uint64_t numbers = (unsigned)*from->error_number;
     asyncio__sanitizer_switch(asyncio__context_sanitizer(from),
                               asyncio__context_sanitizer(to));
     // Two copies of it, so that without C++ nothing is asked on arrival.
     if (from->exceptions) {
-        struct asyncio__exceptions exceptions = *from->exceptions;
+        void *caught = from->exceptions->caught;
+        numbers |= (uint64_t)from->exceptions->uncaught << 32;
         from = asyncio__switch(from, to);
-        *from->exceptions = exceptions;
+        *from->exceptions = (struct asyncio__exceptions){
+            .caught = caught, .uncaught = (unsigned)(numbers >> 32)};
     } else {
         from = asyncio__switch(from, to);
     }
     asyncio__sanitizer_arrive(asyncio__context_sanitizer(from));
     // Mostly nothing has changed it, and not to write is cheaper.
-    if (*from->error_number != error_number) *from->error_number = error_number;
+    if (*from->error_number != (int)numbers) *from->error_number = (int)numbers;
     return from;
 }
 

@@ -133,7 +133,7 @@ static void end(struct asyncio_loop *loop, struct asyncio_task *task,
     asyncio__task_end(task, result);
 }
 
-static int run(struct asyncio_task *task)
+ASYNCIO__INLINE int run(struct asyncio_task *task)
 {
     void *arg = task->arg;
     task->image = NULL;
@@ -159,21 +159,17 @@ ASYNCIO__APART static void end_in_slot(struct asyncio__slot *slot, int result)
     asyncio__context_renew(&task->context);
 }
 
-// Its frame is the first that is put aside with a task, so it keeps little.
-ASYNCIO__APART static void run_in_slot(struct asyncio__slot *slot)
-{
-    int result = run(slot->occupant);
-    end_in_slot(slot, result);
-}
-
 // In a slot, for one task after another. While they are aside, others run in
-// this very frame: so there is nothing in it but what is the slot's.
+// this very frame: so nothing in it is needed across a task's run but what
+// follows from the slot.
 static void main_in_slot(void *arg)
 {
     struct asyncio__slot *slot = arg;
     slot->floor = asyncio__context_frame_end();
-    for (;;)
-        run_in_slot(slot);
+    for (;;) {
+        int result = run(slot->occupant);
+        end_in_slot(slot, result);
+    }
 }
 
 // On a stack of its own.
@@ -275,28 +271,43 @@ struct asyncio__context *asyncio__compact_context(struct asyncio_loop *loop,
 
 // --- switching ---------------------------------------------------------------
 
+// Who stands still, and who goes on. In registers, so that who stands still
+// keeps none for it.
+struct hop {
+    struct asyncio__context *from, *to;
+};
+
 // The straight way between compact tasks. All else, as any task goes on.
-ASYNCIO__APART static struct asyncio__context *
-find_next(struct asyncio_loop *loop, struct asyncio_task *task)
+ASYNCIO__APART static struct hop find_hop(struct asyncio_loop *loop,
+                                          struct asyncio_task *task)
 {
+    struct hop hop = {.from = &task->context};
+    assert(!loop->spawner);
     (void)reserve(task); // for a yield, too; without, it may keep its place
     set_running(loop, NULL);
+    loop->unblocked = 0;
     struct asyncio_task *next = asyncio__next_task(loop);
-    if (!next || !(next->state & ASYNCIO__TASK_COMPACT))
-        return asyncio__begin_or_turn(loop, task, next);
-    asyncio__loop_leave_queue(loop, &next->step);
-    loop->task = NULL;
-    return asyncio__compact_context(loop, next);
+    if (!next || !(next->state & ASYNCIO__TASK_COMPACT)) {
+        hop.to = asyncio__begin_or_turn(loop, task, next);
+    } else {
+        asyncio__loop_leave_queue(loop, &next->step);
+        loop->task = NULL;
+        hop.to = asyncio__compact_context(loop, next);
+    }
+    return hop;
 }
 
-ASYNCIO__INLINE void switch_away(struct asyncio_loop *loop,
-                                 struct asyncio_task *task)
+// Returns the task.
+ASYNCIO__INLINE struct asyncio_task *switch_away(struct asyncio_loop *loop,
+                                                 struct asyncio_task *task)
 {
-    loop->unblocked = 0;
-    struct asyncio__context *to = find_next(loop, task);
-    if (to != &task->context) asyncio__context_switch(&task->context, to);
-    assert(loop->task == task);
-    set_running(loop, task->stack);
+    struct hop hop = find_hop(loop, task);
+    if (hop.from != hop.to)
+        hop.from = asyncio__context_switch(hop.from, hop.to);
+    task = list_entry(hop.from, struct asyncio_task, context);
+    assert(asyncio__running_loop->task == task);
+    set_running(asyncio__running_loop, task->stack);
+    return task;
 }
 
 void asyncio__compact_switch_away(struct asyncio_loop *loop,
@@ -307,16 +318,14 @@ void asyncio__compact_switch_away(struct asyncio_loop *loop,
 
 int asyncio__compact_yield(struct asyncio_loop *loop, struct asyncio_task *task)
 {
-    assert(!loop->spawner);
-    switch_away(loop, task);
+    task = switch_away(loop, task);
     return asyncio__cancel_pending(task) ? asyncio__cancelled_in_yield(task)
                                          : 0;
 }
 
 int asyncio__compact_wait(struct asyncio_loop *loop, struct asyncio_task *task)
 {
-    assert(!loop->spawner);
-    switch_away(loop, task);
+    task = switch_away(loop, task);
     return asyncio__outcome_of_wait(task);
 }
 

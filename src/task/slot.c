@@ -27,7 +27,8 @@
 #define UNIT    ((size_t)ASYNCIO__ARENA_UNIT)
 #define CLASSES ASYNCIO__SLOT_CLASSES
 
-#define RESERVE_LEAST 1024
+#define RESERVE_LEAST  1024
+#define RESERVE_HEADER offsetof(struct asyncio__reserve, image)
 
 #define BUSY_SLOTS 8 // of those that are all taken
 
@@ -38,22 +39,16 @@ static struct asyncio__slots *slots_of(const struct asyncio_task *task)
 
 // --- blocks -----------------------------------------------------------------
 
-#define HEADER offsetof(struct asyncio__image, bytes)
-
 static size_t class_of(size_t len)
 {
-    return (len + HEADER + UNIT - 1) / UNIT;
+    return (len + UNIT - 1) / UNIT;
 }
 
 static struct asyncio__image *new_block(struct asyncio__slots *slots,
-                                        size_t len)
+                                        size_t class)
 {
-    size_t class = class_of(len), size = class * UNIT;
-    struct asyncio__image *image =
-        class < CLASSES ? asyncio__arena_get(&slots->blocks, size)
-                        : asyncio__alloc(size);
-    if (image) image->size = size - HEADER;
-    return image;
+    return class < CLASSES ? asyncio__arena_get(&slots->blocks, class * UNIT)
+                           : asyncio__alloc(class * UNIT);
 }
 
 static struct asyncio__image *get_block(struct asyncio__slots *slots,
@@ -61,16 +56,17 @@ static struct asyncio__image *get_block(struct asyncio__slots *slots,
 {
     size_t class = class_of(len);
     struct asyncio__image *image = class < CLASSES ? slots->kept[class] : NULL;
-    if (!image) return new_block(slots, len);
+    if (!image) return new_block(slots, class);
     slots->kept[class] = image->next;
     __builtin_prefetch(image->next, 1); // for the next one to be put aside
     return image;
 }
 
+// One that was got for so many bytes.
 static void put_block(struct asyncio__slots *slots,
-                      struct asyncio__image *image)
+                      struct asyncio__image *image, size_t len)
 {
-    size_t class = class_of(image->size);
+    size_t class = class_of(len);
     if (class >= CLASSES) {
         asyncio__free(image);
         return;
@@ -94,26 +90,56 @@ bool asyncio__slot_enlarge(struct asyncio__slot *slot, size_t size)
     size_t wanted = RESERVE_LEAST;
     while (wanted < size)
         wanted *= 2;
-    struct asyncio__image *larger = asyncio__alloc(HEADER + wanted);
+    struct asyncio__reserve *larger = asyncio__alloc(RESERVE_HEADER + wanted);
     if (!larger) return false;
     larger->size = wanted;
-    if (slot->reserve) put_block(slot->loop->slots, slot->reserve);
+    asyncio__free(slot->reserve);
     slot->reserve = larger;
     return true;
+}
+
+// The task that leaves takes the reserve along. NULL: it is too small.
+static struct asyncio__image *
+take_reserve(struct asyncio__slot *slot, struct asyncio_task *task, size_t len)
+{
+    struct asyncio__reserve *reserve = slot->reserve;
+    if (!reserve || reserve->size < len) return NULL;
+    slot->reserve = NULL;
+    task->in_reserve = true;
+    return &reserve->image;
+}
+
+// It comes back with it, or never will. Meanwhile there may be another one.
+static void return_reserve(struct asyncio__slot *slot,
+                           struct asyncio_task *task)
+{
+    struct asyncio__reserve *reserve =
+        list_entry(task->image, struct asyncio__reserve, image);
+    task->in_reserve = false;
+    if (slot->reserve)
+        asyncio__free(reserve);
+    else
+        slot->reserve = reserve;
+}
+
+// The task needs its image no more.
+static void put_image(struct asyncio__slot *slot, struct asyncio_task *task)
+{
+    if (task->in_reserve)
+        return_reserve(slot, task);
+    else
+        put_block(slots_of(task), task->image, frames_of(slot, task));
+    task->image = NULL;
 }
 
 bool asyncio__slot_vacate(struct asyncio__slot *slot)
 {
     struct asyncio_task *task = slot->occupant;
     if (!task) return true;
-    struct asyncio__slots *slots = slots_of(task);
     size_t len = frames_of(slot, task);
-    struct asyncio__image *image = get_block(slots, len);
-    if (!image) {
-        if (!slot->reserve || slot->reserve->size < len) return false;
-        image = slot->reserve;
-        slot->reserve = NULL;
-    }
+    struct asyncio__image *image = get_block(slots_of(task), len);
+    if (!image) image = take_reserve(slot, task, len);
+    if (!image) return false;
     asyncio__context_copy(image->bytes, task->context.sp, len);
     task->image = image;
     asyncio__slot_leave(slot);
@@ -167,11 +193,7 @@ bool asyncio__slot_bring_in(struct asyncio_task *task)
     if (slot->marked_for) asyncio__slot_check_marks(slot);
     asyncio__context_copy(task->context.sp, task->image->bytes,
                           frames_of(slot, task));
-    if (slot->reserve)
-        put_block(slots, task->image);
-    else
-        slot->reserve = task->image; // as it was, if it took that along
-    task->image = NULL;
+    put_image(slot, task);
     slot->occupant = task;
     slots->free &= ~(UINT64_C(1) << task->slot);
     return true;
@@ -185,7 +207,7 @@ void asyncio__slot_forget(struct asyncio_task *task)
         return;
     }
     if (slot->marked_for == task) slot->marked_for = NULL;
-    put_block(slots_of(task), task->image);
+    put_image(slot, task);
 }
 
 // --- making them ------------------------------------------------------------
@@ -256,7 +278,7 @@ void asyncio__slots_close(struct asyncio_loop *loop)
     for (unsigned i = 0; i < slots->count; i++) {
         assert(!slots->slots[i].occupant);
         asyncio__stack_put(loop->stacks, slots->slots[i].stack);
-        if (slots->slots[i].reserve) put_block(slots, slots->slots[i].reserve);
+        asyncio__free(slots->slots[i].reserve);
     }
     asyncio__arena_drop(&slots->blocks);
     loop->slots = NULL;

@@ -7,13 +7,19 @@
 // As many as there are bits in the word that says which are free.
 #define ASYNCIO__SLOTS_MAX 64
 
-// A place for the frames of a task that is aside.
+// A place for the frames of a task that is aside: nothing but these, as many
+// lines as they take.
 struct asyncio__image {
-    size_t size; // of `bytes`
     union {
         struct asyncio__image *next; // while nobody has it
-        char bytes[8];               // `size` of them
+        char bytes[8];
     };
+};
+
+// One for a task that finds no memory when it has to leave.
+struct asyncio__reserve {
+    size_t size; // of the image
+    struct asyncio__image image;
 };
 
 struct asyncio__slot {
@@ -22,7 +28,7 @@ struct asyncio__slot {
     char *floor; // where the frames of its occupants begin; set as they run
     struct asyncio_task *occupant; // who is in place, or NULL
     // For the occupant, if there should be no memory when it has to leave.
-    struct asyncio__image *reserve;
+    struct asyncio__reserve *reserve;
     struct asyncio_task *marked_for; // see asyncio__compact_put_aside, or NULL
 };
 
@@ -59,10 +65,11 @@ static inline void asyncio__slot_enter(struct asyncio__slot *slot,
 {
     struct asyncio__slots *slots = slot->loop->slots;
     if (slot->marked_for) asyncio__slot_check_marks(slot);
+    unsigned index = (unsigned)(slot - slots->slots);
     task->stack = slot->stack;
-    task->slot = (uint8_t)(slot - slots->slots);
+    task->slot = index % ASYNCIO__SLOTS_MAX;
     slot->occupant = task;
-    slots->free &= ~(UINT64_C(1) << task->slot);
+    slots->free &= ~(UINT64_C(1) << index);
 }
 
 // Its occupant has ended, or was put aside.

@@ -92,7 +92,9 @@ struct asyncio_task {
     bool in_cancel; // a request passes through it to what it waits for
     bool kept;      // of a group: its handle was asked for
     uint8_t traced; // run/trace.c's own
-    uint8_t slot;   // of a compact one that has begun
+    // Of a compact one that has begun:
+    uint8_t slot : 6;
+    bool in_reserve : 1; // its image is the slot's reserve
     struct asyncio__context context;
 
     struct asyncio__stack *stack;
