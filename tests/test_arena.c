@@ -50,6 +50,26 @@ TEST_PLAIN(blocks_are_clear_and_nobody_elses)
     asyncio__arena_drop(&arena);
 }
 
+TEST_PLAIN(walk_comes_by_each_block_in_order)
+{
+    static char *blocks[COUNT];
+    struct asyncio__arena arena = {.next = NULL};
+    struct asyncio__arena_walk walk = {.piece = NULL};
+    EXPECT(asyncio__arena_walk(&arena, SIZE, &walk) == NULL);
+    for (int i = 0; i < COUNT; i++) {
+        blocks[i] = asyncio__arena_get(&arena, SIZE);
+        EXPECT_OR_RETURN(blocks[i] != NULL);
+        // As far as there are any, and on when there is another one.
+        EXPECT(asyncio__arena_walk(&arena, SIZE, &walk) == blocks[i]);
+        EXPECT(asyncio__arena_walk(&arena, SIZE, &walk) == NULL);
+    }
+    walk = (struct asyncio__arena_walk){.piece = NULL};
+    for (int i = 0; i < COUNT; i++)
+        EXPECT(asyncio__arena_walk(&arena, SIZE, &walk) == blocks[i]);
+    EXPECT(asyncio__arena_walk(&arena, SIZE, &walk) == NULL);
+    asyncio__arena_drop(&arena);
+}
+
 TEST_PLAIN(blocks_may_be_of_several_sizes)
 {
     struct asyncio__arena arena = {.next = NULL};
@@ -75,7 +95,7 @@ TEST_PLAIN(dropped_arena_is_empty_and_ready)
         EXPECT(is_clear(block));
         fill(block, i);
         asyncio__arena_drop(&arena);
-        EXPECT(arena.pieces == NULL && arena.size == 0);
+        EXPECT(arena.oldest == NULL && arena.size == 0);
     }
 }
 

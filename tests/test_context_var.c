@@ -452,7 +452,8 @@ TEST_PLAIN(runs_in_one_context_see_what_the_last_one_set)
 // A thread reads and writes a copy, while the task goes on with its own.
 static void *in_a_thread(void *arg)
 {
-    struct asyncio__variables **before = asyncio__variables_enter(arg);
+    struct asyncio__variables **before;
+    if (!EXPECT_EQ(asyncio__variables_enter(arg, &before), 0)) return NULL;
     EXPECT_STR(user_here(), "ann");
     if (asyncio_context_var_set(&user, "thread") == 0)
         EXPECT_STR(user_here(), "thread");

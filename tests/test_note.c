@@ -137,12 +137,6 @@ static uint64_t get(const struct reader *reader, uintptr_t object,
     return value;
 }
 
-static uintptr_t place(const struct reader *reader, uintptr_t object,
-                       const char *name)
-{
-    return object + field_of(&reader->file, name)->offset;
-}
-
 // A text, cut to fit: read by the byte, since it may end before a page does.
 static void get_text(const struct reader *reader, uintptr_t at, char *text,
                      size_t size)
@@ -176,13 +170,14 @@ struct seen {
     bool sleeper, waiter, unnamed;
 };
 
-enum { READY = 1, PARKED = 3 }; // docs/layout.md
+enum { READY = 1, PARKED = 3, DONE = 4 }; // docs/layout.md
 
 static void see_task(const struct reader *reader, uintptr_t task,
                      struct seen *seen)
 {
     char name[64] = "", kind[64] = "", site[256];
-    uintptr_t at = get(reader, task, "task.name");
+    uintptr_t more = get(reader, task, "task.more");
+    uintptr_t at = more ? get(reader, more, "more.name") : 0;
     if (at) get_text(reader, at, name, sizeof name);
     uint64_t state = get(reader, task, "task.state");
     uintptr_t wait = get(reader, task, "task.wait_kind");
@@ -212,17 +207,30 @@ static void see_task(const struct reader *reader, uintptr_t task,
     }
 }
 
+// All tasks of a piece, whose blocks end there.
+static void see_piece(const struct reader *reader, uintptr_t piece,
+                      uintptr_t end, struct seen *seen)
+{
+    size_t size = field_of(&reader->file, "task")->size;
+    uintptr_t task = piece + field_of(&reader->file, "piece")->size;
+    for (int i = 0; task < end && i < 100; i++, task += size)
+        if (get(reader, task, "task.state") != DONE)
+            see_task(reader, task, seen);
+}
+
 static void see_loop(const struct reader *reader, uintptr_t loop,
                      struct seen *seen)
 {
-    uintptr_t head = place(reader, loop, "loop.tasks");
-    uintptr_t link = get(reader, head, "link.next");
-    size_t offset = field_of(&reader->file, "task.sibling")->offset;
+    uintptr_t piece = get(reader, loop, "loop.oldest_piece");
     seen->loops++;
     EXPECT_EQ(get(reader, loop, "loop.state"), 1); // running
-    for (int i = 0; link && link != head && i < 100; i++) {
-        see_task(reader, link - offset, seen);
-        link = get(reader, link, "link.next");
+    for (int i = 0; piece && i < 100; i++) {
+        uintptr_t next = get(reader, piece, "piece.next");
+        see_piece(reader, piece,
+                  next ? get(reader, piece, "piece.end")
+                       : get(reader, loop, "loop.next_block"),
+                  seen);
+        piece = next;
     }
 }
 
@@ -270,7 +278,7 @@ TEST_PLAIN(tasks_of_a_live_process_are_listed_from_outside, .real_time = true)
     char byte;
     EXPECT_OR_RETURN(open_file(&reader.file));
     if (!EXPECT(reader.file.layout && reader.file.loops)) return;
-    EXPECT_EQ(reader.file.layout->version, 1);
+    EXPECT_EQ(reader.file.layout->version, 2);
 
     EXPECT_OR_RETURN(pipe(pipes) == 0);
     reader.pid = fork();

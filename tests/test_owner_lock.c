@@ -174,6 +174,32 @@ TEST(owner_that_ends_wakes_those_who_wait, .ordered = true)
 }
 
 // trio's test_lock_acquire_unowned_lock.
+// More than are counted, and one that is forgotten.
+#define MANY 300
+
+static int take_many(void *arg)
+{
+    struct asyncio_owner_lock *locks = arg;
+    for (int i = 0; i < MANY; i++)
+        if (asyncio_owner_lock_acquire(&locks[i]) < 0) return -EIO;
+    int err = asyncio_sleep(1);
+    for (int i = 0; i < MANY - 1; i++)
+        EXPECT_EQ(asyncio_owner_lock_release(&locks[i]), 0);
+    return err;
+}
+
+TEST(owner_of_more_than_are_counted_wakes_those_who_wait)
+{
+    static struct asyncio_owner_lock locks[MANY];
+    struct asyncio_task *owner = asyncio_create_task(take_many, locks);
+    if (asyncio_sleep(0.5) == 0 && !asyncio_task_done(owner))
+        EXPECT_EQ(asyncio_owner_lock_acquire(&locks[MANY - 1]), -EOWNERDEAD);
+    asyncio_ignore(asyncio_await(owner));
+    asyncio_task_release(owner);
+    for (int i = 0; i < MANY; i++)
+        clean_up(&locks[i]);
+}
+
 TEST(lock_of_a_task_that_has_ended_is_refused_until_it_is_recovered)
 {
     struct asyncio_owner_lock lock = {0};

@@ -464,6 +464,30 @@ TEST(all_tasks_are_listed_in_order_of_their_making)
     asyncio_task_release(b);
 }
 
+// The memory of those that have ended is there for others, the latest first.
+TEST(all_tasks_are_listed_in_that_order_whatever_was_before)
+{
+    struct asyncio_loop *loop = asyncio_get_running_loop();
+    struct asyncio_task *made[8], *list[10] = {NULL};
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 8; i++)
+            made[i] = asyncio_create_task(sleep_for_ever, NULL);
+        for (size_t count = 2; count < 10; count++) {
+            EXPECT_EQ(asyncio_all_tasks(loop, list, count), 9);
+            EXPECT_SAME(list[0], asyncio_current_task());
+            for (size_t i = 1; i < count; i++)
+                EXPECT_SAME(list[i], made[i - 1]);
+            EXPECT_SAME(list[count], NULL);
+        }
+        memset(list, 0, sizeof list);
+        for (int i = 0; i < 8; i++) {
+            asyncio_task_cancel(made[i]);
+            asyncio_ignore(asyncio_await(made[i]));
+            asyncio_task_release(made[i]);
+        }
+    }
+}
+
 TEST(all_tasks_of_no_loop_are_those_of_this_threads)
 {
     struct asyncio_task *self = NULL;

@@ -121,7 +121,8 @@ ASYNCIO_API void *asyncio_context_get(const struct asyncio_context *context,
 
 // Calls fn(arg), here and now, in it: what is set by that stays there.
 //
-// returns   what fn returned; -EINVAL for no function
+// returns   what fn returned; -EINVAL for no function; -ENOMEM: fn was not
+//           called
 // suspends  if fn does; only what runs below fn is in the context meanwhile
 // thread    any, one at a time
 // like      Context.run

@@ -25,11 +25,12 @@ struct asyncio_future {
     struct asyncio_loop *loop_ ASYNCIO__UNSET;
     const struct asyncio__future_kind *kind_ ASYNCIO__UNSET; // NULL: plain
     struct asyncio__failure *failure_ ASYNCIO__UNSET; // words for its code
-    int state_ ASYNCIO__UNSET;
     int result_ ASYNCIO__UNSET;
-    int flags_ ASYNCIO__UNSET;
+    short state_ ASYNCIO__UNSET;
+    short flags_ ASYNCIO__UNSET;
+    int cancelling_ ASYNCIO__UNSET;      // of a task's: requests not taken back
     unsigned references_ ASYNCIO__UNSET; // of a task's: to the task
-    void *reserved_ ASYNCIO__UNSET;
+    const char *site_ ASYNCIO__UNSET;    // where it was made, or NULL
 };
 
 // Makes it pending, of the current loop, recording the place. An all-zero one

@@ -126,6 +126,8 @@ void asyncio__job_trace_answered(struct asyncio__worker *worker,
 void asyncio__job_points_at(const struct asyncio__job *job,
                             struct asyncio_task *task)
 {
-    if (job->trace && job->trace == asyncio__tracing() && job->arrow_back)
-        task->arrow = job->arrow_back;
+    if (!job->trace || job->trace != asyncio__tracing() || !job->arrow_back)
+        return;
+    struct asyncio__more *more = asyncio__task_more(task);
+    if (more) more->arrow = job->arrow_back;
 }

@@ -92,8 +92,9 @@ static void loop_closes(struct asyncio__at_close *hook)
 // The task begins with a copy of the variables that the submission brings.
 static struct asyncio_task *make_task(struct submission *submission)
 {
-    struct asyncio__variables **before =
-        asyncio__variables_enter(&submission->context);
+    struct asyncio__variables **before;
+    int err = asyncio__variables_enter(&submission->context, &before);
+    if (err < 0) return asyncio__failed_task(err);
     struct asyncio_task *task =
         (asyncio_create_task)(submission->fn, submission->arg,
                               &(struct asyncio_task_options){

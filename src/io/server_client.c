@@ -80,8 +80,9 @@ static int serve(void *arg)
 static int start_handler(struct asyncio_stream *stream)
 {
     struct asyncio__server *server = stream->server;
-    struct asyncio__variables **before =
-        asyncio__variables_enter(&server->context);
+    struct asyncio__variables **before;
+    int err = asyncio__variables_enter(&server->context, &before);
+    if (err < 0) return err;
     struct asyncio_task *task =
         asyncio__task_new(serve, stream,
                           &(struct asyncio_task_options){.site = server->site,

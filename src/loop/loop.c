@@ -382,7 +382,7 @@ int asyncio__loop_run(struct asyncio_loop *loop)
     loop->state = ASYNCIO__LOOP_RUNNING;
     asyncio__debug_note(loop);
     asyncio__context_adopt(&loop->context);
-    asyncio__context_follow(&loop->spare_context, &loop->context);
+    loop->home = asyncio__context_home;
 
     int err;
     do

@@ -142,10 +142,11 @@ struct asyncio_loop {
     _Atomic(struct asyncio__post *) posts;
     struct asyncio__poller *poller;
 
-    struct asyncio__spawner *spawner; // innermost; NULL: no eager first step
-    struct asyncio__context context;  // the thread's own stack
-    int64_t looked_ns;                // when the kernel was last asked
-    _Atomic(bool) debug;              // debug mode is on
+    struct asyncio__spawner *spawner;  // innermost; NULL: no eager first step
+    struct asyncio__context context;   // the thread's own stack
+    struct asyncio__context_home home; // of that thread
+    int64_t looked_ns;                 // when the kernel was last asked
+    _Atomic(bool) debug;               // debug mode is on
     _Atomic(uint8_t) state; // enum asyncio__loop_state; threads that post ask
 
     struct asyncio__timers timers;
@@ -167,9 +168,9 @@ struct asyncio_loop {
     size_t calls_ran; // from other threads, since `counted_ns`
     int64_t counted_ns;
 
-    struct asyncio_link tasks;         // asyncio_task.sibling, those not done
-    struct asyncio_task *cancel_later; // nested too deep to be cancelled yet
-    unsigned cancel_depth;             // of cancels within a cancel
+    size_t tasks;             // those that are not done
+    unsigned cancels_put_off; // tasks nested too deep to be cancelled yet
+    unsigned cancel_depth;    // of cancels within a cancel
     struct asyncio__failure *cancel_words; // of the latest one that had a site
     uint32_t cancel_round;                 // counts those that are in no other
     struct asyncio_link future_callbacks;  // of futures, not run yet

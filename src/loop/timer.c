@@ -23,7 +23,7 @@
 // What is due in one slot is put in order by this many steps for each at most.
 #define SORT_STEPS_MAX 8
 
-#define FETCHED_LINES 4 // of the cache
+#define FETCHED_LINES 3 // of the cache
 
 static struct asyncio__timer *timer_of(struct asyncio_link *link)
 {

@@ -16,13 +16,6 @@
 #define HUGE_PAGE    ((size_t)2 * 1024 * 1024)
 #define LARGEST_SIZE (16 * HUGE_PAGE)
 
-// In the unit before its first block.
-struct asyncio__arena_piece {
-    struct asyncio__arena_piece *next;
-    void *memory;
-    size_t mapped; // bytes; 0: it is the allocator's
-};
-
 _Static_assert(sizeof(struct asyncio__arena_piece) <= UNIT,
                "it takes one unit");
 
@@ -79,17 +72,41 @@ void *asyncio__arena_grow(struct asyncio__arena *arena, size_t size)
                                              : piece_of_allocator(wanted);
     if (!piece) return NULL;
 
-    piece->next = arena->pieces;
-    arena->pieces = piece;
+    if (arena->newest) {
+        arena->newest->end = arena->next;
+        arena->newest->next = piece;
+    } else {
+        arena->oldest = piece;
+    }
+    arena->newest = piece;
     arena->size = wanted;
     arena->next = (char *)piece + UNIT + size;
     arena->end = (char *)piece + wanted;
     return (char *)piece + UNIT;
 }
 
+void *asyncio__arena_walk(const struct asyncio__arena *arena, size_t size,
+                          struct asyncio__arena_walk *walk)
+{
+    const struct asyncio__arena_piece *piece = walk->piece;
+    if (!piece) {
+        piece = arena->oldest;
+        if (!piece) return NULL;
+        walk->next = (char *)(uintptr_t)piece + UNIT;
+    } else if (piece->next && walk->next == piece->end) {
+        piece = piece->next;
+        walk->next = (char *)(uintptr_t)piece + UNIT;
+    }
+    walk->piece = piece;
+    if (!piece->next && walk->next == arena->next) return NULL;
+    void *block = walk->next;
+    walk->next += size;
+    return block;
+}
+
 void asyncio__arena_drop(struct asyncio__arena *arena)
 {
-    struct asyncio__arena_piece *piece = arena->pieces;
+    struct asyncio__arena_piece *piece = arena->oldest;
     while (piece) {
         struct asyncio__arena_piece *next = piece->next;
         if (piece->mapped)

@@ -6,6 +6,9 @@
 // with the arena. Large ones are made of huge pages, where the system has them:
 // then a page fault is for thousands of blocks, and the processor's notes of
 // where memory is suffice for millions.
+//
+// The blocks of one that has them of one size alone can be walked through, in
+// the order in which they were got: those who list them need no links.
 #pragma once
 
 #include "platform/sys.h"
@@ -15,9 +18,17 @@
 
 // All zero is an empty one.
 struct asyncio__arena {
-    char *next, *end;                    // what is left of the newest piece
-    struct asyncio__arena_piece *pieces; // newest first
-    size_t size; // of that piece, as far as it is for blocks
+    char *next, *end; // what is left of the newest piece
+    struct asyncio__arena_piece *oldest, *newest;
+    size_t size; // of the newest piece, as far as it is for blocks
+};
+
+// In the unit before the first block of each.
+struct asyncio__arena_piece {
+    struct asyncio__arena_piece *next; // newer
+    char *end;     // where its blocks end, once there is a newer one
+    void *memory;  // as it was obtained
+    size_t mapped; // bytes; 0: it is the allocator's
 };
 
 // A block of so many bytes, a multiple of the unit and at most 2 KiB; zeroed.
@@ -33,6 +44,17 @@ static inline void *asyncio__arena_get(struct asyncio__arena *arena,
     arena->next += size;
     return block;
 }
+
+// How far somebody has come who walks through an arena. All zero begins.
+struct asyncio__arena_walk {
+    const struct asyncio__arena_piece *piece;
+    char *next;
+};
+
+// The next block of an arena whose blocks are all of this size; NULL: that was
+// the last. More may be got meanwhile.
+void *asyncio__arena_walk(const struct asyncio__arena *arena, size_t size,
+                          struct asyncio__arena_walk *walk);
 
 // Gives all blocks back; the arena is empty then.
 void asyncio__arena_drop(struct asyncio__arena *arena);

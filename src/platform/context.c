@@ -29,16 +29,12 @@ __thread struct asyncio__sanitizer *asyncio__sanitizer_previous;
 __attribute__((used)) _Noreturn void
 asyncio__context_begin(struct asyncio__context *context);
 
-static void bind_to_thread(struct asyncio__context *context)
-{
-    context->error_number = &errno;
-    context->exceptions = __cxa_get_globals ? __cxa_get_globals() : NULL;
-}
+ASYNCIO__THREAD_LOCAL struct asyncio__context_home asyncio__context_home;
 
 static void arrive(struct asyncio__context *context)
 {
     asyncio__sanitizer_arrive(asyncio__context_sanitizer(context));
-    asyncio__context_renew(context);
+    asyncio__context_renew();
 }
 
 static _Noreturn void run(const struct start *start)
@@ -50,7 +46,10 @@ static _Noreturn void run(const struct start *start)
 void asyncio__context_adopt(struct asyncio__context *context)
 {
     *context = (struct asyncio__context){.sp = NULL};
-    bind_to_thread(context);
+    asyncio__context_home = (struct asyncio__context_home){
+        .error_number = &errno,
+        .exceptions = __cxa_get_globals ? __cxa_get_globals() : NULL,
+    };
     asyncio__sanitizer_adopt(asyncio__context_sanitizer(context));
 }
 
@@ -71,7 +70,6 @@ void asyncio__context_make(struct asyncio__context *context,
     *start = (struct start){fn, arg};
     *context = (struct asyncio__context){.sp = start};
     context->pc = (void *)(uintptr_t)asyncio__context_entry;
-    bind_to_thread(context);
     asyncio__sanitizer_make(asyncio__context_sanitizer(context), stack->low,
                             (size_t)(stack->top - stack->low));
 }
@@ -111,7 +109,6 @@ void asyncio__context_make(struct asyncio__context *context,
     uint64_t address = (uintptr_t)context;
 
     *context = (struct asyncio__context){.sp = first};
-    bind_to_thread(context);
     first->start = (struct start){fn, arg};
     if (getcontext(&first->saved) < 0) abort(); // Cannot fail on Linux.
     first->saved.uc_stack.ss_sp = stack->low;

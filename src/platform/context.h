@@ -11,10 +11,10 @@
 //                        | start: fn and arg, read once     | <- top
 //
 // `errno` and, where a C++ runtime is linked, the two words of its exception
-// state belong to a context and survive a switch. Floating-point modes and the
-// signal mask belong to the thread and are left alone. Each switch is announced
-// to the sanitizers and to Valgrind. A context stays on the thread that made
-// it.
+// state belong to a context and survive a switch, on its own stack; where they
+// are the thread knows. Floating-point modes and the signal mask belong to the
+// thread and are left alone. Each switch is announced to the sanitizers and to
+// Valgrind. A context stays on the thread that made it.
 #pragma once
 
 #include <asyncio/base.h>
@@ -36,12 +36,18 @@ struct asyncio__context {
     void *fp;   // rbp, x29
     void *base; // rbx, x19: finds the locals of a frame that was realigned
     void *pc;   // where it goes on
-    int *error_number;                      // &errno of the thread
-    struct asyncio__exceptions *exceptions; // of the thread; NULL without C++
 #ifdef ASYNCIO__SANITIZED
     struct asyncio__sanitizer sanitizer;
 #endif
 };
+
+// Where the thread has what belongs to the context that runs on it. Set by
+// asyncio__context_adopt, which comes first on each thread.
+struct asyncio__context_home {
+    int *error_number;                      // &errno
+    struct asyncio__exceptions *exceptions; // NULL without C++
+};
+extern ASYNCIO__THREAD_LOCAL struct asyncio__context_home asyncio__context_home;
 
 // Makes `context` begin with fn(arg) on `stack` when it is first switched to.
 // `fn` must never return: it leaves by asyncio__context_leave. Writes to the
@@ -61,6 +67,20 @@ static inline struct asyncio__context *
 asyncio__context_switch(struct asyncio__context *from,
                         struct asyncio__context *to);
 
+// The same in three steps, for frames that keep nothing in registers meanwhile:
+// what belongs to the context that runs, the switch, and all of it back.
+struct asyncio__kept {
+    void *caught; // this one and `uncaught` with C++ alone
+    unsigned uncaught;
+    int error_number;
+};
+static inline void asyncio__context_keep(struct asyncio__kept *kept);
+static inline struct asyncio__context *
+asyncio__context_switch_kept(struct asyncio__context *from,
+                             struct asyncio__context *to);
+static inline void
+asyncio__context_bring_back(const struct asyncio__kept *kept);
+
 // The same, never to come back: as soon as `to` runs, the stack of `from` may
 // be used by others, and `from` may be destroyed. `to` must be on another
 // stack.
@@ -70,19 +90,13 @@ asyncio__context_leave(struct asyncio__context *from,
 
 // What runs now, on a stack that ran something else before, is to find errno
 // and the exception state as new.
-static inline void
-asyncio__context_renew(const struct asyncio__context *context);
+static inline void asyncio__context_renew(void);
 
 // `context` takes the place of `other`, the one that runs: on its stack, and
 // before it is switched away from.
 static inline void
 asyncio__context_replace(struct asyncio__context *context,
                          const struct asyncio__context *other);
-
-// `context`, which stands still, will go on on the thread of `other`.
-static inline void
-asyncio__context_follow(struct asyncio__context *context,
-                        const struct asyncio__context *other);
 
 // Copies frames, which are whole words. In pieces of two, unlike memcpy: what
 // is read back at once, by the task that returns into them, comes right out of
@@ -118,6 +132,14 @@ static inline char *asyncio__context_frame_end(void)
 #error "no context switch for this machine: define ASYNCIO_CONTEXT_UCONTEXT"
 #endif
 
+// Whether a context may switch to itself, and goes on: that is rare, and
+// whoever switches all the time need not ask.
+#if defined(ASYNCIO_CONTEXT_UCONTEXT) || defined(ASYNCIO__SANITIZED)
+#define ASYNCIO__CONTEXT_MAY_STAY false
+#else
+#define ASYNCIO__CONTEXT_MAY_STAY true
+#endif
+
 static inline struct asyncio__sanitizer *
 asyncio__context_sanitizer(struct asyncio__context *context)
 {
@@ -129,28 +151,56 @@ asyncio__context_sanitizer(struct asyncio__context *context)
 #endif
 }
 
+static inline void asyncio__context_keep(struct asyncio__kept *kept)
+{
+    const struct asyncio__exceptions *exceptions =
+        asyncio__context_home.exceptions;
+    *kept = (struct asyncio__kept){.error_number =
+                                       *asyncio__context_home.error_number};
+    if (!exceptions) return;
+    kept->caught = exceptions->caught;
+    kept->uncaught = exceptions->uncaught;
+}
+
+static inline void asyncio__context_bring_back(const struct asyncio__kept *kept)
+{
+    struct asyncio__exceptions *exceptions = asyncio__context_home.exceptions;
+    int *error_number = asyncio__context_home.error_number;
+    if (exceptions)
+        *exceptions = (struct asyncio__exceptions){.caught = kept->caught,
+                                                   .uncaught = kept->uncaught};
+    // Mostly nothing has changed it, and not to write is cheaper.
+    if (*error_number != kept->error_number) *error_number = kept->error_number;
+}
+
+static inline struct asyncio__context *
+asyncio__context_switch_kept(struct asyncio__context *from,
+                             struct asyncio__context *to)
+{
+    asyncio__sanitizer_switch(asyncio__context_sanitizer(from),
+                              asyncio__context_sanitizer(to));
+    from = asyncio__switch(from, to);
+    asyncio__sanitizer_arrive(asyncio__context_sanitizer(from));
+    return from;
+}
+
 static inline struct asyncio__context *
 asyncio__context_switch(struct asyncio__context *from,
                         struct asyncio__context *to)
 {
-    // In two words, for which no frame needs to be larger: errno, and in the
-    // upper half how many exceptions are on their way; and those caught.
-    uint64_t numbers = (unsigned)*from->error_number;
-    asyncio__sanitizer_switch(asyncio__context_sanitizer(from),
-                              asyncio__context_sanitizer(to));
+    int error_number = *asyncio__context_home.error_number;
     // Two copies of it, so that without C++ nothing is asked on arrival.
-    if (from->exceptions) {
-        void *caught = from->exceptions->caught;
-        numbers |= (uint64_t)from->exceptions->uncaught << 32;
-        from = asyncio__switch(from, to);
-        *from->exceptions = (struct asyncio__exceptions){
-            .caught = caught, .uncaught = (unsigned)(numbers >> 32)};
+    if (asyncio__context_home.exceptions) {
+        struct asyncio__exceptions exceptions =
+            *asyncio__context_home.exceptions;
+        from = asyncio__context_switch_kept(from, to);
+        *asyncio__context_home.exceptions = exceptions;
     } else {
-        from = asyncio__switch(from, to);
+        from = asyncio__context_switch_kept(from, to);
     }
-    asyncio__sanitizer_arrive(asyncio__context_sanitizer(from));
     // Mostly nothing has changed it, and not to write is cheaper.
-    if (*from->error_number != (int)numbers) *from->error_number = (int)numbers;
+    if (*asyncio__context_home.error_number != error_number)
+        *asyncio__context_home.error_number = error_number;
     return from;
 }
 
@@ -167,19 +217,11 @@ static inline void asyncio__context_copy(void *to, const void *from, size_t len)
     if (len % sizeof(words)) __builtin_memcpy(out, in, sizeof(uint64_t));
 }
 
-static inline void
-asyncio__context_renew(const struct asyncio__context *context)
+static inline void asyncio__context_renew(void)
 {
-    *context->error_number = 0;
-    if (context->exceptions)
-        *context->exceptions = (struct asyncio__exceptions){NULL, 0};
-}
-
-static inline void asyncio__context_follow(struct asyncio__context *context,
-                                           const struct asyncio__context *other)
-{
-    context->error_number = other->error_number;
-    context->exceptions = other->exceptions;
+    struct asyncio__exceptions *exceptions = asyncio__context_home.exceptions;
+    *asyncio__context_home.error_number = 0;
+    if (exceptions) *exceptions = (struct asyncio__exceptions){NULL, 0};
 }
 
 static inline void
@@ -187,9 +229,11 @@ asyncio__context_replace(struct asyncio__context *context,
                          const struct asyncio__context *other)
 {
     // The rest is written by the switch.
-    asyncio__context_follow(context, other);
 #ifdef ASYNCIO__SANITIZED
     context->sanitizer = other->sanitizer;
+#else
+    (void)context;
+    (void)other;
 #endif
 }
 

@@ -91,9 +91,9 @@ static void take_circle(const struct asyncio__graph *graph, const size_t *nodes,
 
 static void take_all(struct circle *all, const struct asyncio_loop *loop)
 {
-    list_for_each (link, &loop->tasks) {
-        struct asyncio_task *task =
-            list_entry(link, struct asyncio_task, sibling);
+    struct asyncio__task_walk walk = {.loop = loop};
+    struct asyncio_task *task;
+    while ((task = asyncio__task_walk(&walk))) {
         if (asyncio__sleeps(task) || !asyncio__parked(task)) {
             all->mark = 0;
             return;
@@ -117,7 +117,7 @@ static void report_circle(struct asyncio_loop *loop,
                           const struct circle *circle)
 {
     asyncio__report(loop, -EDEADLK, asyncio_task_name(circle->first),
-                    circle->first->site,
+                    circle->first->future.site_,
                     "tasks wait for each other in a circle%s: %s",
                     circle->alone ? ", and nothing can wake them"
                                   : "; only another thread could wake them",
@@ -135,7 +135,7 @@ static void report_all(struct asyncio_loop *loop, const struct circle *all)
 void asyncio__deadlock_check(struct asyncio_loop *loop)
 {
     struct circle circle = {.text = ""};
-    if (list_empty(&loop->tasks)) return;
+    if (loop->tasks == 0) return;
     int threads = asyncio__sys_threads() - asyncio__watchdog_threads() -
                   asyncio__trace_threads();
     bool alone = threads == 1;

@@ -73,8 +73,8 @@ static void report_slow(struct asyncio__debug_state *debugger,
     double took = (double)took_ns / 1e9;
     if (task) {
         asyncio__report(debugger->loop, -ETIME, asyncio_task_name(task),
-                        task->site, "a step of a task took %.3f seconds; %s",
-                        took, advice);
+                        task->future.site_,
+                        "a step of a task took %.3f seconds; %s", took, advice);
         return;
     }
     char name[128] = "of the library";
@@ -106,7 +106,8 @@ static void look_at_task(struct asyncio__debug_state *debugger,
     if (!ended) return;
     if (record->painted) {
         size_t used = asyncio__stack_count(task);
-        if (task == debugger->task) clean_stack(debugger, task->stack, used);
+        if (task == debugger->task)
+            clean_stack(debugger, asyncio__task_stack(task), used);
     }
     asyncio__record_free(record);
 }
@@ -190,7 +191,8 @@ static void begins(struct asyncio__debugger *hooks, struct asyncio_task *task)
     struct asyncio__stack *clean = debugger->clean;
     debugger->clean = NULL;
     if (!record) return;
-    if (task->stack != clean) asyncio__stack_paint(task->stack);
+    struct asyncio__stack *stack = asyncio__task_stack(task);
+    if (stack != clean) asyncio__stack_paint(stack);
     record->painted = true;
 }
 

@@ -63,11 +63,11 @@ static void report(const struct asyncio__record *maker,
     // Without memory, both names would be made in the same place.
     snprintf(name, sizeof name, "%s", asyncio_task_name(maker->task));
     asyncio__report(child->task->future.loop_, -EFAULT,
-                    asyncio_task_name(child->task), child->task->site,
+                    asyncio_task_name(child->task), child->task->future.site_,
                     "a frame of task %s, made at %s, was left while a child's "
                     "argument lies in it: join the child before (a group in "
                     "that frame does), or give it a .copy",
-                    name, maker->task->site);
+                    name, maker->task->future.site_);
 }
 
 void asyncio__frames_check(struct asyncio__record *maker)

@@ -41,7 +41,7 @@ static void report(struct asyncio__debug_state *debugger,
                            : "a task was suspended";
     asyncio__report(debugger->loop, -EDEADLK,
                     task ? asyncio_task_name(task) : NULL,
-                    task ? task->site : debugger->called_site,
+                    task ? task->future.site_ : debugger->called_site,
                     "%s while it held the lock %s, taken in %s: unlock it "
                     "before, or use a lock of asyncio's",
                     what, name, place);
@@ -58,7 +58,7 @@ void asyncio__locks_check(struct asyncio__debug_state *debugger,
                           struct asyncio_task *task)
 {
     struct asyncio__held_lock lock;
-    const char *site = task ? task->site : debugger->called_site;
+    const char *site = task ? task->future.site_ : debugger->called_site;
     while (asyncio__next_held_lock(&lock))
         if (is_new(debugger, lock.taken_at, site))
             report(debugger, task, &lock);

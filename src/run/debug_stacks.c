@@ -68,7 +68,7 @@ static bool enter(const struct asyncio_task *task, size_t used, size_t size)
 {
     bool warn = false;
     pthread_mutex_lock(&lock);
-    struct row *row = row_of(end_of(task->site), size);
+    struct row *row = row_of(end_of(task->future.site_), size);
     if (row) {
         row->use.tasks += task->state == ASYNCIO__TASK_DONE;
         if (row->use.used < used) row->use.used = used;
@@ -83,7 +83,7 @@ static bool enter(const struct asyncio_task *task, size_t used, size_t size)
 static void report(struct asyncio_task *task, size_t used, size_t size)
 {
     asyncio__report(task->future.loop_, -EOVERFLOW, asyncio_task_name(task),
-                    task->site,
+                    task->future.site_,
                     "a task used %zu of the %zu bytes of its stack: set "
                     ".stack_size = %zu where it is made",
                     used, size, advise(used));
@@ -91,8 +91,9 @@ static void report(struct asyncio_task *task, size_t used, size_t size)
 
 size_t asyncio__stack_count(struct asyncio_task *task)
 {
-    size_t all_used = asyncio__stack_used(task->stack);
-    size_t size = in_users_bytes(task->stack->size);
+    const struct asyncio__stack *stack = asyncio__task_stack(task);
+    size_t all_used = asyncio__stack_used(stack);
+    size_t size = in_users_bytes(stack->size);
     size_t used = in_users_bytes(all_used);
     if (enter(task, used, size)) report(task, used, size);
     return all_used;

@@ -52,28 +52,31 @@ size_t asyncio__graph_node(const struct asyncio__graph *graph,
     return place ? place->node : graph->count;
 }
 
-static size_t count_tasks(const struct asyncio_loop *loop)
+static int by_making(const void *one, const void *other)
 {
-    size_t count = 0;
-    list_for_each (link, &loop->tasks)
-        count++;
-    return count;
+    const struct asyncio_task *a = list_entry(
+        *(struct asyncio_future *const *)one, struct asyncio_task, future);
+    const struct asyncio_task *b = list_entry(
+        *(struct asyncio_future *const *)other, struct asyncio_task, future);
+    return (a->number > b->number) - (a->number < b->number);
 }
 
 static int take_nodes(struct asyncio__graph *graph, struct asyncio_loop *loop,
                       struct asyncio_future *future)
 {
-    size_t most = count_tasks(loop) + 1;
+    size_t most = loop->tasks + 1;
     graph->nodes = asyncio__alloc_array(most, sizeof *graph->nodes);
     graph->places = asyncio__alloc_array(most, sizeof *graph->places);
     if (!graph->nodes || !graph->places) return -ENOMEM;
     bool listed = false;
-    list_for_each (link, &loop->tasks) {
-        struct asyncio_task *task =
-            list_entry(link, struct asyncio_task, sibling);
+    struct asyncio__task_walk walk = {.loop = loop};
+    struct asyncio_task *task;
+    while ((task = asyncio__task_walk(&walk))) {
         graph->nodes[graph->count++] = &task->future;
         listed |= &task->future == future;
     }
+    qsort(graph->nodes, graph->count, sizeof(struct asyncio_future *),
+          by_making);
     if (future && !listed) graph->nodes[graph->count++] = future;
     for (size_t i = 0; i < graph->count; i++)
         graph->places[i] = (struct asyncio__place){graph->nodes[i], i};
@@ -145,8 +148,9 @@ static void add_waits(struct builder *builder, const struct asyncio_task *task)
 static void add_starter(struct builder *builder,
                         const struct asyncio_task *child)
 {
-    if (!child->started) return;
-    list_for_each (link, &child->started->waiters_) {
+    struct asyncio_future *started = child->more ? child->more->started : NULL;
+    if (!started) return;
+    list_for_each (link, &started->waiters_) {
         struct asyncio__step *step =
             list_entry(link, struct asyncio__step, link);
         if (!asyncio__is_task_step(step)) continue;

@@ -68,7 +68,7 @@ static void cancel_main(struct asyncio__step *step)
     if (task)
         request->cancelled =
             (asyncio_task_cancel)(task, &(struct asyncio_cancel_options){
-                                            .site = task->site,
+                                            .site = task->future.site_,
                                             .reason = "interrupted by Ctrl-C"});
     else
         asyncio__free(request);

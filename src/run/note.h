@@ -4,8 +4,8 @@
 
 #include "platform/elf_note.h"
 
-#define ASYNCIO__LAYOUT_VERSION 1
-#define ASYNCIO__LAYOUT_FIELDS  33
+#define ASYNCIO__LAYOUT_VERSION 2
+#define ASYNCIO__LAYOUT_FIELDS  37
 
 // Type 1 of the notes named "asyncio".
 struct asyncio__layout {

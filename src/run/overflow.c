@@ -33,22 +33,22 @@ static void add_number(struct text *text, size_t number)
 static bool describe(void *address, char *line, size_t size)
 {
     struct asyncio_task *task = asyncio__task();
-    if (!task || !task->stack ||
-        !asyncio__stack_overflowed(task->stack, address))
-        return false;
+    const struct asyncio__stack *stack =
+        task ? asyncio__task_stack(task) : NULL;
+    if (!stack || !asyncio__stack_overflowed(stack, address)) return false;
 
     // As whoever spawned it counts; what sanitizers need comes on top of that.
-    size_t stack_size = task->stack->size / ASYNCIO__STACK_FACTOR;
+    size_t stack_size = stack->size / ASYNCIO__STACK_FACTOR;
     struct text text = {line, line + size - 1};
     add(&text, "asyncio: the stack of task ");
-    if (task->name) {
-        add(&text, task->name);
+    if (asyncio__task_given_name(task)) {
+        add(&text, asyncio__task_given_name(task));
     } else {
         add(&text, "Task-");
         add_number(&text, task->number);
     }
     add(&text, ", made at ");
-    add(&text, task->site);
+    add(&text, task->future.site_);
     add(&text, ", overflowed its ");
     add_number(&text, stack_size);
     add(&text, " bytes: set .stack_size = ");

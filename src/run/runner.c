@@ -143,13 +143,12 @@ int(asyncio_runner_run_any)(struct asyncio_runner *runner,
 // Cancels each task that is not done, but those it cancelled before.
 static void cancel_since(struct asyncio_loop *loop, uint64_t *seen)
 {
-    list_for_each (link, &loop->tasks) {
-        struct asyncio_task *task =
-            list_entry(link, struct asyncio_task, sibling);
+    struct asyncio__task_walk walk = {.loop = loop};
+    struct asyncio_task *task;
+    while ((task = asyncio__task_walk(&walk)))
         if (task->number > *seen)
             (asyncio_task_cancel)(task, &(struct asyncio_cancel_options){
                                             .reason = "the run is over"});
-    }
     *seen = loop->newest_task;
 }
 
@@ -157,10 +156,10 @@ static void cancel_since(struct asyncio_loop *loop, uint64_t *seen)
 static void wind_up(struct asyncio_loop *loop)
 {
     uint64_t seen = 0;
-    while (!list_empty(&loop->tasks)) {
+    while (loop->tasks > 0) {
         cancel_since(loop, &seen);
-        struct asyncio_task *task =
-            list_entry(list_first(&loop->tasks), struct asyncio_task, sibling);
+        struct asyncio__task_walk walk = {.loop = loop};
+        struct asyncio_task *task = asyncio__task_walk(&walk);
         asyncio_task_retain(task);
         int err = asyncio__run_until_done(loop, &task->future);
         asyncio_task_release(task);

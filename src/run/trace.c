@@ -104,8 +104,7 @@ static void made(struct asyncio__debugger *hooks, struct asyncio_task *task,
     struct asyncio__tracer *tracer = tracer_of(hooks);
     char number[32];
     (void)arg;
-    task->traced = 0;
-    task->arrow = 0;
+    task->traced_row = task->traced_wait = false;
     if (asyncio__tracer_is_over(tracer)) return;
     asyncio__tracer_begin_row(tracer, task,
                               asyncio__tracer_name_of(task, number));
@@ -123,8 +122,7 @@ static void waits(struct asyncio__debugger *hooks, struct asyncio_task *task)
 {
     struct asyncio__tracer *tracer = tracer_of(hooks);
     if (asyncio__tracer_is_over(tracer)) return;
-    if (asyncio__task_state(task) == ASYNCIO__TASK_PARKED &&
-        task->traced & ASYNCIO__TRACED_ROW)
+    if (asyncio__task_state(task) == ASYNCIO__TASK_PARKED && task->traced_row)
         asyncio__tracer_begin_wait(tracer, task);
     close_eager(tracer, task);
 }
@@ -155,7 +153,7 @@ static void renames(struct asyncio__debugger *hooks, struct asyncio_task *task,
 {
     struct asyncio__tracer *tracer = tracer_of(hooks);
     char number[32];
-    bool waits = task->traced & ASYNCIO__TRACED_WAIT;
+    bool waits = task->traced_wait;
     if (asyncio__tracer_is_over(tracer) || task->state == ASYNCIO__TASK_DONE)
         return;
     if (strcmp(name, asyncio__tracer_name_of(task, number)) == 0) return;
@@ -169,11 +167,11 @@ static void renames(struct asyncio__debugger *hooks, struct asyncio_task *task,
 // What is there already when it begins to look on.
 static void begin_rows(struct asyncio__tracer *tracer)
 {
-    list_for_each (link, &tracer->loop->tasks) {
-        struct asyncio_task *task =
-            list_entry(link, struct asyncio_task, sibling);
+    struct asyncio__task_walk walk = {.loop = tracer->loop};
+    struct asyncio_task *task;
+    while ((task = asyncio__task_walk(&walk))) {
         char number[32];
-        task->arrow = 0;
+        if (task->more) task->more->arrow = 0;
         asyncio__tracer_begin_row(tracer, task,
                                   asyncio__tracer_name_of(task, number));
         if (asyncio__parked(task)) asyncio__tracer_begin_wait(tracer, task);
@@ -193,10 +191,11 @@ static void loop_closes(struct asyncio__at_close *hook)
     struct asyncio__tracer *tracer =
         list_entry(hook, struct asyncio__tracer, at_close);
     struct asyncio_loop *loop = tracer->loop;
-    list_for_each (link, &loop->tasks)
+    struct asyncio__task_walk walk = {.loop = loop};
+    struct asyncio_task *task;
+    while ((task = asyncio__task_walk(&walk)))
         if (!asyncio__tracer_is_over(tracer))
-            asyncio__tracer_end_row(
-                tracer, list_entry(link, struct asyncio_task, sibling));
+            asyncio__tracer_end_row(tracer, task);
     look_away(tracer);
     if (tracer->held) asyncio__trace_drop(tracer->held);
     loop->tracer = NULL;

@@ -27,7 +27,8 @@ int64_t asyncio__tracer_now_ns(struct asyncio__tracer *tracer)
 const char *asyncio__tracer_name_of(const struct asyncio_task *task,
                                     char number[32])
 {
-    if (task->name) return task->name;
+    const char *name = asyncio__task_given_name(task);
+    if (name) return name;
     snprintf(number, 32, "Task-%llu", (unsigned long long)task->number);
     return number;
 }
@@ -88,11 +89,12 @@ int64_t asyncio__tracer_told_ns(struct asyncio__tracer *tracer,
 void asyncio__tracer_point_at(struct asyncio__tracer *tracer,
                               struct asyncio_task *task)
 {
-    if (task->arrow) return; // from where it has worked elsewhere
+    struct asyncio__more *more = asyncio__task_more(task);
+    if (!more || more->arrow) return; // from where it has worked elsewhere
     int64_t at_ns = asyncio__tracer_in_slice(tracer)
                         ? asyncio__tracer_now_ns(tracer)
                         : tracer->blamed_ns;
-    if (at_ns > 0) task->arrow = asyncio__tracer_begin_arrow(tracer, at_ns);
+    if (at_ns > 0) more->arrow = asyncio__tracer_begin_arrow(tracer, at_ns);
 }
 
 // --- a task's own row -------------------------------------------------------
@@ -121,16 +123,17 @@ void asyncio__tracer_begin_row(struct asyncio__tracer *tracer,
     event.words[0].key = "runs";
     event.words[0].text = function;
     event.words[1].key = "made at";
-    event.words[1].text = task->site;
+    event.words[1].text = task->future.site_;
     asyncio__trace_event(&event);
-    task->traced = ASYNCIO__TRACED_ROW;
+    task->traced_row = true;
+    task->traced_wait = false;
 }
 
 void asyncio__tracer_end_wait(struct asyncio__tracer *tracer,
                               struct asyncio_task *task)
 {
-    if (!(task->traced & ASYNCIO__TRACED_WAIT)) return;
-    task->traced &= (uint8_t)~ASYNCIO__TRACED_WAIT;
+    if (!task->traced_wait) return;
+    task->traced_wait = false;
     struct asyncio__trace_event event =
         event_of(tracer, 'e', task, task->wait.kind->name);
     asyncio__trace_event(&event);
@@ -148,14 +151,14 @@ void asyncio__tracer_begin_wait(struct asyncio__tracer *tracer,
         event.words[0].text = asyncio__tracer_name_of(awaited, number);
     }
     asyncio__trace_event(&event);
-    task->traced |= ASYNCIO__TRACED_WAIT;
+    task->traced_wait = true;
 }
 
 void asyncio__tracer_end_row(struct asyncio__tracer *tracer,
                              struct asyncio_task *task)
 {
     char number[32];
-    if (!(task->traced & ASYNCIO__TRACED_ROW)) return;
+    if (!task->traced_row) return;
     asyncio__tracer_end_wait(tracer, task);
     struct asyncio__trace_event event =
         event_of(tracer, 'e', task, asyncio__tracer_name_of(task, number));
@@ -206,9 +209,10 @@ void asyncio__tracer_open_slice(struct asyncio__tracer *tracer,
     if (depth >= ASYNCIO__TRACE_DEPTH) return;
     tracer->slices[depth] = (struct asyncio__trace_slice){
         .task = task, .since_ns = asyncio__tracer_now_ns(tracer)};
-    if (!task || !task->arrow) return;
-    put_arrow(tracer, 'f', asyncio__tracer_now_ns(tracer), task->arrow);
-    task->arrow = 0;
+    struct asyncio__more *more = task ? task->more : NULL;
+    if (!more || !more->arrow) return;
+    put_arrow(tracer, 'f', asyncio__tracer_now_ns(tracer), more->arrow);
+    more->arrow = 0;
 }
 
 void asyncio__tracer_close_slice(struct asyncio__tracer *tracer)

@@ -6,10 +6,6 @@
 #include "platform/trace.h"
 #include "task/task.h"
 
-// asyncio_task.traced: what stands on the task's row and has not ended.
-#define ASYNCIO__TRACED_ROW  1
-#define ASYNCIO__TRACED_WAIT 2
-
 // Eager steps within each other that are shown; what is deeper is not.
 #define ASYNCIO__TRACE_DEPTH 32
 

@@ -48,8 +48,9 @@ static void copy_text(char *to, size_t size, const char *from)
 // A number as people see it: a task without a name is not given one here.
 static void copy_name(const struct asyncio_task *task)
 {
-    if (task->name) {
-        copy_text(answer.name, sizeof answer.name, task->name);
+    const char *name = asyncio__task_given_name(task);
+    if (name) {
+        copy_text(answer.name, sizeof answer.name, name);
         return;
     }
     char digits[24], *at = digits + sizeof digits - 1;
@@ -77,7 +78,7 @@ static void take(const struct asyncio__watched *watched)
     answer.report_arg = loop->report_arg;
     if (task) {
         copy_name(task);
-        copy_text(answer.site, sizeof answer.site, task->site);
+        copy_text(answer.site, sizeof answer.site, task->future.site_);
     }
     answer.count = answer.moved ? 0
                                 : asyncio__unwind(NULL, &options, answer.frames,

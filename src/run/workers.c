@@ -58,10 +58,11 @@ static void cancel_main(struct asyncio__step *step)
 {
     struct worker *worker = list_entry(step, struct worker, cancel.step);
     if (worker->task)
-        (asyncio_task_cancel)(worker->task, &(struct asyncio_cancel_options){
-                                                .site = worker->task->site,
-                                                .reason = "another worker has "
-                                                          "failed"});
+        (asyncio_task_cancel)(
+            worker->task,
+            &(struct asyncio_cancel_options){.site = worker->task->future.site_,
+                                             .reason = "another worker has "
+                                                       "failed"});
 }
 
 // Words are counted without locks: each thread has to have its own.

@@ -41,11 +41,10 @@ static void give_back(struct asyncio_task *task)
 static struct asyncio_task *find_holder(const struct asyncio_lock *lock,
                                         const struct asyncio_loop *loop)
 {
-    list_for_each (link, &loop->tasks) {
-        struct asyncio_task *task =
-            list_entry(link, struct asyncio_task, sibling);
+    struct asyncio__task_walk walk = {.loop = loop};
+    struct asyncio_task *task;
+    while ((task = asyncio__task_walk(&walk)))
         if (task->number == lock->holder_) return task;
-    }
     return NULL;
 }
 

@@ -17,12 +17,10 @@ static void set_owner(struct asyncio_owner_lock *lock,
 {
     struct asyncio_task *before = lock->owner_;
     lock->owner_ = task ? asyncio_task_retain(task) : NULL;
-    if (task) {
-        asyncio__task_set_more(task);
-        task->locks_owned++;
-    }
+    if (task && task->locks_owned < UINT8_MAX) task->locks_owned++;
     if (!before) return;
-    before->locks_owned--;
+    // Once they were too many to count, some are there until it ends.
+    if (before->locks_owned < UINT8_MAX) before->locks_owned--;
     asyncio_task_release(before);
 }
 

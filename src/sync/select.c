@@ -16,8 +16,9 @@
 
 static struct asyncio__select *room_for(struct asyncio_task *task, size_t count)
 {
-    struct asyncio__select *select = task->select;
-    if (select && select->room >= count) return select;
+    struct asyncio__more *more = asyncio__task_more(task);
+    struct asyncio__select *select = more ? more->select : NULL;
+    if (!more || (select && select->room >= count)) return select;
 
     size_t room = count < ROOM_MIN ? ROOM_MIN : count, bytes;
     if (__builtin_mul_overflow(room, sizeof *select->places, &bytes) ||
@@ -28,8 +29,7 @@ static struct asyncio__select *room_for(struct asyncio_task *task, size_t count)
     asyncio__free(select);
     larger->task = task;
     larger->room = room;
-    task->select = larger;
-    asyncio__task_set_more(task);
+    more->select = larger;
     return larger;
 }
 
@@ -68,7 +68,7 @@ static bool return_chosen(struct asyncio__select_place *place)
 
 static bool give_back(struct asyncio_task *task)
 {
-    return return_chosen(&task->select->places[task->wait.result]);
+    return return_chosen(&task->more->select->places[task->wait_result]);
 }
 
 // A thread has served one of the places, and we have not heard of it yet.
@@ -84,7 +84,7 @@ static void hear(struct asyncio__select *select)
 static bool cancel_select(struct asyncio_task *task,
                           const struct asyncio_cancel_options *options)
 {
-    struct asyncio__select *select = task->select;
+    struct asyncio__select *select = task->more->select;
     (void)options;
     if (asyncio__select_claim(select)) {
         asyncio__select_settle(select, -ECANCELED);
@@ -102,7 +102,7 @@ static bool cancel_select(struct asyncio_task *task,
 static void visit_futures(const struct asyncio_task *waiter,
                           asyncio__awaited_fn *visit, void *arg)
 {
-    const struct asyncio__select *select = waiter->select;
+    const struct asyncio__select *select = waiter->more->select;
     for (size_t i = 0; i < select->count; i++) {
         const struct asyncio__select_place *place = &select->places[i];
         if (place->kind == ASYNCIO_SELECT_FUTURES && place->object)

@@ -165,10 +165,10 @@ int(asyncio_as_completed_enter)(
 static void give_back(struct asyncio_task *task)
 {
     struct asyncio_as_completed *it = task->wait.object;
-    struct asyncio__member *member = &it->members_[task->wait.result];
+    struct asyncio__member *member = &it->members_[task->wait_result];
     struct asyncio_task *next = asyncio__first_waiter(&it->drawing_);
     if (next)
-        asyncio__wake(next, task->wait.result);
+        asyncio__wake(next, task->wait_result);
     else
         list_add_head(&it->ended_, &member->step.link);
 }

@@ -21,7 +21,7 @@
 
 static void request(struct asyncio_task *task, struct asyncio__failure *words)
 {
-    task->cancelling++;
+    task->future.cancelling_++;
     task->cancel_round = task->future.loop_->cancel_round;
     task->in_cancel = true;
     asyncio__failure_unref(task->cancel_words);
@@ -105,9 +105,25 @@ static bool put_off(struct asyncio_loop *loop, struct asyncio_task *task)
 {
     if (task->cancel_round == loop->cancel_round) return false;
     task->cancel_round = loop->cancel_round;
-    task->cancel_later = loop->cancel_later;
-    loop->cancel_later = task;
+    task->put_off = true;
+    loop->cancels_put_off++;
     return true;
+}
+
+// Cancels those that were put off, and maybe puts others off. Nobody runs
+// meanwhile, so none of the loop's tasks ends. A walk over all of them, but
+// nests so deep are rare.
+static void cancel_put_off(struct asyncio_loop *loop,
+                           const struct asyncio_cancel_options *options)
+{
+    struct asyncio__task_walk walk = {.loop = loop};
+    struct asyncio_task *task;
+    while ((task = asyncio__task_walk(&walk))) {
+        if (!task->put_off) continue;
+        task->put_off = false;
+        loop->cancels_put_off--;
+        cancel_now(task, options);
+    }
 }
 
 bool(asyncio_task_cancel)(struct asyncio_task *task,
@@ -122,11 +138,8 @@ bool(asyncio_task_cancel)(struct asyncio_task *task,
     bool outermost = loop->cancel_depth == 0;
     if (outermost) loop->cancel_round++;
     cancel_now(task, options);
-    // Nobody runs meanwhile, so none of these has ended.
-    while (outermost && (task = loop->cancel_later)) {
-        loop->cancel_later = task->cancel_later;
-        cancel_now(task, options);
-    }
+    while (outermost && loop->cancels_put_off > 0)
+        cancel_put_off(loop, options);
     return true;
 }
 
@@ -140,15 +153,16 @@ int asyncio_task_uncancel(struct asyncio_task *task)
 {
     if (!task) return -EINVAL;
     if (asyncio__future_elsewhere(&task->future, __func__)) return -EPERM;
-    if (task->cancelling > 0 && --task->cancelling == 0 && task->must_cancel)
+    if (task->future.cancelling_ > 0 && --task->future.cancelling_ == 0 &&
+        task->must_cancel)
         forget_request(task);
-    return task->cancelling;
+    return task->future.cancelling_;
 }
 
 int asyncio_task_cancelling(const struct asyncio_task *task)
 {
     if (!task) return -EINVAL;
-    return task->cancelling;
+    return task->future.cancelling_;
 }
 
 bool asyncio__withdraw_cancel(struct asyncio_task *task, int entry,

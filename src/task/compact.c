@@ -16,11 +16,27 @@
 #include "task/run.h"
 #include "task/slot.h"
 
+static inline struct asyncio__stack *stack_of(const struct asyncio_task *task)
+{
+    return ASYNCIO__COMPACT_MOVES ? asyncio__slot_of(task)->stack : task->stack;
+}
+
+struct asyncio__stack *asyncio__compact_stack(const struct asyncio_task *task)
+{
+    return stack_of(task);
+}
+
+static bool has_begun(const struct asyncio_task *task)
+{
+    return asyncio__task_state(task) != ASYNCIO__TASK_NEW;
+}
+
 bool asyncio__is_in_compact(const struct asyncio_task *task,
                             const void *address)
 {
-    if (!task || !task->compact || !task->stack) return false;
-    return (uintptr_t)address - (uintptr_t)task->stack->low < task->stack->size;
+    if (!task || !task->compact || !has_begun(task)) return false;
+    const struct asyncio__stack *stack = stack_of(task);
+    return (uintptr_t)address - (uintptr_t)stack->low < stack->size;
 }
 
 // --- refusals ---------------------------------------------------------------
@@ -29,7 +45,8 @@ int asyncio__compact_refuse(struct asyncio_task *task)
 {
     struct asyncio_loop *loop = task->future.loop_;
     if (asyncio__debug(loop))
-        asyncio__report(loop, -EFAULT, asyncio_task_name(task), task->site,
+        asyncio__report(loop, -EFAULT, asyncio_task_name(task),
+                        task->future.site_,
                         "a call is not for compact tasks, because others would "
                         "have addresses in its stack: make the task without "
                         ".compact, or the call in a task of its own");
@@ -41,14 +58,14 @@ static int refuse_wait(struct asyncio_task *task,
 {
     struct asyncio_loop *loop = task->future.loop_;
     if (asyncio__debug(loop))
-        asyncio__report(loop, -EFAULT, asyncio_task_name(task), task->site,
-                        kind->movable
-                            ? "a compact task cannot wait for %s that lies in "
-                              "its own stack: put it on the heap or into "
-                              "static memory"
-                            : "a compact task cannot wait for %s: make the "
-                              "task without .compact",
-                        kind->name);
+        asyncio__report(
+            loop, -EFAULT, asyncio_task_name(task), task->future.site_,
+            kind->movable ? "a compact task cannot wait for %s that lies in "
+                            "its own stack: put it on the heap or into "
+                            "static memory"
+                          : "a compact task cannot wait for %s: make the "
+                            "task without .compact",
+            kind->name);
     return -EFAULT;
 }
 
@@ -61,8 +78,9 @@ ASYNCIO__APART static bool reserve(const struct asyncio_task *task)
 {
     if (!ASYNCIO__COMPACT_MOVES) return true;
     char *here = __builtin_frame_address(0);
-    return asyncio__slot_reserve(
-        asyncio__slot_of(task), (size_t)(task->stack->top - here) + OWN_FRAMES);
+    return asyncio__slot_reserve(asyncio__slot_of(task),
+                                 (size_t)(stack_of(task)->top - here) +
+                                     OWN_FRAMES);
 }
 
 int asyncio__compact_may_wait(struct asyncio_task *task,
@@ -133,11 +151,10 @@ static void end(struct asyncio_loop *loop, struct asyncio_task *task,
     asyncio__task_end(task, result);
 }
 
-ASYNCIO__INLINE int run(struct asyncio_task *task)
+ASYNCIO__INLINE int run(struct asyncio_task *task,
+                        const struct asyncio__stack *stack, void *arg)
 {
-    void *arg = task->arg;
-    task->image = NULL;
-    set_running(task->future.loop_, task->stack);
+    set_running(task->future.loop_, stack);
     return task->fn(arg);
 }
 
@@ -155,8 +172,7 @@ ASYNCIO__APART static void end_in_slot(struct asyncio__slot *slot, int result)
     fetch_ahead(loop);
     loop->task = task;
     task->state = ASYNCIO__TASK_READY | ASYNCIO__TASK_COMPACT;
-    asyncio__context_follow(&task->context, &loop->context);
-    asyncio__context_renew(&task->context);
+    asyncio__context_renew();
 }
 
 // In a slot, for one task after another. While they are aside, others run in
@@ -167,7 +183,8 @@ static void main_in_slot(void *arg)
     struct asyncio__slot *slot = arg;
     slot->floor = asyncio__context_frame_end();
     for (;;) {
-        int result = run(slot->occupant);
+        struct asyncio_task *task = slot->occupant;
+        int result = run(task, slot->stack, task->arg);
         end_in_slot(slot, result);
     }
 }
@@ -175,11 +192,11 @@ static void main_in_slot(void *arg)
 // On a stack of its own.
 static void main_alone(void *arg)
 {
-    struct asyncio_task *task = arg;
-    struct asyncio_loop *loop = task->future.loop_;
+    struct asyncio_loop *loop = asyncio__running_loop;
+    struct asyncio_task *task = loop->task;
     struct asyncio__stack *stack = task->stack;
     struct asyncio__context here = task->context;
-    end(loop, task, run(task));
+    end(loop, task, run(task, stack, arg));
     struct asyncio_task *next = asyncio__take_next_task(loop);
     struct asyncio__context *to =
         next ? asyncio__context_of_next(loop, next) : &loop->context;
@@ -206,9 +223,10 @@ static struct asyncio__context *end_without_stack(struct asyncio_loop *loop,
 static struct asyncio__context *begin_alone(struct asyncio_loop *loop,
                                             struct asyncio_task *next)
 {
-    next->stack = asyncio__stack_get(loop->stacks, 0);
-    if (!next->stack) return end_without_stack(loop, next);
-    asyncio__context_make(&next->context, next->stack, main_alone, next);
+    struct asyncio__stack *stack = asyncio__stack_get(loop->stacks, 0);
+    if (!stack) return end_without_stack(loop, next);
+    asyncio__context_make(&next->context, stack, main_alone, next->arg);
+    next->stack = stack;
     return &next->context;
 }
 
@@ -220,7 +238,7 @@ static struct asyncio__context *begin_in_slot(struct asyncio_loop *loop,
     if (!slot && elsewhere) return go_by_the_loop(loop, next);
     if (!slot) return end_without_stack(loop, next);
     asyncio__slot_enter(slot, next);
-    asyncio__context_make(&next->context, next->stack, main_in_slot, slot);
+    asyncio__context_make(&next->context, slot->stack, main_in_slot, slot);
     return &next->context;
 }
 
@@ -271,18 +289,20 @@ struct asyncio__context *asyncio__compact_context(struct asyncio_loop *loop,
 
 // --- switching ---------------------------------------------------------------
 
-// Who stands still, and who goes on. In registers, so that who stands still
-// keeps none for it.
+// Who stands still, and who goes on. In registers, and what is kept is not: so
+// whoever stands still has none to save.
 struct hop {
     struct asyncio__context *from, *to;
 };
 
 // The straight way between compact tasks. All else, as any task goes on.
 ASYNCIO__APART static struct hop find_hop(struct asyncio_loop *loop,
-                                          struct asyncio_task *task)
+                                          struct asyncio_task *task,
+                                          struct asyncio__kept *kept)
 {
     struct hop hop = {.from = &task->context};
     assert(!loop->spawner);
+    asyncio__context_keep(kept);
     (void)reserve(task); // for a yield, too; without, it may keep its place
     set_running(loop, NULL);
     loop->unblocked = 0;
@@ -301,12 +321,14 @@ ASYNCIO__APART static struct hop find_hop(struct asyncio_loop *loop,
 ASYNCIO__INLINE struct asyncio_task *switch_away(struct asyncio_loop *loop,
                                                  struct asyncio_task *task)
 {
-    struct hop hop = find_hop(loop, task);
+    struct asyncio__kept kept;
+    struct hop hop = find_hop(loop, task, &kept);
     if (hop.from != hop.to)
-        hop.from = asyncio__context_switch(hop.from, hop.to);
+        hop.from = asyncio__context_switch_kept(hop.from, hop.to);
+    asyncio__context_bring_back(&kept);
     task = list_entry(hop.from, struct asyncio_task, context);
     assert(asyncio__running_loop->task == task);
-    set_running(asyncio__running_loop, task->stack);
+    set_running(asyncio__running_loop, stack_of(task));
     return task;
 }
 
@@ -343,7 +365,7 @@ void asyncio__compact_drop(struct asyncio_task *task)
 
 static bool is_aside(const struct asyncio_task *task)
 {
-    return ASYNCIO__COMPACT_MOVES && task->compact && task->stack &&
+    return ASYNCIO__COMPACT_MOVES && task->compact && has_begun(task) &&
            asyncio__slot_of(task)->occupant != task;
 }
 
@@ -356,7 +378,7 @@ bool asyncio__compact_put_in_place(struct asyncio_task *task)
 
 void asyncio__compact_put_aside(struct asyncio_task *task)
 {
-    bool stands = task->compact && task->stack &&
+    bool stands = task->compact && has_begun(task) &&
                   task->state != ASYNCIO__TASK_DONE && !is_aside(task);
     if (ASYNCIO__COMPACT_MOVES && stands)
         asyncio__slot_mark(asyncio__slot_of(task));

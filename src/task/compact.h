@@ -94,6 +94,10 @@ int asyncio__compact_wait(struct asyncio_loop *loop, struct asyncio_task *task);
 struct asyncio__context *asyncio__compact_context(struct asyncio_loop *loop,
                                                   struct asyncio_task *next);
 
+// Where the frames of one of them are, that has begun: its slot's stack, or its
+// own.
+struct asyncio__stack *asyncio__compact_stack(const struct asyncio_task *task);
+
 // Takes the stack away from one that will never run again.
 void asyncio__compact_drop(struct asyncio_task *task);
 

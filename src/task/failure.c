@@ -18,8 +18,15 @@ struct asyncio__failures_before {
     unsigned next;
 };
 
+// The last four failures seen. Mostly there is one, and those before it need
+// memory of their own.
+struct memory {
+    struct asyncio__failure *last;
+    struct asyncio__failures_before *before; // made when needed
+};
+
 // Of code that runs in no task; dropped when its thread ends.
-static _Thread_local struct asyncio__failures thread_failures;
+static _Thread_local struct memory thread_memory;
 static pthread_key_t thread_end;
 static bool has_thread_end;
 static pthread_once_t thread_end_once = PTHREAD_ONCE_INIT;
@@ -132,10 +139,45 @@ const char *asyncio__failure_text(const struct asyncio__failure *failure,
 }
 
 // --- what a task remembers --------------------------------------------------
+//
+// The last one is where its own will be when it ends: in its future.
 
-static void drop_at_thread_end(void *failures)
+static struct asyncio__failure **last_of(const struct asyncio_task *task)
 {
-    asyncio__failures_drop(failures);
+    if (!task) return &thread_memory.last;
+    return &((struct asyncio_task *)(uintptr_t)task)->future.failure_;
+}
+
+static struct asyncio__failure *last(void)
+{
+    return *last_of(asyncio__task());
+}
+
+// NULL: there are none.
+static struct asyncio__failures_before *
+before_of(const struct asyncio_task *task)
+{
+    if (!task) return thread_memory.before;
+    return task->more ? task->more->before : NULL;
+}
+
+static void drop_before(struct asyncio__failures_before *before)
+{
+    for (int i = 0; before && i < BEFORE_MAX; i++)
+        asyncio__failure_unref(before->seen[i]);
+    asyncio__free(before);
+}
+
+static void drop(struct memory *memory)
+{
+    asyncio__failure_unref(memory->last);
+    drop_before(memory->before);
+    *memory = (struct memory){.last = NULL};
+}
+
+static void drop_at_thread_end(void *memory)
+{
+    drop(memory);
 }
 
 static void make_thread_end(void)
@@ -144,55 +186,59 @@ static void make_thread_end(void)
     has_thread_end = pthread_key_create(&thread_end, drop_at_thread_end) == 0;
 }
 
-static struct asyncio__failures *memory(void)
-{
-    struct asyncio_task *task = asyncio__task();
-    return task ? &task->failures : &thread_failures;
-}
-
 // Somebody has to see that there is something to drop.
-static void begin(struct asyncio__failures *failures)
+static void begin(struct asyncio_task *task)
 {
-    if (failures != &thread_failures) {
-        asyncio__task_set_more(asyncio__task());
+    if (task) {
+        asyncio__task_set_more(task);
         return;
     }
     pthread_once(&thread_end_once, make_thread_end);
-    if (has_thread_end) (void)pthread_setspecific(thread_end, failures);
+    if (has_thread_end) (void)pthread_setspecific(thread_end, &thread_memory);
+}
+
+// NULL: there is no memory for it.
+static struct asyncio__failures_before *make_before(struct asyncio_task *task)
+{
+    struct asyncio__more *more = task ? asyncio__task_more(task) : NULL;
+    if (task && !more) return NULL;
+    struct asyncio__failures_before **before =
+        task ? &more->before : &thread_memory.before;
+    if (!*before) *before = asyncio__alloc(sizeof **before);
+    return *before;
 }
 
 // Without memory, the one that was last is forgotten.
-static void make_room(struct asyncio__failures *failures)
+static void make_room(struct asyncio_task *task)
 {
-    if (!failures->before)
-        failures->before = asyncio__alloc(sizeof *failures->before);
-    struct asyncio__failures_before *before = failures->before;
-    struct asyncio__failure *forgotten = failures->last;
+    struct asyncio__failures_before *before = make_before(task);
+    struct asyncio__failure *forgotten = *last_of(task);
     if (before) {
         forgotten = before->seen[before->next];
-        before->seen[before->next] = failures->last;
+        before->seen[before->next] = *last_of(task);
         before->next = (before->next + 1) % BEFORE_MAX;
     }
-    failures->last = NULL;
+    *last_of(task) = NULL;
     asyncio__failure_unref(forgotten);
 }
 
 void asyncio__failure_see(struct asyncio__failure *failure)
 {
-    struct asyncio__failures *failures = memory();
-    if (!failure || failures->last == failure) return;
+    struct asyncio_task *task = asyncio__task();
+    struct asyncio__failure **seen = last_of(task);
+    if (!failure || *seen == failure) return;
     asyncio__failure_ref(failure);
-    if (failures->last)
-        make_room(failures);
+    if (*seen)
+        make_room(task);
     else
-        begin(failures);
-    failures->last = failure;
+        begin(task);
+    *seen = failure;
 }
 
 // Takes out the latest of those before the last one; NULL if there is none.
-static struct asyncio__failure *take_before(struct asyncio__failures *failures)
+static struct asyncio__failure *
+take_before(struct asyncio__failures_before *before)
 {
-    struct asyncio__failures_before *before = failures->before;
     for (unsigned ago = 1; before && ago <= BEFORE_MAX; ago++) {
         unsigned at = (before->next + BEFORE_MAX - ago) % BEFORE_MAX;
         struct asyncio__failure *failure = before->seen[at];
@@ -202,34 +248,32 @@ static struct asyncio__failure *take_before(struct asyncio__failures *failures)
     return NULL;
 }
 
-static void forget(struct asyncio__failures *failures, int code)
+static void forget(struct asyncio_task *task, int code)
 {
-    struct asyncio__failures_before *before = failures->before;
+    struct asyncio__failure **seen = last_of(task);
+    struct asyncio__failures_before *before = before_of(task);
     for (int i = 0; before && i < BEFORE_MAX; i++) {
         if (!before->seen[i] || before->seen[i]->error.code != code) continue;
         asyncio__failure_unref(before->seen[i]);
         before->seen[i] = NULL;
     }
-    if (failures->last->error.code != code) return;
-    asyncio__failure_unref(failures->last);
-    failures->last = take_before(failures);
+    if ((*seen)->error.code != code) return;
+    asyncio__failure_unref(*seen);
+    *seen = take_before(before);
 }
 
 void asyncio__failure_see_code(int code, struct asyncio__failure *failure)
 {
-    struct asyncio__failures *failures = memory();
     if (failure)
         asyncio__failure_see(failure);
-    else if (failures->last && code != -ECANCELED)
-        forget(failures, code);
+    else if (last() && code != -ECANCELED)
+        forget(asyncio__task(), code);
 }
 
 struct asyncio__failure *asyncio__failure_of(int code)
 {
-    const struct asyncio__failures *failures = memory();
-    if (!failures->last || failures->last->error.code == code)
-        return failures->last;
-    const struct asyncio__failures_before *before = failures->before;
+    if (!last() || last()->error.code == code) return last();
+    const struct asyncio__failures_before *before = before_of(asyncio__task());
     for (unsigned ago = 1; before && ago <= BEFORE_MAX; ago++) {
         unsigned at = (before->next + BEFORE_MAX - ago) % BEFORE_MAX;
         struct asyncio__failure *failure = before->seen[at];
@@ -238,31 +282,25 @@ struct asyncio__failure *asyncio__failure_of(int code)
     return NULL;
 }
 
-static void drop_before(struct asyncio__failures *failures)
+void asyncio__failures_drop(struct asyncio_task *task)
 {
-    for (int i = 0; i < BEFORE_MAX; i++)
-        asyncio__failure_unref(failures->before->seen[i]);
-    asyncio__free(failures->before);
-    failures->before = NULL;
-}
-
-void asyncio__failures_drop(struct asyncio__failures *failures)
-{
-    asyncio__failure_unref(failures->last);
-    failures->last = NULL;
-    if (failures->before) drop_before(failures);
+    asyncio__failure_unref(task->future.failure_);
+    task->future.failure_ = NULL;
+    if (!task->more) return;
+    drop_before(task->more->before);
+    task->more->before = NULL;
 }
 
 void asyncio__failures_drop_thread(void)
 {
-    asyncio__failures_drop(&thread_failures);
+    drop(&thread_memory);
 }
 
 // --- for users --------------------------------------------------------------
 
 const struct asyncio_error *asyncio_last_error(void)
 {
-    const struct asyncio__failure *failure = memory()->last;
+    const struct asyncio__failure *failure = last();
     return failure ? &failure->error : NULL;
 }
 

@@ -9,6 +9,7 @@
 #include <asyncio/error.h>
 
 struct asyncio_cancel_options;
+struct asyncio_task;
 
 struct asyncio__failure {
     struct asyncio_error error;      // what users see
@@ -16,13 +17,6 @@ struct asyncio__failure {
     struct asyncio__failure *origin; // whose children these are, if not its own
     unsigned references;
     char words[]; // text and task name
-};
-
-// The last four failures seen. Mostly there is one, and those before it need
-// memory of their own.
-struct asyncio__failures {
-    struct asyncio__failure *last;
-    struct asyncio__failures_before *before; // made when needed
 };
 
 // A record with these words, or NULL. One reference.
@@ -63,8 +57,8 @@ void asyncio__failure_see_code(int code, struct asyncio__failure *failure);
 // What the running task remembers for `code`, shared, or NULL.
 struct asyncio__failure *asyncio__failure_of(int code);
 
-// Forgets all that the task remembers.
-void asyncio__failures_drop(struct asyncio__failures *failures);
+// Forgets all that a task remembers, which has not ended.
+void asyncio__failures_drop(struct asyncio_task *task);
 
 // The same for what this thread remembers outside tasks.
 void asyncio__failures_drop_thread(void);

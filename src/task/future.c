@@ -69,7 +69,7 @@ void asyncio_future_init_at(struct asyncio_future *future, const char *site)
 {
     *future = (struct asyncio_future){0};
     future->loop_ = asyncio_get_event_loop();
-    future->reserved_ = (void *)(uintptr_t)site;
+    future->site_ = site;
 }
 
 // Its loop may be gone: so the report is this thread's.
@@ -80,7 +80,7 @@ static void report_unseen(const struct asyncio_future *future)
     if (!failed || future->flags_ & ASYNCIO__FUTURE_LOOKED_AT) return;
     if (!asyncio__debug_here()) return;
     asyncio__report(asyncio_get_event_loop(), future->result_, NULL,
-                    future->reserved_,
+                    future->site_,
                     "a future failed and nobody looked at its outcome: %s",
                     asyncio__failure_text(future->failure_, future->result_));
 }
@@ -108,7 +108,7 @@ static bool is_in_use(const struct asyncio_future *future)
 {
     if (!future->kind_ && list_empty(&future->waiters_)) return false;
     asyncio__report(asyncio_get_event_loop(), -EBUSY, NULL,
-                    future->kind_ ? NULL : future->reserved_,
+                    future->kind_ ? NULL : future->site_,
                     "a future that is waited for, or is that of a task or a "
                     "gather, cannot be reset");
     return true;
@@ -235,7 +235,8 @@ int asyncio_future_exception(struct asyncio_future *future, int *code)
 
 const struct asyncio_error *asyncio_future_error(struct asyncio_future *future)
 {
-    return future && future->failure_ ? &future->failure_->error : NULL;
+    bool failed = asyncio_future_done(future) && future->failure_;
+    return failed ? &future->failure_->error : NULL;
 }
 
 struct asyncio_loop *

@@ -99,7 +99,7 @@ static void open_group(struct asyncio_task_group *group,
     group->parent_ = parent;
     group->state_ = GROUP_OPEN;
     group->error_ = 0;
-    group->cancelling_ = parent->cancelling - parent->must_cancel;
+    group->cancelling_ = parent->future.cancelling_ - parent->must_cancel;
     asyncio__scope_add_group(group);
     if (group->flags_ & GROUP_ABORTING) abort_group(group);
 }
@@ -135,7 +135,7 @@ static void tell_parent(struct asyncio_task_group *group)
 // failure of the group. True if that was so.
 static bool answer_starter(struct asyncio_task *child)
 {
-    struct asyncio_future *started = child->started;
+    struct asyncio_future *started = child->more ? child->more->started : NULL;
     if (!started || asyncio_future_done(started)) return false;
     int code = child->future.result_;
     asyncio__future_complete(started, code < 0 ? code : -EPROTO,
@@ -233,7 +233,7 @@ int(asyncio_task_group_create_task)(struct asyncio_task_group *group,
 static bool told_by_scope(const struct asyncio_task_group *group)
 {
     return asyncio__scope_in_force(group->scope_) &&
-           group->parent_->cancelling <= group->cancelling_;
+           group->parent_->future.cancelling_ <= group->cancelling_;
 }
 
 // --- a child that says when it is ready -------------------------------------
@@ -272,12 +272,18 @@ int(asyncio_task_group_start)(struct asyncio_task_group *group,
     if (options && options->task) *options->task = child;
     if (asyncio__task_failed_spawn(child)) return child->future.result_;
 
+    struct asyncio__more *more = asyncio__task_more(child);
+    if (!more) {
+        asyncio_task_cancel(child, .reason = "there is no memory for it");
+        launch(child);
+        return -ENOMEM;
+    }
     struct asyncio_future started = {.loop_ = child->future.loop_};
-    child->started = &started;
+    more->started = &started;
     asyncio_task_retain(child);
     launch(child);
     int value = await_word(child, &started);
-    child->started = NULL;
+    more->started = NULL;
     asyncio_task_release(child);
     asyncio__future_look(&started);
     asyncio_future_reset(&started);
@@ -287,12 +293,12 @@ int(asyncio_task_group_start)(struct asyncio_task_group *group,
 int asyncio_task_group_started(int value)
 {
     struct asyncio_task *task = asyncio__task();
-    if (!task || (!task->started && !task->reported)) return -EPERM;
+    struct asyncio__more *more = task ? task->more : NULL;
+    if (!more || (!more->started && !more->reported)) return -EPERM;
     if (value < 0) return -EINVAL;
-    if (task->reported) return -EALREADY;
-    task->reported = true;
-    asyncio__task_set_more(task);
-    return asyncio_future_set_result(task->started, value);
+    if (more->reported) return -EALREADY;
+    more->reported = true;
+    return asyncio_future_set_result(more->started, value);
 }
 
 // --- the end ----------------------------------------------------------------
@@ -316,7 +322,7 @@ asyncio_task_group_errors(const struct asyncio_task_group *group)
 static bool from_outside(const struct asyncio_task_group *group)
 {
     return !(group->flags_ & GROUP_REQUESTED) ||
-           group->parent_->cancelling > group->cancelling_;
+           group->parent_->future.cancelling_ > group->cancelling_;
 }
 
 // A scope that was entered after the group was opened does not hold the
@@ -368,7 +374,8 @@ static int failed_exit(struct asyncio_task_group *group)
 {
     // A cancel from outside is not lost: it waits for the next await.
     struct asyncio_task *parent = group->parent_;
-    if (parent->cancelling > group->cancelling_) parent->must_cancel = true;
+    if (parent->future.cancelling_ > group->cancelling_)
+        parent->must_cancel = true;
     asyncio__failure_see(group->failure_);
     return group->error_;
 }

@@ -72,7 +72,7 @@ static void tell(struct asyncio_task *task)
     if (!asyncio_task_cancel(task, .reason = "a test cancels here")) return;
     if (passed_on) return;
     at.told = mark(last);
-    at.told_cancelling = last->cancelling;
+    at.told_cancelling = last->future.cancelling_;
 }
 
 // A cancelled scope ends this wait and all that follow, until it is left.
@@ -86,7 +86,7 @@ static void cancel_scope(struct asyncio_task *task)
     asyncio_cancel_scope_cancel(scope, .reason = "a test cancels here");
     if (passed_on) return;
     at.told = mark(task);
-    at.told_cancelling = task->cancelling;
+    at.told_cancelling = task->future.cancelling_;
 }
 
 static void begin_cancel(struct asyncio_task *task)
@@ -121,14 +121,14 @@ void asyncio__inject_woken(struct asyncio_task *task)
 {
     if (!is_marked(&at.racer, task)) return;
     at.racer.task = NULL;
-    if (task->wait.result != -ECANCELED) tell(task);
+    if (task->wait_result != -ECANCELED) tell(task);
 }
 
 void asyncio__inject_resumed(struct asyncio_task *task, int result)
 {
     if (!is_marked(&at.told, task)) return;
     at.told.task = NULL;
-    bool withdrawn = task->cancelling < at.told_cancelling;
+    bool withdrawn = task->future.cancelling_ < at.told_cancelling;
     bool pending = task->must_cancel || task->scope_cancelled;
     if (result != -ECANCELED && !pending && !withdrawn) at.swallowed++;
 }

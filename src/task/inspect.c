@@ -3,6 +3,7 @@
 #include <asyncio/introspect.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "platform/sys.h"
 #include "task/future.h"
@@ -39,29 +40,31 @@ struct asyncio_future *asyncio_task_future(struct asyncio_task *task)
 const char *asyncio_task_name(const struct asyncio_task *task)
 {
     if (!task) return NULL;
-    if (task->name) return task->name;
+    const char *name = asyncio__task_given_name(task);
+    if (name) return name;
     // A name is rarely asked for: it is made then, and kept if there is memory.
     static _Thread_local char number[32];
     snprintf(number, sizeof number, "Task-%llu",
              (unsigned long long)task->number);
     struct asyncio_task *named = (void *)(uintptr_t)task;
-    return asyncio_task_set_name(named, number) == 0 ? task->name : number;
+    return asyncio_task_set_name(named, number) == 0 ? task->more->name
+                                                     : number;
 }
 
 int asyncio_task_set_name(struct asyncio_task *task, const char *name)
 {
     if (!task || !name || asyncio__task_failed_spawn(task)) return -EINVAL;
     if (asyncio__future_elsewhere(&task->future, __func__)) return -EPERM;
-    char *copy = asyncio__strdup(name);
+    struct asyncio__more *more = asyncio__task_more(task);
+    char *copy = more ? asyncio__strdup(name) : NULL;
     if (!copy) return -ENOMEM;
     struct asyncio_loop *loop = task->future.loop_;
     if (loop->debugger) asyncio__debug_renames(loop, task, name);
     // Who looks at the task from a signal handler, or from outside, finds the
     // new name before the old one goes.
-    char *old = task->name_owned ? task->name : NULL;
-    asyncio__task_set_more(task);
-    task->name = copy;
-    task->name_owned = true;
+    char *old = more->name_owned ? more->name : NULL;
+    more->name = copy;
+    more->name_owned = true;
     asyncio__free(old);
     return 0;
 }
@@ -70,7 +73,7 @@ static const char *state_word(const struct asyncio_task *task)
 {
     if (asyncio_task_cancelled(task)) return "cancelled";
     if (asyncio_task_done(task)) return "finished";
-    return task->cancelling > 0 ? "cancelling" : "pending";
+    return task->future.cancelling_ > 0 ? "cancelling" : "pending";
 }
 
 // ", waits for a future 0x7ffd2c", or nothing.
@@ -100,7 +103,7 @@ char *asyncio_task_describe(const struct asyncio_task *task, char *buffer,
     }
     describe_wait(task, wait, sizeof wait);
     snprintf(buffer, size, "%s: %s%s, made at %s", asyncio_task_name(task),
-             state_word(task), wait, task->site);
+             state_word(task), wait, task->future.site_);
     return buffer;
 }
 
@@ -125,15 +128,39 @@ struct asyncio_task *asyncio_current_task(void)
     return asyncio__task();
 }
 
+static int by_number(const void *one, const void *other)
+{
+    uint64_t a = (*(struct asyncio_task *const *)one)->number;
+    uint64_t b = (*(struct asyncio_task *const *)other)->number;
+    return (a > b) - (a < b);
+}
+
+// Of a list in order, which is full: the last one makes room for this one if
+// that was made before.
+static void insert(struct asyncio_task **tasks, size_t count,
+                   struct asyncio_task *task)
+{
+    if (count == 0 || tasks[count - 1]->number < task->number) return;
+    size_t i = count - 1;
+    for (; i > 0 && tasks[i - 1]->number > task->number; i--)
+        tasks[i] = tasks[i - 1];
+    tasks[i] = task;
+}
+
 size_t asyncio_all_tasks(struct asyncio_loop *loop, struct asyncio_task **tasks,
                          size_t count)
 {
     if (!loop) loop = asyncio_get_event_loop();
     if (!loop || asyncio__wrong_thread(loop, __func__)) return 0;
     size_t found = 0;
-    list_for_each (link, &loop->tasks) {
-        if (found < count)
-            tasks[found] = list_entry(link, struct asyncio_task, sibling);
+    struct asyncio__task_walk walk = {.loop = loop};
+    struct asyncio_task *task;
+    while (found < count && (task = asyncio__task_walk(&walk)))
+        tasks[found++] = task;
+    if (found > 1)
+        qsort(tasks, found, sizeof(struct asyncio_task *), by_number);
+    while ((task = asyncio__task_walk(&walk))) {
+        insert(tasks, count, task);
         found++;
     }
     return found;

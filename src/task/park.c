@@ -100,7 +100,7 @@ static bool pass_on(struct asyncio_task *task)
 bool asyncio__give_back(struct asyncio_task *task)
 {
     const struct asyncio__wait_kind *kind = task->wait.kind;
-    if (task->wait.result < 0) return true;
+    if (task->wait_result < 0) return true;
     if (kind->try_give_back) return kind->try_give_back(task);
     if (kind->give_back) kind->give_back(task);
     return true;
@@ -128,7 +128,7 @@ static bool cancel_wins(const struct asyncio_task *task, int result)
 
 int asyncio__outcome_with_cancel(struct asyncio_task *task)
 {
-    int result = task->wait.result;
+    int result = task->wait_result;
     if (asyncio__cancel_pending(task) && cancel_wins(task, result) &&
         asyncio__give_back(task))
         result = -ECANCELED;
@@ -241,9 +241,9 @@ void asyncio__wake(struct asyncio_task *task, int result)
 // hands.
 void asyncio__wake_orphans(struct asyncio_task *task)
 {
-    list_for_each (link, &task->future.loop_->tasks) {
-        struct asyncio_task *waiter =
-            list_entry(link, struct asyncio_task, sibling);
+    struct asyncio__task_walk walk = {.loop = task->future.loop_};
+    struct asyncio_task *waiter;
+    while ((waiter = asyncio__task_walk(&walk))) {
         if (!asyncio__parked(waiter)) continue;
         const struct asyncio__wait_kind *kind = waiter->wait.kind;
         if (kind->dies_with_owner && kind->owner(waiter) == task)

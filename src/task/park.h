@@ -105,8 +105,8 @@ ASYNCIO__COLD void asyncio__tell_woken(struct asyncio_loop *loop,
 static inline void asyncio__wake_removed(struct asyncio_task *task, int result)
 {
     struct asyncio_loop *loop = task->future.loop_;
-    task->wait.result = result;
-    task->wait.woken = true;
+    task->wait_result = result;
+    task->woken = true;
     asyncio__task_ready(loop, task);
     if (loop->detour & ASYNCIO__WATCHED) asyncio__tell_woken(loop, task);
 }
@@ -156,7 +156,7 @@ bool asyncio__sleeps(const struct asyncio_task *task);
 // True from park to wake.
 static inline bool asyncio__parked(const struct asyncio_task *task)
 {
-    return task->wait.kind && !task->wait.woken;
+    return task->wait.kind && !task->woken;
 }
 
 // Operations in a row that may go on without blocking.

@@ -19,6 +19,31 @@ struct asyncio__context *asyncio__begin_or_turn(struct asyncio_loop *loop,
                                                 struct asyncio_task *task,
                                                 struct asyncio_task *next);
 
+// asyncio__context_switch of a task. Where the thread has what is kept is
+// looked up in the loop that either has at hand: in the thread's own, the
+// compiler would hold on to the place in a register meanwhile. Returns the
+// task.
+ASYNCIO__INLINE struct asyncio_task *
+asyncio__switch_context(struct asyncio_loop *loop, struct asyncio_task *task,
+                        struct asyncio__context *to)
+{
+    int error_number = *loop->home.error_number;
+    // Two copies of it, so that without C++ nothing is asked on arrival.
+    if (loop->home.exceptions) {
+        struct asyncio__exceptions exceptions = *loop->home.exceptions;
+        to = asyncio__context_switch_kept(&task->context, to);
+        task = list_entry(to, struct asyncio_task, context);
+        *task->future.loop_->home.exceptions = exceptions;
+    } else {
+        to = asyncio__context_switch_kept(&task->context, to);
+        task = list_entry(to, struct asyncio_task, context);
+    }
+    int *here = task->future.loop_->home.error_number;
+    // Mostly nothing has changed it, and not to write is cheaper.
+    if (*here != error_number) *here = error_number;
+    return task;
+}
+
 // Lets others run, as asyncio__switch_away. Every wait goes through here, and
 // mostly to a task that has waited, too: that is a straight line of few steps.
 // Not for a detour. Returns the task, which then needs no register meanwhile.
@@ -36,9 +61,8 @@ asyncio__switch_to_next(struct asyncio_loop *loop, struct asyncio_task *task)
     } else {
         to = asyncio__begin_or_turn(loop, task, next);
     }
-    if (to == &task->context) return task;
-    to = asyncio__context_switch(&task->context, to);
-    task = list_entry(to, struct asyncio_task, context);
+    if (!ASYNCIO__CONTEXT_MAY_STAY && to == &task->context) return task;
+    task = asyncio__switch_context(loop, task, to);
     assert(task->future.loop_->task == task);
     return task;
 }
@@ -52,7 +76,7 @@ ASYNCIO__COLD int asyncio__cancelled_in_yield(struct asyncio_task *task);
 // What a wait returns, once the task runs again.
 ASYNCIO__INLINE int asyncio__outcome_of_wait(struct asyncio_task *task)
 {
-    int result = task->wait.result;
+    int result = task->wait_result;
     if (asyncio__cancel_pending(task) || result == -ECANCELED ||
         task->cancel_words)
         return asyncio__outcome_with_cancel(task);
@@ -80,7 +104,7 @@ ASYNCIO__INLINE void asyncio__begin_wait(struct asyncio_task *task,
 {
     task->wait.kind = kind;
     task->wait.object = object;
-    task->wait.woken = false;
+    task->woken = false;
     task->state |= ASYNCIO__TASK_WAITS;
     if (list)
         list_add_tail(list, &task->step.link);

@@ -127,7 +127,7 @@ static void open_scope(struct asyncio_cancel_scope *scope,
     scope->state_ = SCOPE_OPEN;
     // A request that is undelivered will be, inside: it counts as one that came
     // from elsewhere.
-    scope->cancelling_ = task->cancelling - task->must_cancel;
+    scope->cancelling_ = task->future.cancelling_ - task->must_cancel;
     scope->limit_ = task->limit;
     asyncio__scope_push(scope, task);
     arm(scope);
@@ -255,7 +255,7 @@ static bool absorbs(const struct asyncio_cancel_scope *scope)
                       asyncio__scope_in_force(scope->parent_);
     if (reaches_in) return false;
     struct asyncio_task *task = scope->task_;
-    if (task->cancelling <= scope->cancelling_) return true;
+    if (task->future.cancelling_ <= scope->cancelling_) return true;
     // Somebody cancelled the task as well, and this is how it hears of it.
     if (task->must_cancel) asyncio__take_cancel(task);
     return false;

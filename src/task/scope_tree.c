@@ -164,7 +164,7 @@ void asyncio__scope_task_ends(struct asyncio_task *task)
     put_task(task, NULL);
     if (forgotten)
         asyncio__report(task->future.loop_, -EINVAL, asyncio_task_name(task),
-                        task->site,
+                        task->future.site_,
                         "a task ended inside a cancel scope: leave it with "
                         "asyncio_cancel_scope_exit");
 }
@@ -253,9 +253,9 @@ static void drop(struct asyncio_cancel_scope *scope)
 
 void asyncio__scopes_drop(struct asyncio_loop *loop)
 {
-    list_for_each (member, &loop->tasks) {
-        struct asyncio_task *task =
-            list_entry(member, struct asyncio_task, sibling);
+    struct asyncio__task_walk walk = {.loop = loop};
+    struct asyncio_task *task;
+    while ((task = asyncio__task_walk(&walk))) {
         struct asyncio_cancel_scope *scope = task->scope, *next;
         for (; scope && scope->task_ == task; scope = next) {
             next = scope->parent_;

@@ -163,7 +163,8 @@ static void report_stranger(const struct asyncio__slot *slot,
 {
     const struct asyncio_task *task = slot->marked_for;
     asyncio__report(
-        task->future.loop_, -EFAULT, asyncio_task_name(task), task->site,
+        task->future.loop_, -EFAULT, asyncio_task_name(task),
+        task->future.site_,
         "somebody else wrote into the stack of a compact task while it waited, "
         "%zu bytes below its top: what others are to reach has to lie on the "
         "heap or in static memory, or the task must not be compact",

@@ -66,8 +66,7 @@ static inline void asyncio__slot_enter(struct asyncio__slot *slot,
     struct asyncio__slots *slots = slot->loop->slots;
     if (slot->marked_for) asyncio__slot_check_marks(slot);
     unsigned index = (unsigned)(slot - slots->slots);
-    task->stack = slot->stack;
-    task->slot = index % ASYNCIO__SLOTS_MAX;
+    task->slot = (uint8_t)index;
     slot->occupant = task;
     slots->free &= ~(UINT64_C(1) << index);
 }

@@ -1,9 +1,9 @@
 // Making tasks, and the references that keep them.
 //
-// A task is one block of memory: the control block, and behind it what it keeps
-// of its options. Blocks of the usual size are kept by the loop for the next
-// spawn. Two references hold a block: the loop's, until the task is done and
-// everybody was told, and that of whoever made it.
+// A task is one block of memory, the control block, and a second one if its
+// options ask for something that it has to keep. Blocks are kept by the loop
+// for the next spawn. Two references hold a block: the loop's, until the task
+// is done and everybody was told, and that of whoever made it.
 
 #include "task/task.h"
 
@@ -43,10 +43,13 @@ static int call_in_executor(void *arg)
                    .state_ = ASYNCIO__FUTURE_DONE,                             \
                    .result_ = (code),                                          \
                    .flags_ =                                                   \
-                       ASYNCIO__FUTURE_LOOKED_AT | ASYNCIO__TASK_IMMORTAL},    \
-        .state = ASYNCIO__TASK_DONE,                                           \
-        .name = (char[]){"a task that could not be made"}, .site = "",         \
+                       ASYNCIO__FUTURE_LOOKED_AT | ASYNCIO__TASK_IMMORTAL,     \
+                   .site_ = ""},                                               \
+        .state = ASYNCIO__TASK_DONE, .more = &of_failed_tasks,                 \
     }
+static struct asyncio__more of_failed_tasks = {
+    .name = (char[]){"a task that could not be made"},
+};
 static struct asyncio_task failed_tasks[] = {
     FAILED_TASK(-ENOMEM),    FAILED_TASK(-EINVAL),   FAILED_TASK(-EPERM),
     FAILED_TASK(-ESHUTDOWN), FAILED_TASK(-EALREADY), FAILED_TASK(-EBUSY),
@@ -61,8 +64,8 @@ ASYNCIO__COLD struct asyncio_task *asyncio__failed_task(int code)
     return &failed_tasks[0];
 }
 
-// The block, and behind it what the task keeps of the options: the call for an
-// executor, the copy of the argument, the name.
+// What the task keeps of the options: in front what few tasks have, and behind
+// that the call for an executor, the copy of the argument, the name.
 struct extra {
     size_t call, copy, name; // bytes
 };
@@ -83,27 +86,28 @@ static struct extra extra_of(const struct asyncio_task_options *options,
     return extra;
 }
 
-// Numbers, for names, grow in the order in which a thread makes its tasks, and
-// no two tasks of the process share one: each thread takes them by the block.
+// Numbers, for names, grow in the order in which a loop's tasks are made, and
+// no two tasks of the process share one: each thread takes them by the block,
+// and a new one if the loop has come from another thread.
 #define NUMBERS_AT_ONCE 1000
 
-static uint64_t next_number(void)
+static uint64_t next_number(const struct asyncio_loop *loop)
 {
     static _Atomic(uint64_t) taken;
     static ASYNCIO__THREAD_LOCAL struct {
         uint64_t last, end;
     } mine;
-    if (mine.last == mine.end) {
+    if (mine.last == mine.end || mine.last < loop->newest_task) {
         mine.last = atomic_fetch_add(&taken, NUMBERS_AT_ONCE);
         mine.end = mine.last + NUMBERS_AT_ONCE;
     }
     return ++mine.last;
 }
 
-// Those of the usual size lie side by side, and begin with a line of the cache.
-#define USUAL_SIZE                                                             \
-    ((sizeof(struct asyncio_task) + ASYNCIO__ARENA_UNIT - 1) /                 \
-     ASYNCIO__ARENA_UNIT * ASYNCIO__ARENA_UNIT)
+static struct asyncio_task *task_of_block(struct asyncio_link *link)
+{
+    return list_entry(link, struct asyncio_task, future.waiters_);
+}
 
 static void push_compact(struct asyncio_loop *loop, struct asyncio_link *link)
 {
@@ -132,41 +136,47 @@ ASYNCIO__APART static struct asyncio_task *
 usual_block(struct asyncio_loop *loop)
 {
     struct asyncio_link *link = pop_compact(loop);
-    if (link) return (void *)link;
-    struct asyncio_task *task =
-        asyncio__arena_get(&loop->task_blocks, USUAL_SIZE);
-    if (task) task->future.flags_ = ASYNCIO__TASK_SPARE;
-    return task;
+    if (link) return task_of_block(link);
+    return asyncio__arena_get(&loop->task_blocks, ASYNCIO__TASK_SIZE);
 }
 
 // What only ASYNCIO__TASK_HAS_MORE says to be there.
 #define MORE_BEGINS offsetof(struct asyncio_task, limit)
 #define MORE_ENDS   sizeof(struct asyncio_task)
 
-static inline bool has_nothing_more(const struct asyncio_task *task)
+static inline bool is_clear(const struct asyncio_task *task)
 {
     const char *bytes = (const char *)task;
     for (size_t i = MORE_BEGINS; i < MORE_ENDS; i++)
         if (bytes[i]) return false;
-    return true;
+    return !task->more && !task->wait.kind;
 }
 
-// A block of the usual size, of which the part for `more` is clear.
+// A block that waits for nothing and has nothing of what most tasks never have.
 static inline struct asyncio_task *new_block(struct asyncio_loop *loop)
 {
     struct asyncio_link *link = loop->spare_blocks;
     if (!link) return usual_block(loop);
     loop->spare_blocks = link->next;
-    assert(has_nothing_more((struct asyncio_task *)(void *)link));
-    return (void *)link;
+    assert(is_clear(task_of_block(link)));
+    return task_of_block(link);
+}
+
+// Whether a new task has variables from the start.
+static bool has_variables(const struct asyncio_task_options *o)
+{
+    if (o->context) return true;
+    return atomic_load_explicit(&asyncio__variables_in_use,
+                                memory_order_relaxed) &&
+           asyncio__has_variables();
 }
 
 static struct asyncio_task *new_compact_block(struct asyncio_loop *loop)
 {
     struct asyncio_link *link = pop_compact(loop);
     if (!link) return new_block(loop);
-    assert(has_nothing_more((struct asyncio_task *)(void *)link));
-    return (void *)link;
+    assert(is_clear(task_of_block(link)));
+    return task_of_block(link);
 }
 
 // Whether all that is unusual about it is that it is to be compact, and that
@@ -176,7 +186,7 @@ static bool is_plainly_compact(const struct asyncio_loop *loop,
 {
     uintptr_t other = (uintptr_t)o->executor | o->copy | (uintptr_t)o->name |
                       o->stack_size | (uintptr_t)loop->compact_stack;
-    return o->compact && !other && !o->eager && !o->lazy;
+    return o->compact && !other && !o->eager && !o->lazy && !has_variables(o);
 }
 
 // What is wrong with a spawn that is not of the usual kind, or 0.
@@ -201,9 +211,16 @@ new_block_with_extra(struct asyncio_loop *loop, const void *arg,
     if (is_plainly_compact(loop, options)) return new_compact_block(loop);
     if (refusal(loop, arg, options) < 0) return NULL;
     struct extra extra = extra_of(options, arg);
-    size_t more = extra.call + extra.copy + extra.name;
-    if (!more) return new_block(loop);
-    return asyncio__alloc(aligned(sizeof(struct asyncio_task)) + more);
+    size_t behind = extra.call + extra.copy + extra.name;
+    if (!behind && !options->stack_size && !has_variables(options))
+        return new_block(loop);
+    struct asyncio__more *more = asyncio__alloc(aligned(sizeof *more) + behind);
+    struct asyncio_task *task = more ? new_block(loop) : NULL;
+    if (task)
+        task->more = more;
+    else
+        asyncio__free(more);
+    return task;
 }
 
 // Why there is no block.
@@ -218,18 +235,22 @@ failed_spawn(const struct asyncio_loop *loop, const void *arg,
 ASYNCIO__COLD static void fill_extra(struct asyncio_task *task,
                                      const struct asyncio_task_options *options)
 {
-    struct extra extra = extra_of(options, task->arg);
-    char *place = (char *)task + aligned(sizeof *task);
+    struct asyncio__more *more = task->more;
     if (options->lazy) task->eager = false;
     if (options->compact) asyncio__task_make_compact(task);
+    if (!more) return;
+    struct extra extra = extra_of(options, task->arg);
+    char *place = (char *)more + aligned(sizeof *more);
+    asyncio__task_set_more(task);
+    more->stack_size = options->stack_size;
+    task->has_stack_size = options->stack_size > 0;
     if (extra.copy) {
         memcpy(place + extra.call, task->arg, options->copy);
         task->arg = place + extra.call;
     }
     if (extra.name) {
-        asyncio__task_set_more(task);
-        task->name = place + extra.call + extra.copy;
-        memcpy(task->name, options->name, extra.name);
+        more->name = place + extra.call + extra.copy;
+        memcpy(more->name, options->name, extra.name);
     }
     if (extra.call) {
         struct executor_call *call = (void *)place;
@@ -241,6 +262,8 @@ ASYNCIO__COLD static void fill_extra(struct asyncio_task *task,
         task->fn = call_in_executor;
         task->arg = call;
     }
+    if (has_variables(options))
+        asyncio__task_begin_variables(task, options->context);
 }
 
 ASYNCIO__COLD static int find_loop(int (*fn)(void *arg),
@@ -273,8 +296,11 @@ new_task(int (*fn)(void *arg), void *arg, const struct asyncio_task_options *o)
     int err = check(fn, o, &loop);
     if (err < 0) return asyncio__failed_task(err);
 
-    bool extra = (uintptr_t)o->executor | o->copy | (uintptr_t)o->name |
-                 o->lazy | o->compact | (uintptr_t)loop->compact_stack;
+    bool extra =
+        (uintptr_t)o->executor | o->copy | (uintptr_t)o->name | o->stack_size |
+        o->lazy | o->compact | (uintptr_t)o->context |
+        (uintptr_t)loop->compact_stack |
+        atomic_load_explicit(&asyncio__variables_in_use, memory_order_relaxed);
     struct asyncio_task *task =
         extra ? new_block_with_extra(loop, arg, o) : new_block(loop);
     if (!task) return failed_spawn(loop, arg, o);
@@ -283,35 +309,29 @@ new_task(int (*fn)(void *arg), void *arg, const struct asyncio_task_options *o)
     task->future = (struct asyncio_future){
         .loop_ = loop,
         .kind_ = &asyncio__task_kind,
-        .flags_ = task->future.flags_ & ASYNCIO__TASK_SPARE,
         .references_ = 2,
+        .site_ = o->site ? o->site : "",
     };
     task->step = (struct asyncio__step){.run = asyncio__task_step};
     task->state = ASYNCIO__TASK_NEW;
     task->not_plain = 0;
-    task->in_cancel = false;
+    task->marks = 0;
+    task->woken = false;
+    task->slot = 0;
+    task->locks_owned = 0;
     task->eager = o->eager | loop->eager;
-    task->stack = NULL;
     task->fn = fn;
     task->arg = arg;
-    task->stack_size = o->stack_size;
-    task->wait.kind = NULL;
-    task->wait.woken = false;
     task->cancel_words = NULL;
     task->group = NULL;
-    task->number = loop->newest_task = next_number();
-    task->site = o->site ? o->site : "";
-    task->cancelling = 0;
-    task->cancel_round = 0;
+    task->number = loop->newest_task = next_number(loop);
     if (extra && is_plainly_compact(loop, o))
         asyncio__task_make_compact(task);
     else if (extra)
         fill_extra(task, o);
-    if (o->context ||
-        atomic_load_explicit(&asyncio__variables_in_use, memory_order_relaxed))
-        asyncio__task_begin_variables(task, o->context);
-    list_add_tail(&loop->tasks, &task->sibling);
-    asyncio__sys_made(ASYNCIO__TASK, (uintptr_t)task, sizeof *task, task->site);
+    loop->tasks++;
+    asyncio__sys_made(ASYNCIO__TASK, (uintptr_t)task, sizeof *task,
+                      task->future.site_);
     if (loop->debugger) asyncio__debug_made(loop, task, o->copy ? NULL : arg);
     return task;
 }
@@ -374,6 +394,25 @@ struct asyncio_task *asyncio_ensure_future(struct asyncio_any any)
     return asyncio_task_retain(task);
 }
 
+struct asyncio_task *asyncio__task_walk(struct asyncio__task_walk *walk)
+{
+    struct asyncio_task *task;
+    do
+        task = asyncio__arena_walk(&walk->loop->task_blocks, ASYNCIO__TASK_SIZE,
+                                   &walk->at);
+    while (task && task->state == ASYNCIO__TASK_DONE);
+    return task;
+}
+
+struct asyncio__more *asyncio__task_more(struct asyncio_task *task)
+{
+    if (!task->more) {
+        task->more = asyncio__alloc(sizeof *task->more);
+        if (task->more) asyncio__task_set_more(task);
+    }
+    return task->more;
+}
+
 // --- references -------------------------------------------------------------
 
 struct asyncio_task *asyncio_task_retain(struct asyncio_task *task)
@@ -391,15 +430,17 @@ static inline void report_unseen(struct asyncio_task *task)
         task->future.flags_ & ASYNCIO__FUTURE_LOOKED_AT)
         return;
     asyncio__report(task->future.loop_, code, asyncio_task_name(task),
-                    task->site,
+                    task->future.site_,
                     "a task failed and nobody looked at its result: %s",
                     asyncio__failure_text(task->future.failure_, code));
 }
 
 static void drop_more(struct asyncio_task *task)
 {
-    asyncio__failures_drop(&task->failures);
-    if (task->name_owned) asyncio__free(task->name);
+    struct asyncio__more *more = task->more;
+    if (more && more->name_owned) asyncio__free(more->name);
+    asyncio__free(more);
+    task->more = NULL;
     asyncio__clear((char *)task + MORE_BEGINS, MORE_ENDS - MORE_BEGINS);
 }
 
@@ -407,6 +448,7 @@ static void drop_more(struct asyncio_task *task)
 static inline void free_spare(struct asyncio_loop *loop,
                               struct asyncio_task *task)
 {
+    assert(task->state == ASYNCIO__TASK_DONE);
     struct asyncio_link *link = &task->future.waiters_;
     if (task->future.flags_ & ASYNCIO__TASK_IS_COMPACT) {
         push_compact(loop, link);
@@ -423,11 +465,7 @@ void asyncio__task_free(struct asyncio_task *task)
     asyncio__sys_gone(ASYNCIO__TASK, (uintptr_t)task);
     if (task->future.failure_) asyncio__failure_unref(task->future.failure_);
     if (asyncio__task_has_more(task)) drop_more(task);
-    if (task->future.flags_ & ASYNCIO__TASK_SPARE) {
-        free_spare(loop, task);
-    } else {
-        asyncio__free(task);
-    }
+    free_spare(loop, task);
     loop->blocks--;
     if (loop->freed) asyncio__loop_unref(loop);
 }

@@ -23,7 +23,7 @@
 static void report_done_before(struct asyncio_task *task)
 {
     asyncio__report(task->future.loop_, -EINVAL, asyncio_task_name(task),
-                    task->site,
+                    task->future.site_,
                     "a task was done before its coroutine had ended");
 }
 
@@ -31,10 +31,12 @@ static void report_done_before(struct asyncio_task *task)
 // done has not.
 static void drop_more(struct asyncio_task *task)
 {
-    asyncio__failures_drop(&task->failures);
-    if (task->locals) asyncio__task_end_variables(task);
-    asyncio__free(task->select);
-    task->select = NULL;
+    struct asyncio__more *more = task->more;
+    asyncio__failures_drop(task);
+    if (!more) return;
+    if (more->locals) asyncio__task_end_variables(task);
+    asyncio__free(more->select);
+    more->select = NULL;
 }
 
 // The end of a task: everybody who waits is told, in the next pass. The block
@@ -57,10 +59,9 @@ ASYNCIO__INLINE void end_task(struct asyncio_task *task, int result)
     loop->task = NULL;
     if (asyncio__task_has_more(task)) drop_more(task);
     task->state = ASYNCIO__TASK_DONE;
-    list_remove(&task->sibling);
+    loop->tasks--;
     if (task->cancel_words) asyncio__forget_cancel_words(task);
-    if (asyncio__task_has_more(task) && task->locks_owned > 0)
-        asyncio__wake_orphans(task);
+    if (task->locks_owned > 0) asyncio__wake_orphans(task);
     if (loop->debugger) asyncio__debug_ended(loop, task);
     if (asyncio__future_is_done(&task->future)) {
         asyncio__failure_unref(words);
@@ -96,6 +97,28 @@ ASYNCIO__COLD static void end_without_stack(struct asyncio_task *task)
 
 static void task_main(void *arg);
 
+static uint32_t stack_size_of(const struct asyncio_task *task)
+{
+    return task->has_stack_size ? task->more->stack_size : 0;
+}
+
+struct asyncio__stack *asyncio__task_stack(const struct asyncio_task *task)
+{
+    if (asyncio__task_state(task) == ASYNCIO__TASK_NEW) return NULL;
+    return task->compact ? asyncio__compact_stack(task) : task->stack;
+}
+
+// The task begins on this stack, which from now on takes the place of what it
+// is called with: returns that.
+ASYNCIO__INLINE void *take_stack(struct asyncio_task *task,
+                                 struct asyncio__stack *stack)
+{
+    void *arg = task->arg;
+    task->stack = stack;
+    task->state = ASYNCIO__TASK_READY;
+    return arg;
+}
+
 // While a debugger looks on, each task has a stack on which nothing was before.
 static bool may_reuse(const struct asyncio_loop *loop, uint32_t stack_size)
 {
@@ -109,21 +132,20 @@ ASYNCIO__APART static struct asyncio__context *begin(struct asyncio_loop *loop,
                                                      struct asyncio_task *task)
 {
     loop->task = task;
-    if (loop->spare_stack && may_reuse(loop, task->stack_size)) {
-        task->state = ASYNCIO__TASK_READY;
-        task->stack = loop->spare_stack;
+    if (loop->spare_stack && may_reuse(loop, stack_size_of(task))) {
+        asyncio__stack_resume(loop->spare_stack);
         loop->spare_stack = NULL;
-        asyncio__stack_resume(task->stack);
         return &loop->spare_context;
     }
-    task->stack = asyncio__stack_get(loop->stacks, task->stack_size);
-    if (!task->stack) {
+    struct asyncio__stack *stack =
+        asyncio__stack_get(loop->stacks, stack_size_of(task));
+    if (!stack) {
         end_without_stack(task);
         return &loop->context;
     }
-    task->state = ASYNCIO__TASK_READY;
+    void *arg = take_stack(task, stack);
     if (loop->debugger) asyncio__debug_begins(loop, task);
-    asyncio__context_make(&task->context, task->stack, task_main, task);
+    asyncio__context_make(&task->context, stack, task_main, arg);
     return &task->context;
 }
 
@@ -170,26 +192,25 @@ static struct asyncio_task *stand_by(struct asyncio_loop *loop,
     return loop->task;
 }
 
+// With what the first one is called with.
 static void task_main(void *arg)
 {
-    struct asyncio_task *task = arg;
-    struct asyncio_loop *loop = task->future.loop_;
+    struct asyncio_loop *loop = asyncio__running_loop;
+    struct asyncio_task *task = loop->task;
     struct asyncio__stack *stack = task->stack;
-    uint32_t stack_size = task->stack_size;
+    uint32_t stack_size = stack_size_of(task);
     // As each task on this stack begins: its block may be gone when it has
     // ended.
     struct asyncio__context here = task->context;
     for (;;) {
-        int result = task->fn(task->arg);
+        int result = task->fn(arg);
 
         if (!loop->spawner) loop->unblocked = 0; // its spawner's count goes on
         end_task(task, result);
         task = loop->spawner ? NULL : asyncio__take_next_task(loop);
         if (task) asyncio__fetch_after(loop, task);
         if (task && task->state == ASYNCIO__TASK_NEW &&
-            task->stack_size == stack_size) {
-            task->stack = stack;
-            task->state = ASYNCIO__TASK_READY;
+            stack_size_of(task) == stack_size) {
             loop->task = task;
         } else {
             struct asyncio__context *to = task ? context_of_next(loop, task)
@@ -200,8 +221,9 @@ static void task_main(void *arg)
                 leave_to(loop, stack, &here, to);
             task = stand_by(loop, stack, &here, to);
         }
+        arg = take_stack(task, stack);
         asyncio__context_replace(&task->context, &here);
-        asyncio__context_renew(&task->context);
+        asyncio__context_renew();
     }
 }
 
@@ -272,16 +294,16 @@ void asyncio__task_launch(struct asyncio_task *task)
 static void return_grant(struct asyncio_task *task)
 {
     asyncio__give_back(task);
-    task->wait.result = -ECANCELED;
+    task->wait_result = -ECANCELED;
 }
 
 static void cancel_waits(struct asyncio_loop *loop)
 {
-    list_for_each_safe (link, after, &loop->tasks) {
-        struct asyncio_task *task =
-            list_entry(link, struct asyncio_task, sibling);
+    struct asyncio__task_walk walk = {.loop = loop};
+    struct asyncio_task *task;
+    while ((task = asyncio__task_walk(&walk))) {
         if (asyncio__parked(task)) asyncio__cancel_wait(task, NULL);
-        if (task->wait.kind && task->wait.woken) return_grant(task);
+        if (task->wait.kind && task->woken) return_grant(task);
     }
 }
 
@@ -291,7 +313,9 @@ static bool take_task(struct asyncio__step *step)
 {
     if (!asyncio__is_task_step(step)) return false;
     struct asyncio_task *task = asyncio__task_of(&step->link);
-    task->state = ASYNCIO__TASK_PARKED | (task->state & ASYNCIO__TASK_COMPACT);
+    if (asyncio__task_state(task) != ASYNCIO__TASK_NEW)
+        task->state =
+            ASYNCIO__TASK_PARKED | (task->state & ASYNCIO__TASK_COMPACT);
     return true;
 }
 
@@ -307,20 +331,22 @@ static bool stands_ready(const struct asyncio_task *task)
 static void drop_task(struct asyncio_task *task)
 {
     struct asyncio_loop *loop = task->future.loop_;
-    asyncio__report(loop, -ECANCELED, asyncio_task_name(task), task->site,
+    asyncio__report(loop, -ECANCELED, asyncio_task_name(task),
+                    task->future.site_,
                     "a task was pending when its loop was closed");
     if (stands_ready(task)) asyncio__loop_sift(loop, take_task);
     if (list_linked(&task->step.link)) list_remove(&task->step.link);
-    if (task->stack && task->compact) {
+    bool begun = asyncio__task_state(task) != ASYNCIO__TASK_NEW;
+    if (begun && task->compact) {
         asyncio__compact_drop(task);
-    } else if (task->stack) {
+    } else if (begun) {
         asyncio__context_destroy(&task->context);
         asyncio__stack_put(loop->stacks, task->stack);
     }
-    list_remove(&task->sibling);
-    drop_more(task);
+    if (asyncio__task_has_more(task)) drop_more(task);
     asyncio__forget_cancel_words(task);
     task->state = ASYNCIO__TASK_DONE;
+    loop->tasks--;
     task->wait.kind = NULL;
     if (!asyncio_future_done(&task->future))
         asyncio__future_complete(&task->future, -ECANCELED, NULL);
@@ -353,10 +379,12 @@ static void drop_spare_stack(struct asyncio_loop *loop)
 
 static void drop_tasks(struct asyncio_loop *loop)
 {
-    struct asyncio_link *link;
+    struct asyncio__task_walk walk = {.loop = loop};
+    struct asyncio_task *task;
     asyncio__scopes_drop(loop); // while all frames are there
-    while ((link = list_first(&loop->tasks)))
-        drop_task(list_entry(link, struct asyncio_task, sibling));
+    while ((task = asyncio__task_walk(&walk)))
+        drop_task(task);
+    assert(loop->tasks == 0);
     if (loop->spare_stack) drop_spare_stack(loop);
     asyncio__slots_close(loop);
     asyncio__failure_unref(loop->cancel_words);

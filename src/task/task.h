@@ -36,14 +36,13 @@ enum asyncio__task_state {
 enum asyncio__future_flags {
     ASYNCIO__FUTURE_LISTED = 1, // while a list is read: an entry before has it
     ASYNCIO__FUTURE_LOOKED_AT = 2, // somebody has seen how it ended
-    // Of tasks alone: `limit`, or some field below it, is set,
+    // Of tasks alone: it has seen a failure, or has `more`, or `limit` or some
+    // field below it is set;
     ASYNCIO__TASK_HAS_MORE = 4,
-    // the block is of the usual size and kept for reuse,
-    ASYNCIO__TASK_SPARE = 8,
     // and a spawn has failed: static, of no loop;
-    ASYNCIO__TASK_IMMORTAL = 16,
+    ASYNCIO__TASK_IMMORTAL = 8,
     // `compact`, where that is too far away.
-    ASYNCIO__TASK_IS_COMPACT = 32,
+    ASYNCIO__TASK_IS_COMPACT = 16,
 };
 
 // A place in a line, for what asks more of its waiters than a step: channels,
@@ -66,12 +65,32 @@ struct asyncio__waiter {
     bool any;   // it is a thread's, and is told on any
 };
 
-// Sorted by how often it is touched, and it begins with a line of the cache.
-// The first four lines are all that a task needs which is made, waits and ends;
-// it is one line that each switch needs, and one, the future's, that those need
-// who gather the task and let go of it. A group, or a timer, takes the fifth.
+// What few tasks have: made when needed, by calls that may fail, or with the
+// task, if its options ask for something of it. Freed with the task.
+struct asyncio__more {
+    char *name;                              // NULL: "Task-<number>"
+    struct asyncio__failures_before *before; // failures, before the last one
+    struct asyncio__variables **locals;    // where they are; NULL: none was set
+    struct asyncio__variables *own_locals; // unless they are a context's
+    struct asyncio__select *select; // its places in lines; made when needed
+    struct asyncio_future *started; // who waits for the child to be ready
+    uint32_t stack_size;            // 0: the usual one
+    uint32_t arrow;  // in a trace: to its next step; 0: there is none
+    bool name_owned; // it is the allocator's, and not behind this
+    bool reported;   // of a group: it said that it is ready
+};
+
+// Blocks lie side by side in their loop's arena, which is how all of them are
+// found, and begin with a line of the cache. Three lines are all that a task
+// needs which is made, lets others run and ends: one is the future's, for those
+// who gather the task and let go of it; one is what each switch needs; and one
+// is for the beginning and the end, and for its group. A wait takes the fourth.
+// Of five lines each: were it an even number, tasks would have half of the
+// cache for their first lines.
 struct asyncio_task {
-    struct asyncio_future future; // first: a task is a future
+    // First: a task is a future. Until it ends, `failure_` is the last one that
+    // it has seen.
+    struct asyncio_future future;
 
     struct asyncio__step step; // in a list of waiters, or ready
     uint8_t state;             // enum asyncio__task_state
@@ -89,46 +108,48 @@ struct asyncio_task {
         };
         uint16_t not_plain; // not 0: one of these
     };
-    bool in_cancel; // a request passes through it to what it waits for
-    bool kept;      // of a group: its handle was asked for
-    uint8_t traced; // run/trace.c's own
-    // Of a compact one that has begun:
-    uint8_t slot : 6;
-    bool in_reserve : 1; // its image is the slot's reserve
+    union {
+        struct {
+            bool in_cancel : 1;      // a request passes through it to what it
+                                     // waits for
+            bool put_off : 1;        // of a cancel: to a later moment
+            bool kept : 1;           // of a group: its handle was asked for
+            bool has_stack_size : 1; // in `more`
+            bool in_reserve : 1;     // compact: its image is its slot's reserve
+            bool traced_row : 1;     // in a trace: its row has begun
+            bool traced_wait : 1;    // and its wait
+        };
+        uint8_t marks; // all of these: none, to begin with
+    };
+    bool woken;          // the result of its wait is there, it has not run yet
+    uint8_t slot;        // of a compact one that has begun
+    uint8_t locks_owned; // that it alone may release; 255: or more, or fewer
     struct asyncio__context context;
 
-    struct asyncio__stack *stack;
-    int (*fn)(void *arg);
     union {
-        void *arg;
-        struct asyncio__image *image; // of a compact one that has begun
+        void *arg;                    // until it begins
+        struct asyncio__stack *stack; // then, unless it is in a slot
+        struct asyncio__image *image; // then: while it is not in its place
     };
-    struct asyncio_link sibling; // asyncio_loop.tasks
-    uint32_t stack_size;
-    uint32_t arrow; // in a trace: to its next step; 0: there is none
+    int (*fn)(void *arg);
+    struct asyncio__failure *cancel_words; // of the latest request, or NULL
+    struct asyncio_task_group *group;
+    struct asyncio_link member; // asyncio_task_group.children_, or kept_
+    uint64_t number;
+    struct asyncio__more *more; // NULL: none of it
 
     struct {
         const struct asyncio__wait_kind *kind; // NULL: it does not wait
         void *object;
-        int result;
-        bool woken; // the result is there, the task has not run yet
     } wait;
-    struct asyncio__failure *cancel_words; // of the latest request, or NULL
-    struct asyncio_task_group *group;
-    uint64_t number;
-    const char *site;      // of the spawn
-    int cancelling;        // requests counted and not taken back
+    int wait_result;       // once it was woken
     uint32_t cancel_round; // the latest that reached it
-
-    struct asyncio_link member; // asyncio_task_group.children_, or kept_
-
     // One wait at a time, and what it needs of the loop. Each wait sets it.
     union {
         struct asyncio__timer timer;
         struct asyncio__op op;
         struct asyncio__waiter waiter;
     };
-    struct asyncio_task *cancel_later; // asyncio_loop.cancel_later
 
     // What most tasks never have, and what is all zero unless its flags say
     // ASYNCIO__TASK_HAS_MORE: whoever sets something here sets that, too.
@@ -136,16 +157,12 @@ struct asyncio_task {
     struct asyncio_timeout *limit;      // innermost; asyncio_timeout.outer_
     struct asyncio_cancel_scope *scope; // innermost, its own or born in
     struct asyncio_link scoped;         // asyncio_cancel_scope.tasks_
-    struct asyncio__failures failures;
-    struct asyncio__select *select;     // its places in lines; made when needed
-    struct asyncio_future *started;     // who waits for the child to be ready
-    struct asyncio__variables **locals; // where they are; NULL: none was set
-    struct asyncio__variables *own_locals; // unless they are a context's
-    char *name; // behind the block or from the allocator; NULL: "Task-<number>"
-    uint32_t locks_owned; // that this task alone may release
-    bool name_owned;
-    bool reported; // of a group: it said that it is ready
 };
+
+// From one block to the next.
+#define ASYNCIO__TASK_SIZE                                                     \
+    ((sizeof(struct asyncio_task) + ASYNCIO__ARENA_UNIT - 1) /                 \
+     ASYNCIO__ARENA_UNIT * ASYNCIO__ARENA_UNIT)
 
 static inline struct asyncio_task *
 asyncio__task_of(struct asyncio_link *step_link)
@@ -161,6 +178,17 @@ static inline bool asyncio__task_has_more(const struct asyncio_task *task)
 static inline void asyncio__task_set_more(struct asyncio_task *task)
 {
     task->future.flags_ |= ASYNCIO__TASK_HAS_MORE;
+}
+
+// What few tasks have, made if it is not there; NULL: there is no memory.
+struct asyncio__more *asyncio__task_more(struct asyncio_task *task);
+
+// The name that it was given, or NULL. Reads nothing that may be gone, for
+// signal handlers.
+static inline const char *
+asyncio__task_given_name(const struct asyncio_task *task)
+{
+    return task->more ? task->more->name : NULL;
 }
 
 // True of what a spawn that failed returns.
@@ -193,6 +221,24 @@ asyncio__task_state(const struct asyncio_task *task)
 {
     return task->state & ~ASYNCIO__TASK_COMPACT;
 }
+
+// Where its frames are, or will be when it is brought back; NULL: it has not
+// begun. Of one that has ended, where they were.
+struct asyncio__stack *asyncio__task_stack(const struct asyncio_task *task);
+
+// Through all tasks of a loop that are not done, in the order of their blocks:
+// those that were made first come first, but for blocks that were used before.
+//
+//     struct asyncio__task_walk walk = {.loop = loop};
+//     struct asyncio_task *task;
+//     while ((task = asyncio__task_walk(&walk))) ...
+//
+// Any of them may end meanwhile, and others may be made.
+struct asyncio__task_walk {
+    const struct asyncio_loop *loop;
+    struct asyncio__arena_walk at;
+};
+struct asyncio_task *asyncio__task_walk(struct asyncio__task_walk *walk);
 
 // Puts a task that was woken into the ready queue of its loop.
 static inline void asyncio__task_ready(struct asyncio_loop *loop,

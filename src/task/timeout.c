@@ -118,7 +118,7 @@ static inline void enter(struct asyncio_timeout *limit,
 {
     limit->task_ = task;
     limit->outer_ = task->limit;
-    limit->cancelling_ = task->cancelling;
+    limit->cancelling_ = task->future.cancelling_;
     limit->flags_ = task->must_cancel; // TIMEOUT_PENDING
     limit->state_ = TIMEOUT_ACTIVE;
     limit->error_ = 0;
@@ -389,11 +389,11 @@ static int cancel_and_wait(struct asyncio_future *future)
     struct asyncio_task *task = asyncio__task();
     if (task->scope_cancelled) return asyncio_await_future(future);
     if (asyncio_future_done(future)) return asyncio__future_outcome(future);
-    int cancelling = task->cancelling;
+    int cancelling = task->future.cancelling_;
     bool cancelled = task->must_cancel;
     asyncio__future_cancel_awaited(future, &because_time_is_up);
     int code = asyncio_await_future(future);
-    cancelled |= task->cancelling > cancelling;
+    cancelled |= task->future.cancelling_ > cancelling;
     cancelled |= task->scope_cancelled;
     return code == -ECANCELED && !cancelled ? too_late() : code;
 }

@@ -7,8 +7,8 @@
 // place, while a call runs in a context. Counts are atomic, because a context
 // may be read, and written, by a job in another thread:
 //
-//     task.locals ----> task.own_locals ----> {user = "ann", trace = 0x55...}
-//     task.locals ----> context.variables_ ----^   (shared: two references)
+//     more.locals ----> more.own_locals ----> {user = "ann", trace = 0x55...}
+//     more.locals ----> context.variables_ ----^   (shared: two references)
 
 #include "task/variables.h"
 
@@ -146,17 +146,21 @@ static int take_out(struct asyncio__variables **place, size_t i)
 static struct asyncio__variables **current(void)
 {
     struct asyncio_task *task = asyncio__task();
-    return task ? task->locals : thread_locals;
+    if (!task) return thread_locals;
+    return task->more ? task->more->locals : NULL;
 }
 
-// The same for whoever is about to set one.
-static struct asyncio__variables **current_to_set(void)
+// The same for whoever is about to set one: 0, -EPERM or -ENOMEM.
+static int current_to_set(struct asyncio__variables ***place)
 {
     struct asyncio_task *task = asyncio__task();
-    if (!task) return thread_locals == &thread_carried ? NULL : thread_locals;
-    asyncio__task_set_more(task);
-    if (!task->locals) task->locals = &task->own_locals;
-    return task->locals;
+    *place = thread_locals;
+    if (!task) return *place && *place != &thread_carried ? 0 : -EPERM;
+    struct asyncio__more *more = asyncio__task_more(task);
+    if (!more) return -ENOMEM;
+    if (!more->locals) more->locals = &more->own_locals;
+    *place = more->locals;
+    return 0;
 }
 
 // A place that is not the task's own is the first word of a context.
@@ -165,26 +169,32 @@ static struct asyncio_context *context_of(struct asyncio__variables **place)
     return list_entry(place, struct asyncio_context, variables_);
 }
 
+bool asyncio__has_variables(void)
+{
+    struct asyncio__variables **place = current();
+    return place && *place;
+}
+
 void asyncio__task_begin_variables(struct asyncio_task *task,
                                    struct asyncio_context *context)
 {
-    struct asyncio__variables **place = current();
-    asyncio__task_set_more(task);
+    struct asyncio__more *more = task->more;
     if (context) {
         context->users_++;
-        task->locals = &context->variables_;
-    } else if (place && *place) {
-        task->own_locals = ref(*place);
-        task->locals = &task->own_locals;
+        more->locals = &context->variables_;
+    } else {
+        more->own_locals = ref(*current());
+        more->locals = &more->own_locals;
     }
 }
 
 void asyncio__task_end_variables(struct asyncio_task *task)
 {
-    if (task->locals != &task->own_locals) context_of(task->locals)->users_--;
-    unref(task->own_locals);
-    task->own_locals = NULL;
-    task->locals = NULL;
+    struct asyncio__more *more = task->more;
+    if (more->locals != &more->own_locals) context_of(more->locals)->users_--;
+    unref(more->own_locals);
+    more->own_locals = NULL;
+    more->locals = NULL;
 }
 
 // --- callbacks --------------------------------------------------------------
@@ -229,8 +239,9 @@ int(asyncio_context_var_set)(const struct asyncio_context_var *var, void *value,
                              const struct asyncio_context_set_options *options)
 {
     if (!var) return -EINVAL;
-    struct asyncio__variables **place = current_to_set();
-    if (!place) return -EPERM;
+    struct asyncio__variables **place;
+    int err = current_to_set(&place);
+    if (err < 0) return err;
     size_t i = find(*place, var);
     struct asyncio_context_token token = {
         .var_ = var,
@@ -238,7 +249,7 @@ int(asyncio_context_var_set)(const struct asyncio_context_var *var, void *value,
         .was_set_ = has(*place, i, var),
     };
     if (token.was_set_) token.value_ = (*place)->entries[i].value;
-    int err = put(place, i, var, value);
+    err = put(place, i, var, value);
     if (err < 0) return err;
     atomic_store_explicit(&asyncio__variables_in_use, true,
                           memory_order_relaxed);
@@ -279,26 +290,30 @@ void *asyncio_context_get(const struct asyncio_context *context,
     return value_in(context->variables_, var);
 }
 
-struct asyncio__variables **
-asyncio__variables_enter(struct asyncio_context *context)
+// NULL: there is no memory for the task's.
+static struct asyncio__variables ***place_of_current(void)
 {
     struct asyncio_task *task = asyncio__task();
-    struct asyncio__variables ***where = task ? &task->locals : &thread_locals;
-    struct asyncio__variables **before = *where;
-    if (task) asyncio__task_set_more(task);
+    struct asyncio__more *more = task ? asyncio__task_more(task) : NULL;
+    if (task) return more ? &more->locals : NULL;
+    return &thread_locals;
+}
+
+int asyncio__variables_enter(struct asyncio_context *context,
+                             struct asyncio__variables ***before)
+{
+    struct asyncio__variables ***where = place_of_current();
+    if (!where) return -ENOMEM;
+    *before = *where;
     context->users_++;
     *where = &context->variables_;
-    return before;
+    return 0;
 }
 
 void asyncio__variables_leave(struct asyncio_context *context,
                               struct asyncio__variables **before)
 {
-    struct asyncio_task *task = asyncio__task();
-    if (task)
-        task->locals = before;
-    else
-        thread_locals = before;
+    *place_of_current() = before;
     context->users_--;
 }
 
@@ -308,7 +323,9 @@ int asyncio_context_run(struct asyncio_context *context, int (*fn)(void *arg),
     if (!fn) return -EINVAL;
     if (asyncio__reaches_compact(context))
         return asyncio__compact_refuse(asyncio__task());
-    struct asyncio__variables **before = asyncio__variables_enter(context);
+    struct asyncio__variables **before;
+    int err = asyncio__variables_enter(context, &before);
+    if (err < 0) return err;
     int result = fn(arg);
     asyncio__variables_leave(context, before);
     return result;
