@@ -621,7 +621,8 @@ static int signal_itself(void *arg)
     return 0;
 }
 
-TEST(sandboxed_worker_that_signals_itself_harms_itself)
+// It takes some sixty workers along.
+TEST(sandboxed_worker_that_signals_itself_harms_itself, .limit = 60)
 {
     struct asyncio_executor *pool = make_sandbox(1);
     if (!pool) return;
