@@ -56,9 +56,10 @@ TEST(task_cancelled_before_it_began_never_begins)
 {
     int value = 1;
     struct asyncio_task *task = asyncio_create_task(note_start, &value);
-    EXPECT(asyncio_task_cancel(task));
+    EXPECT(asyncio_task_cancel(task, .reason = "not needed"));
     EXPECT(!asyncio_task_done(task));
     EXPECT_EQ(asyncio_await(task), -ECANCELED);
+    EXPECT_STR(asyncio_strerror(-ECANCELED), "not needed");
     EXPECT(asyncio_task_cancelled(task));
     EXPECT_TRACE();
     drop(task);

@@ -87,7 +87,9 @@ void asyncio__task_end(struct asyncio_task *task, int result)
 
 void asyncio__task_end_unbegun(struct asyncio_task *task)
 {
-    asyncio__task_end(task, -ECANCELED);
+    task->future.loop_->task = task;
+    if (task->must_cancel) asyncio__take_cancel(task); // its words are kept
+    end_task(task, -ECANCELED);
 }
 
 ASYNCIO__COLD static void end_without_stack(struct asyncio_task *task)
