@@ -323,6 +323,33 @@ TEST(child_may_cancel_its_group_while_the_parent_waits)
     EXPECT_EQ(self_cancelling(), 0);
 }
 
+static int end_the_group_when_cancelled(void *arg)
+{
+    int err = asyncio_sleep(3600);
+    asyncio_task_group_cancel(arg);
+    return err;
+}
+
+static int join_such_a_child(void *arg)
+{
+    (void)arg;
+    ASYNCIO_WITH_TASK_GROUP(group);
+    asyncio_task_group_create_task(&group, end_the_group_when_cancelled,
+                                   &group);
+    return asyncio_task_group_exit(&group, 0);
+}
+
+TEST(cancelled_parent_keeps_its_reason_when_a_child_ends_the_group)
+{
+    struct asyncio_task *task = asyncio_create_task(join_such_a_child, NULL);
+    EXPECT_EQ(asyncio_sleep(1), 0);
+    asyncio_task_cancel(task, .reason = "nobody waits for it");
+    EXPECT_EQ(asyncio_await(task), -ECANCELED);
+    EXPECT_STR(asyncio_strerror(-ECANCELED), "nobody waits for it");
+    EXPECT_EQ(asyncio_task_cancelling(task), 1);
+    asyncio_task_release(task);
+}
+
 TEST(group_is_cancelled_once)
 {
     CONFORMS("TG-24");

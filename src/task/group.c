@@ -81,9 +81,13 @@ static void cancel_children(struct asyncio_task_group *group)
         (asyncio_task_cancel)(child_of(link), &why);
 }
 
-// The group ends early: nothing that it waits for is worth going on.
+// The group ends early: nothing that it waits for is worth going on. A parent
+// that joins children who were told already need not be told, and keeps the
+// words of who has told it.
 static void abort_group(struct asyncio_task_group *group)
 {
+    bool joins = group->state_ == GROUP_EXITING;
+    if (joins && group->flags_ & GROUP_ABORTING) return;
     cancel_children(group);
     if (group->flags_ & GROUP_REQUESTED) return;
     group->flags_ |= GROUP_REQUESTED;
