@@ -61,7 +61,7 @@ static int talker(void *arg)
     int err = asyncio_open_connection(&stream, "127.0.0.1", clients->port);
     if (err < 0) return err;
     err = say(stream, "one\n", one);
-    if (err > 0) err = asyncio_sleep(0.1); // not too long
+    if (err > 0) err = asyncio_sleep(0.01); // not too long
     if (err == 0) err = say(stream, "two\n", two);
     printf("talker: hears \"%s\" and \"%s\"\n", one, two);
     asyncio_stream_close(stream);
